@@ -1,0 +1,1 @@
+//! The admin listener: API, pages, metrics, health.

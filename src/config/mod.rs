@@ -1,0 +1,219 @@
+//! `webhooks.toml` to checked, compiled routes. All errors of a file at once, each with file, line,
+//! column, and what to do; a file with one error is refused whole.
+
+use crate::forward::SinkSettings;
+use crate::intake::EdgeSettings;
+use crate::log::StoreSettings;
+use crate::model::{Problem, Secret, Slug, http_file::Masking};
+use crate::providers::{Handshake, ProviderAnswer};
+use crate::translate::{Expression, Template, Translator};
+use crate::verify::{ValueSpec, Verifier};
+use ipnet::IpNet;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A whole compiled configuration. Swapped as one.
+#[derive(Debug)]
+pub struct Config {
+    /// Absolute path of `webhooks.toml`.
+    pub file: PathBuf,
+    /// SHA-256 of the file's text, lower-case hex.
+    pub hash: String,
+    /// Public listener.
+    pub edge: EdgeSettings,
+    /// Admin listener.
+    pub admin: AdminSettings,
+    /// Store.
+    pub store: StoreSettings,
+    /// `auto`, `json`, `text`.
+    pub log_format: LogFormat,
+    /// Sinks in file order.
+    pub sinks: Vec<SinkSettings>,
+    /// Webhooks in file order, disabled ones included.
+    pub webhooks: Vec<Arc<Webhook>>,
+    /// Enabled webhooks by slug.
+    pub routes: HashMap<Slug, Arc<Webhook>>,
+    /// Every file that was read: what a reload watches.
+    pub files: Vec<PathBuf>,
+}
+
+/// Settings of the admin listener.
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    /// Where it listens.
+    pub listen: std::net::SocketAddr,
+    /// Bearer token with all scopes.
+    pub token: Option<Secret>,
+    /// Host names it answers to, beside IP literals and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// JSON unless stderr is a terminal.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Aligned text.
+    Text,
+}
+
+/// One compiled webhook.
+#[derive(Debug)]
+pub struct Webhook {
+    /// Name: in ids, metrics, records.
+    pub name: String,
+    /// Slug.
+    pub slug: Slug,
+    /// Shown on its page.
+    pub description: Option<String>,
+    /// Name of its provider.
+    pub provider: Option<String>,
+    /// Who may call.
+    pub verifier: Verifier,
+    /// Handshakes, tried in order.
+    pub handshakes: Vec<Handshake>,
+    /// Secrets for handshakes that compute with them.
+    pub secrets: Vec<Secret>,
+    /// What must not be kept or shown of its requests.
+    pub masking: Masking,
+    /// Methods, upper case.
+    pub methods: Vec<String>,
+    /// Whether `/hooks/<slug>/more` is taken too.
+    pub subpaths: bool,
+    /// URL as registered at the sender, without query.
+    pub public_url: Option<String>,
+    /// Bytes of a body; at most the server's.
+    pub max_body: usize,
+    /// Addresses that may call; empty: all.
+    pub allow: Vec<IpNet>,
+    /// Requests a second.
+    pub rate: Option<RateSettings>,
+    /// False: ignored.
+    pub when: Option<Expression>,
+    /// How requests become events.
+    pub translator: Translator,
+    /// How the delivery key is found.
+    pub key: KeyRule,
+    /// Answer on success.
+    pub response: Response,
+    /// Whether a parked delivery is answered with 2xx.
+    pub accept_parked: bool,
+    /// Whether an event without payload gets the request.
+    pub default_payload: bool,
+    /// False: 404.
+    pub enabled: bool,
+    /// Its tests, for `check`.
+    pub tests: Vec<WebhookTest>,
+    /// Where it stands in the file (line of `[[webhook]]`).
+    pub line: u32,
+}
+
+/// `rate` of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateSettings {
+    /// Requests a second in the long run.
+    pub per_second: f64,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+/// How the delivery key is found.
+#[derive(Debug)]
+pub enum KeyRule {
+    /// Never a duplicate.
+    None,
+    /// The first of these values that is present.
+    Values(Vec<ValueSpec>),
+    /// The value of an expression; a list as long as the events gives each its own.
+    Expression(Expression),
+}
+
+/// The answer to the sender on success.
+#[derive(Debug)]
+pub enum Response {
+    /// 204, nothing else.
+    NoContent,
+    /// As the provider wants it.
+    Provider(ProviderAnswer),
+    /// As the webhook says.
+    Own {
+        /// Status, 2xx.
+        status: u16,
+        /// Content type.
+        content_type: Option<String>,
+        /// Body.
+        body: Option<Template>,
+    },
+}
+
+/// `[[webhook.test]]`.
+#[derive(Debug, Clone)]
+pub struct WebhookTest {
+    /// Name.
+    pub name: String,
+    /// `.http` file, relative to the configuration's folder.
+    pub request: PathBuf,
+    /// Partial events; empty: ignored. None: nothing is said about events.
+    pub expect: Option<Vec<serde_json::Value>>,
+    /// Code of the error that must come.
+    pub expect_error: Option<crate::codes::Code>,
+    /// Whether the signature is checked too.
+    pub verify: bool,
+    /// Line of `[[webhook.test]]`.
+    pub line: u32,
+}
+
+/// What stands above the file: flags and `HOOKGATE_*`.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `HOOKGATE_LISTEN`.
+    pub listen: Option<String>,
+    /// `HOOKGATE_ADMIN`.
+    pub admin: Option<String>,
+    /// `HOOKGATE_STORE_PATH`, relative to the working directory.
+    pub store_path: Option<PathBuf>,
+    /// Secrets are not read (`check --no-secrets`): a placeholder stands for each.
+    pub no_secrets: bool,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// Worth a look.
+    Warning,
+}
+
+/// One finding about a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// How bad.
+    pub severity: Severity,
+    /// Code, message, place, help.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// The webhook it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+}
+
+/// What loading gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; none when there was an error.
+    pub config: Option<Config>,
+    /// Errors and warnings in file order.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads and compiles a file. Reads secrets, templates and provider overrides too.
+#[must_use]
+pub fn load(_file: &Path, _overrides: &Overrides) -> Loaded {
+    unimplemented!()
+}

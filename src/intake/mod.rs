@@ -1,0 +1,47 @@
+//! The HTTP edge: reads a request within limits, or refuses it with the right status. Knows nothing of
+//! webhooks.toml, signatures or the log; `gateway` joins them.
+
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Settings of the public listener, from `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeSettings {
+    /// Public listener.
+    pub listen: SocketAddr,
+    /// What senders call, such as `https://hooks.example.com`, without a trailing slash.
+    pub public_url: Option<String>,
+    /// Who may set `X-Forwarded-For` and `Forwarded`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Certificate and key in PEM, for TLS on the public listener.
+    pub tls: Option<TlsSettings>,
+    /// Bytes of a body, also after decompression.
+    pub max_body: usize,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Bytes a second that a body must come with on average after its first 5 s.
+    pub min_rate: u64,
+}
+
+/// Files of the public listener's certificate; reloaded when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Certificate chain, PEM.
+    pub cert: std::path::PathBuf,
+    /// Private key, PEM.
+    pub key: std::path::PathBuf,
+}
+
+/// Deadlines of a request; past them 408.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the head, from the start of the connection or the last answer.
+    pub head: Duration,
+    /// Between two pieces of a body.
+    pub body_idle: Duration,
+    /// For the whole body.
+    pub body_total: Duration,
+    /// For a graceful stop.
+    pub shutdown: Duration,
+}

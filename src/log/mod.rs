@@ -1,0 +1,209 @@
+//! The event log: append-only, ordered, durable. It is what a 2xx means.
+//!
+//! One writer thread owns the store and commits many deliveries at once; an answer goes out only after
+//! the commit that holds its delivery. The writer also decides duplicates, so copies that arrive at the
+//! same instant are caught. No SQL and no path outside `stores/`.
+
+use crate::model::{Delivery, Outcome, Seq};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+/// Settings of the log and its retention, from `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Folder that holds the store, absolute.
+    pub path: std::path::PathBuf,
+    /// Age past which deliveries and events (and requests of parked deliveries) are deleted.
+    pub retention: Duration,
+    /// Age past which the raw requests of all others are deleted.
+    pub requests: Duration,
+    /// Bytes on disk past which intake answers 503; none: no limit.
+    pub max_size: Option<u64>,
+    /// How long a delivery key is remembered.
+    pub dedup: Duration,
+    /// Requests that may wait for the writer.
+    pub queue: usize,
+}
+
+/// One delivery on its way to the log.
+#[derive(Debug)]
+pub struct Append {
+    /// The record. Its `outcome`, `status` and `events` are what they are if no key is a duplicate.
+    pub delivery: Delivery,
+    /// The raw request in `.http` form, masked, already compressed by [`compress_request`].
+    pub request: Option<Vec<u8>>,
+    /// What to look up and to remember for duplicates.
+    pub keys: AppendKeys,
+}
+
+/// Delivery keys of one append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppendKeys {
+    /// Never a duplicate.
+    None,
+    /// One key for the delivery (`delivery.key` holds its text).
+    Delivery(String),
+    /// One key for each event: known ones are left out; when all are, the delivery is a duplicate.
+    PerEvent(Vec<String>),
+}
+
+/// What the writer did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// Where it is.
+    pub seq: Seq,
+    /// The outcome as recorded: the given one, or duplicate.
+    pub outcome: Outcome,
+    /// The delivery that this one repeats.
+    pub duplicate_of: Option<Seq>,
+    /// How many events were recorded.
+    pub events: usize,
+}
+
+/// One stored delivery.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Where it is.
+    pub seq: Seq,
+    /// The delivery.
+    pub delivery: Delivery,
+}
+
+/// Why the log did not do what was asked.
+#[derive(Debug, Clone, Error)]
+pub enum LogError {
+    /// The queue is full: nothing was written. Ask again after about `retry_after`.
+    #[error("the log's queue is full")]
+    Full {
+        /// A guess at when there is room.
+        retry_after: Duration,
+    },
+    /// The store has reached `max_size` and nothing may be deleted.
+    #[error("the store has reached its size limit")]
+    OverSize,
+    /// A write or sync failed, or failed before and the store has not been read back yet. Nothing is promised.
+    #[error("writing the log failed: {0}")]
+    Failed(Arc<str>),
+    /// A stored record does not match its checksum.
+    #[error("record {seq} is damaged: {reason}")]
+    Damaged {
+        /// Which record.
+        seq: Seq,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The log is closing.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process holds its lock.
+    #[error("{0} is open in another process")]
+    Locked(String),
+    /// A newer version wrote it; it was not touched.
+    #[error("{path} was written by a newer version (schema {found}, this version knows {known})")]
+    Newer {
+        /// Which file.
+        path: String,
+        /// Its schema version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("{path} cannot be opened: {reason}")]
+    Failed {
+        /// Which file or folder.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Figures about the log, for metrics, readiness and pages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogStats {
+    /// Newest sequence number on disk; 0: none.
+    pub head: Seq,
+    /// Oldest one still there; 0: none.
+    pub oldest: Seq,
+    /// When the oldest was received.
+    pub oldest_received: Option<jiff::Timestamp>,
+    /// Bytes of the log on disk.
+    pub bytes: u64,
+    /// Deliveries waiting for the writer.
+    pub queued: usize,
+    /// Whether the last write worked (false: 503 until it is reopened).
+    pub writable: bool,
+    /// Whether `max_size` is reached.
+    pub over_size: bool,
+}
+
+/// The append-only log. Calls that touch the disk block; call them from a thread that may.
+pub trait EventLog: Send + Sync {
+    /// Hands a delivery to the writer. The receiver gets the result after the commit that holds it.
+    ///
+    /// # Errors
+    /// `Full`, `OverSize`, `Failed`, `Closed`: nothing was written and nothing will be.
+    fn append(
+        &self,
+        append: Append,
+    ) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError>;
+
+    /// At most `records_max` stored deliveries with `seq > after`, in order, up to about `bytes_max` of heads (at least one).
+    ///
+    /// # Errors
+    /// `Damaged` names the first record that cannot be read; those before it were given by earlier calls.
+    fn read(
+        &self,
+        after: Seq,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Record>, LogError>;
+
+    /// One delivery.
+    ///
+    /// # Errors
+    /// `Damaged`, `Failed`.
+    fn get(&self, seq: Seq) -> Result<Option<Record>, LogError>;
+
+    /// The raw request of a delivery in `.http` form; `None` where retention took it or there was none.
+    ///
+    /// # Errors
+    /// `Damaged` (also when it does not match the SHA-256 in the head), `Failed`.
+    fn request(&self, seq: Seq) -> Result<Option<Vec<u8>>, LogError>;
+
+    /// The newest sequence number on disk, and a way to wait for the next.
+    fn head(&self) -> watch::Receiver<Seq>;
+
+    /// Deliveries waiting for the writer: readers of the log yield while it is not zero.
+    fn queued(&self) -> usize;
+
+    /// Figures.
+    fn stats(&self) -> LogStats;
+
+    /// Commits what is queued, writes the key snapshot, and closes; further appends get `Closed`.
+    fn close(&self);
+}
+
+/// Compresses a request for the log, before the writer (lz4; SHA-256 of the plain bytes in lower-case hex).
+#[must_use]
+pub fn compress_request(_http: &[u8]) -> (Vec<u8>, String) {
+    unimplemented!()
+}
+
+/// Opens (or makes) the log and the state in a folder, with a lock against a second process.
+///
+/// # Errors
+/// Locked, newer, or not readable; an existing store is then untouched.
+pub fn open(
+    _settings: &StoreSettings,
+    _metrics: &crate::telemetry::Metrics,
+) -> Result<(Arc<dyn EventLog>, Arc<dyn crate::state::State>), OpenError> {
+    unimplemented!()
+}
