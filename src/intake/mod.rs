@@ -1,5 +1,12 @@
 //! The HTTP edge: reads a request within limits, or refuses it with the right status. Knows nothing of
 //! webhooks.toml, signatures or the log; `gateway` joins them.
+//!
+//! Bounded: [`body`] (size, pace, memory of all bodies together).
+//! [`answer`] is the one table of statuses.
+
+pub mod answer;
+pub mod body;
+pub mod budget;
 
 use ipnet::IpNet;
 use std::net::SocketAddr;
