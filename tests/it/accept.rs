@@ -7,7 +7,10 @@ use std::process::Command;
 const STATIC: &str = r#"event = { event = "nightly.finished", resource = { "prefect.resource.id" = "job.nightly" } }"#;
 
 fn webhook(n: usize, name: &str, lines: &str) -> String {
-    format!("[[webhook]]\nname = \"{name}\"\nslug = \"{}\"\n{lines}\n", slug(n))
+    format!(
+        "[[webhook]]\nname = \"{name}\"\nslug = \"{}\"\n{lines}\n",
+        slug(n)
+    )
 }
 
 #[test]
@@ -20,7 +23,10 @@ fn a_static_event_by_any_method() {
         assert_eq!(delivery["outcome"], "accepted");
         let event = &delivery["events"][0];
         assert_eq!(event["event"], "nightly.finished");
-        assert_eq!(event["resource"], json!({"prefect.resource.id": "job.nightly"}));
+        assert_eq!(
+            event["resource"],
+            json!({"prefect.resource.id": "job.nightly"})
+        );
         let webhook = json!({"prefect.resource.id": "hookgate.webhook.nightly-done", "prefect.resource.role": "webhook", "prefect.resource.name": "nightly-done"});
         assert_eq!(event["related"].as_array().unwrap().last(), Some(&webhook));
         assert_eq!(event["payload"]["method"], method);
@@ -38,7 +44,10 @@ event = { event = "shop.{{ body.type }}", resource = { "prefect.resource.id" = "
     let delivery = gateway.delivery(&gateway.post_json(&slug(1), &body));
     let event = &delivery["events"][0];
     assert_eq!(event["event"], "shop.order.created");
-    assert_eq!(event["resource"]["prefect.resource.id"], "order.12345678901234567890");
+    assert_eq!(
+        event["resource"]["prefect.resource.id"],
+        "order.12345678901234567890"
+    );
     assert_eq!(event["payload"], body);
     let ignored = gateway.post_json(&slug(1), &json!({"type": "order.paid", "id": 1}));
     assert_eq!(ignored.status, 204);
@@ -63,11 +72,17 @@ fn a_template_file_gives_many_events_and_cannot_be_taken_over() {
     let events = delivery["events"].as_array().unwrap();
     assert_eq!(events.len(), 2, "{delivery}");
     assert_eq!(events[0]["event"], "alert.firing");
-    assert_eq!(events[0]["payload"], json!({"summary": hostile, "labels": {"sev": "page"}}));
+    assert_eq!(
+        events[0]["payload"],
+        json!({"summary": hostile, "labels": {"sev": "page"}})
+    );
     assert_eq!(events[1]["payload"]["summary"], "two\nlines");
     assert_eq!(events[1]["resource"]["prefect.resource.id"], "alert.b2");
     // Blank output: ignored.
-    assert_eq!(gateway.delivery(&gateway.post_json(&slug(1), &json!({"alerts": []})))["outcome"], "ignored");
+    assert_eq!(
+        gateway.delivery(&gateway.post_json(&slug(1), &json!({"alerts": []})))["outcome"],
+        "ignored"
+    );
 }
 
 #[test]
@@ -103,7 +118,10 @@ fn copies_at_once(gateway: &Gateway, copies: usize) -> usize {
                 })
             })
             .collect();
-        senders.into_iter().map(|sender| sender.join().unwrap()).sum()
+        senders
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .sum()
     })
 }
 
@@ -111,16 +129,37 @@ fn copies_at_once(gateway: &Gateway, copies: usize) -> usize {
 fn the_event_is_seen_in_a_browser_and_its_request_is_kept() {
     let gateway = Setup::new(webhook(1, "nightly-done", STATIC)).start();
     let body = b"model=<script>alert(1)</script>";
-    let reply = gateway.post(&slug(1), &[("Content-Type", "text/plain"), ("X-Extra", "1")], body);
+    let reply = gateway.post(
+        &slug(1),
+        &[("Content-Type", "text/plain"), ("X-Extra", "1")],
+        body,
+    );
     let id = reply.header("hookgate-delivery").unwrap().to_owned();
     let feed = gateway.admin("GET", "/", &[], b"");
     assert_eq!(feed.status, 200);
-    assert!(feed.text().contains("nightly.finished") && feed.text().contains(&id), "{}", feed.text());
-    let page = gateway.admin("GET", &format!("/deliveries/{id}"), &[], b"").text();
-    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>alert"), "{page}");
-    let raw = gateway.admin("GET", &format!("/api/v1/deliveries/{id}/request"), &[("Accept", "message/http")], b"");
+    assert!(
+        feed.text().contains("nightly.finished") && feed.text().contains(&id),
+        "{}",
+        feed.text()
+    );
+    let page = gateway
+        .admin("GET", &format!("/deliveries/{id}"), &[], b"")
+        .text();
+    assert!(
+        page.contains("&lt;script&gt;") && !page.contains("<script>alert"),
+        "{page}"
+    );
+    let raw = gateway.admin(
+        "GET",
+        &format!("/api/v1/deliveries/{id}/request"),
+        &[("Accept", "message/http")],
+        b"",
+    );
     let text = raw.text();
-    assert!(text.starts_with("POST /hooks/{slug} HTTP/1.1\r\n") && text.ends_with("</script>"), "{text}");
+    assert!(
+        text.starts_with("POST /hooks/{slug} HTTP/1.1\r\n") && text.ends_with("</script>"),
+        "{text}"
+    );
     assert!(!text.contains(&slug(1)), "the slug is masked");
 }
 
@@ -131,7 +170,10 @@ fn a_response_of_ones_own() {
     );
     let gateway = Setup::new(webhook(1, "w", &lines)).start();
     let reply = gateway.post_json(&slug(1), &json!({"n": 7}));
-    assert_eq!((reply.status, reply.text().as_str()), (200, "{\"got\": \"7\"}"));
+    assert_eq!(
+        (reply.status, reply.text().as_str()),
+        (200, "{\"got\": \"7\"}")
+    );
     assert_eq!(reply.header("content-type"), Some("application/json"));
 }
 
@@ -149,7 +191,10 @@ fn a_graceful_stop_finishes_what_is_under_way() {
 #[test]
 fn a_second_process_and_a_newer_store_are_refused() {
     let gateway = Setup::new(webhook(1, "w", STATIC)).start();
-    let second = hookgate(gateway.folder.path()).args(["serve", "-c", "webhooks.toml"]).output().unwrap();
+    let second = hookgate(gateway.folder.path())
+        .args(["serve", "-c", "webhooks.toml"])
+        .output()
+        .unwrap();
     assert_eq!(second.status.code(), Some(3));
     let text = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(text.contains("open in another process"), "{text}");
@@ -160,10 +205,20 @@ fn the_demo_works_as_the_readme_says() {
     let folder = tempfile::tempdir().unwrap();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for entry in ["webhooks.toml", "templates", "demo"] {
-        let copied = Command::new("cp").arg("-r").arg(root.join(entry)).arg(folder.path()).status().unwrap();
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(root.join(entry))
+            .arg(folder.path())
+            .status()
+            .unwrap();
         assert!(copied.success());
     }
     let checked = hookgate(folder.path()).arg("check").output().unwrap();
     let text = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert_eq!(checked.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&checked.stderr));
+    assert_eq!(
+        checked.status.code(),
+        Some(0),
+        "{text}{}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
 }

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 fn rounds() -> usize {
-    std::env::var("HOOKGATE_TEST_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10)
+    std::env::var("HOOKGATE_TEST_CRASH_ROUNDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(10)
 }
 
 #[test]
@@ -47,11 +50,21 @@ fn kill_9_under_load_loses_nothing_acknowledged() {
         gateway.start();
     }
     let events = gateway.all_events(1000);
-    let numbers: Vec<u64> = events.iter().map(|e| e["event"].as_str().unwrap()[2..].parse().unwrap()).collect();
-    let places: HashSet<(u64, u64)> =
-        events.iter().map(|e| (e["seq"].as_u64().unwrap(), e["index"].as_u64().unwrap())).collect();
+    let numbers: Vec<u64> = events
+        .iter()
+        .map(|e| e["event"].as_str().unwrap()[2..].parse().unwrap())
+        .collect();
+    let places: HashSet<(u64, u64)> = events
+        .iter()
+        .map(|e| (e["seq"].as_u64().unwrap(), e["index"].as_u64().unwrap()))
+        .collect();
     let unique: HashSet<u64> = numbers.iter().copied().collect();
-    let lost: Vec<u64> = acknowledged.into_inner().unwrap().difference(&unique).copied().collect();
+    let lost: Vec<u64> = acknowledged
+        .into_inner()
+        .unwrap()
+        .difference(&unique)
+        .copied()
+        .collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     assert_eq!(unique.len(), numbers.len(), "an event is there twice");
     assert_eq!(places.len(), events.len(), "a place is there twice");

@@ -13,7 +13,10 @@ fn numbered(sink: &str) -> String {
 }
 
 fn http_sink(fake: &FakeSink, extra: &str) -> String {
-    format!("[[sink]]\nname = \"fake\"\nkind = \"http\"\nurl = \"{}\"\nfrom = \"oldest\"\n{extra}", fake.url())
+    format!(
+        "[[sink]]\nname = \"fake\"\nkind = \"http\"\nurl = \"{}\"\nfrom = \"oldest\"\n{extra}",
+        fake.url()
+    )
 }
 
 fn send(gateway: &Gateway, numbers: std::ops::Range<u64>) {
@@ -25,7 +28,12 @@ fn send(gateway: &Gateway, numbers: std::ops::Range<u64>) {
 /// Numbers that the sink answered with success, in order of arrival, each event once by its id.
 fn delivered(fake: &FakeSink) -> Vec<u64> {
     let mut seen = HashSet::new();
-    let events = fake.got().iter().filter(|got| got.path == "/in").flat_map(|got| got.events()).collect::<Vec<_>>();
+    let events = fake
+        .got()
+        .iter()
+        .filter(|got| got.path == "/in")
+        .flat_map(|got| got.events())
+        .collect::<Vec<_>>();
     events
         .iter()
         .filter(|event| seen.insert(event["id"].as_str().unwrap().to_owned()))
@@ -42,7 +50,9 @@ fn in_order_over_failures_and_a_crash() {
     gateway.restart_after_kill9();
     fake.change(|_| Does::status(204));
     send(&gateway, 20..40);
-    wait_for("all events", || (delivered(&fake).len() == 40).then_some(()));
+    wait_for("all events", || {
+        (delivered(&fake).len() == 40).then_some(())
+    });
     assert_eq!(delivered(&fake), (0..40).collect::<Vec<_>>());
 }
 
@@ -53,7 +63,9 @@ fn a_lost_answer_gives_the_same_ids_again() {
     send(&gateway, 0..3);
     wait_for("an attempt", || (!fake.got().is_empty()).then_some(()));
     fake.change(|_| Does::status(200));
-    wait_for("an empty backlog", || (gateway.api("/api/v1/sinks")["data"][0]["lag"] == 0).then_some(()));
+    wait_for("an empty backlog", || {
+        (gateway.api("/api/v1/sinks")["data"][0]["lag"] == 0).then_some(())
+    });
     assert_eq!(delivered(&fake), [0, 1, 2]);
 }
 
@@ -61,25 +73,51 @@ fn a_lost_answer_gives_the_same_ids_again() {
 fn a_poison_event_is_a_dead_letter_and_the_rest_goes_on() {
     let poison = |got: &crate::harness::fake_sink::Got| {
         let bad = got.events().iter().any(|event| event["payload"]["n"] == 7);
-        if bad { Does::Answer(422, vec![], "no sevens here".into()) } else { Does::status(204) }
+        if bad {
+            Does::Answer(422, vec![], "no sevens here".into())
+        } else {
+            Does::status(204)
+        }
     };
     let fake = FakeSink::start(poison);
-    let gateway = Setup::new(numbered(&http_sink(&fake, "batch = { events = 50, wait = \"300ms\" }"))).start();
+    let gateway = Setup::new(numbered(&http_sink(
+        &fake,
+        "batch = { events = 50, wait = \"300ms\" }",
+    )))
+    .start();
     send(&gateway, 0..15);
     let letters = wait_for("the dead letter", || {
         let found = gateway.api("/api/v1/dead-letters");
-        found["data"].as_array().filter(|rows| !rows.is_empty()).cloned()
+        found["data"]
+            .as_array()
+            .filter(|rows| !rows.is_empty())
+            .cloned()
     });
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0]["event"]["payload"]["n"], 7);
-    assert!(letters[0].to_string().contains("no sevens here") && letters[0].to_string().contains("422"), "{}", letters[0]);
-    wait_for("the rest", || (gateway.api("/api/v1/sinks")["data"][0]["lag"] == 0).then_some(()));
+    assert!(
+        letters[0].to_string().contains("no sevens here") && letters[0].to_string().contains("422"),
+        "{}",
+        letters[0]
+    );
+    wait_for("the rest", || {
+        (gateway.api("/api/v1/sinks")["data"][0]["lag"] == 0).then_some(())
+    });
     fake.change(|_| Does::status(204));
     let host = format!("http://{}", gateway.admin);
     let host_header = gateway.admin.to_string();
-    let headers = [("Content-Type", "application/json"), ("Origin", &*host), ("Host", &*host_header)];
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Origin", &*host),
+        ("Host", &*host_header),
+    ];
     let body = json!({"ids": [letters[0]["id"]]}).to_string();
-    let retried = gateway.admin("POST", "/api/v1/dead-letters/retry", &headers, body.as_bytes());
+    let retried = gateway.admin(
+        "POST",
+        "/api/v1/dead-letters/retry",
+        &headers,
+        body.as_bytes(),
+    );
     assert_eq!(retried.status, 200, "{}", retried.text());
     assert_eq!(gateway.api("/api/v1/dead-letters")["data"], json!([]));
     assert!(delivered(&fake).contains(&7));
@@ -94,11 +132,16 @@ fn a_match_an_own_header_and_our_signature() {
         .env("SIGN", crate::harness::sign::STANDARD_SECRET)
         .start();
     send(&gateway, 0..12);
-    wait_for("the matching ones", || (delivered(&fake).len() == 3).then_some(()));
+    wait_for("the matching ones", || {
+        (delivered(&fake).len() == 3).then_some(())
+    });
     assert_eq!(delivered(&fake), [1, 10, 11]);
     let got = fake.got();
     assert_eq!(got[0].header("x-key"), Some("fake-header-0001"));
-    let (id, time) = (got[0].header("webhook-id").unwrap(), got[0].header("webhook-timestamp").unwrap());
+    let (id, time) = (
+        got[0].header("webhook-id").unwrap(),
+        got[0].header("webhook-timestamp").unwrap(),
+    );
     let want = crate::harness::sign::standard(id, time, &got[0].body);
     assert_eq!(got[0].header("webhook-signature"), Some(&*want));
 }
@@ -110,8 +153,12 @@ fn lines_in_a_file() {
     std::fs::create_dir_all(gateway.folder.path().join("out")).unwrap();
     send(&gateway, 0..5);
     let lines = wait_for("five lines", || {
-        let text = std::fs::read_to_string(gateway.folder.path().join("out/events.ndjson")).unwrap_or_default();
-        let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let text = std::fs::read_to_string(gateway.folder.path().join("out/events.ndjson"))
+            .unwrap_or_default();
+        let lines: Vec<Value> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
         (lines.len() == 5).then_some(lines)
     });
     assert_eq!(lines[4]["event"], "n.4");
@@ -128,5 +175,9 @@ fn a_dead_sink_costs_intake_nothing() {
         (sinks["data"][0]["state"] == "failing").then(|| sinks["data"][0].clone())
     });
     assert!(sink["last_error"]["code"] == "HG0701", "{sink}");
-    assert_eq!(gateway.admin("GET", "/readyz", &[], b"").status, 200, "a dead sink is no reason to refuse intake");
+    assert_eq!(
+        gateway.admin("GET", "/readyz", &[], b"").status,
+        200,
+        "a dead sink is no reason to refuse intake"
+    );
 }

@@ -23,9 +23,19 @@ impl Server {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let log = std::fs::File::create(home.join("server.log")).unwrap();
         let child = Command::new(prefect)
-            .args(["server", "start", "--host", "127.0.0.1", "--port", &port.to_string()])
+            .args([
+                "server",
+                "start",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+            ])
             .env("PREFECT_HOME", home)
-            .env("PREFECT_API_DATABASE_CONNECTION_URL", format!("sqlite+aiosqlite:///{}/prefect.db", home.display()))
+            .env(
+                "PREFECT_API_DATABASE_CONNECTION_URL",
+                format!("sqlite+aiosqlite:///{}/prefect.db", home.display()),
+            )
             .env("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
             .env("DO_NOT_TRACK", "1")
             .stdout(log.try_clone().unwrap())
@@ -35,28 +45,53 @@ impl Server {
             .expect("the Prefect server starts");
         let server = Self { child, address };
         patiently("Prefect's health", || {
-            server.call("GET", "/api/health", &Value::Null).filter(|reply| reply.status == 200).map(drop)
+            server
+                .call("GET", "/api/health", &Value::Null)
+                .filter(|reply| reply.status == 200)
+                .map(drop)
         });
         server
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Option<Reply> {
-        let target = Target { address: self.address, tls: false };
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        http::try_send(target, method, path, &[("Content-Type", "application/json")], &body).ok()
+        let target = Target {
+            address: self.address,
+            tls: false,
+        };
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        http::try_send(
+            target,
+            method,
+            path,
+            &[("Content-Type", "application/json")],
+            &body,
+        )
+        .ok()
     }
 
     /// How often each name is there, over all pages.
     fn names(&self) -> HashMap<String, u64> {
         let mut found = HashMap::new();
         let filter = json!({"filter": {"event": {"prefix": ["n."]}, "order": "ASC"}, "limit": 50});
-        let mut page = self.call("POST", "/api/events/filter", &filter).map(|reply| reply.json());
+        let mut page = self
+            .call("POST", "/api/events/filter", &filter)
+            .map(|reply| reply.json());
         while let Some(rows) = page {
             for event in rows["events"].as_array().into_iter().flatten() {
-                *found.entry(event["event"].as_str().unwrap_or("").to_owned()).or_default() += 1;
+                *found
+                    .entry(event["event"].as_str().unwrap_or("").to_owned())
+                    .or_default() += 1;
             }
-            let next = rows["next_page"].as_str().and_then(|url| url.find("/api/").map(|at| url[at..].to_owned()));
-            page = next.and_then(|path| self.call("GET", &path, &Value::Null)).map(|reply| reply.json());
+            let next = rows["next_page"]
+                .as_str()
+                .and_then(|url| url.find("/api/").map(|at| url[at..].to_owned()));
+            page = next
+                .and_then(|path| self.call("GET", &path, &Value::Null))
+                .map(|reply| reply.json());
         }
         found
     }
@@ -64,7 +99,9 @@ impl Server {
     fn count(&self) -> u64 {
         let filter = json!({"filter": {"event": {"prefix": ["n."]}}, "limit": 1});
         let reply = self.call("POST", "/api/events/filter", &filter);
-        reply.and_then(|reply| reply.json()["total"].as_u64()).unwrap_or(0)
+        reply
+            .and_then(|reply| reply.json()["total"].as_u64())
+            .unwrap_or(0)
     }
 }
 
@@ -88,9 +125,15 @@ fn patiently<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 
 #[test]
 fn every_event_once_over_a_kill_of_the_server() {
-    let Some(prefect) = outside("HOOKGATE_TEST_PREFECT") else { return };
+    let Some(prefect) = outside("HOOKGATE_TEST_PREFECT") else {
+        return;
+    };
     let home = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let server = Server::start(&prefect, home.path(), port);
     let toml = format!(
         "[[sink]]\nname = \"prefect\"\nkind = \"prefect\"\nurl = \"http://127.0.0.1:{port}/api\"\nfrom = \"oldest\"\n[[webhook]]\nname = \"w\"\nslug = \"{}\"\nevent = {{ event = \"n.{{{{ body.n }}}}\", resource = {{ \"prefect.resource.id\" = \"r\" }} }}\n",
@@ -107,15 +150,23 @@ fn every_event_once_over_a_kill_of_the_server() {
             });
         }
     });
-    patiently("part of the backlog", || (server.count() > EVENTS / 10).then_some(()));
+    patiently("part of the backlog", || {
+        (server.count() > EVENTS / 10).then_some(())
+    });
     drop(server);
     let server = Server::start(&prefect, home.path(), port);
-    patiently("the whole backlog", || (server.count() >= EVENTS).then_some(()));
+    patiently("the whole backlog", || {
+        (server.count() >= EVENTS).then_some(())
+    });
     let names = server.names();
-    let missing: Vec<u64> = (0..EVENTS).filter(|n| !names.contains_key(&format!("n.{n}"))).collect();
+    let missing: Vec<u64> = (0..EVENTS)
+        .filter(|n| !names.contains_key(&format!("n.{n}")))
+        .collect();
     assert!(missing.is_empty(), "missing: {missing:?}");
     let twice: Vec<_> = names.iter().filter(|(_, count)| **count != 1).collect();
     assert!(twice.is_empty(), "more than once: {twice:?}");
-    wait_for("the cursor", || (gateway.api("/api/v1/sinks")["data"][0]["lag"] == 0).then_some(()));
+    wait_for("the cursor", || {
+        (gateway.api("/api/v1/sinks")["data"][0]["lag"] == 0).then_some(())
+    });
     assert_eq!(gateway.api("/api/v1/dead-letters")["data"], json!([]));
 }

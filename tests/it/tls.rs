@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 /// A self-signed certificate for `localhost`, as PEM: certificate, key.
 pub fn certificate() -> (String, String) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let made =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
@@ -22,8 +23,13 @@ fn trusted() -> &'static std::sync::Mutex<rustls::RootCertStore> {
 /// Trusts a certificate from now on.
 pub fn trust(pem: &str) {
     let store = trusted();
-    let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
-    store.lock().expect("lock").add(certificate).expect("a root");
+    let certificate =
+        rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
+    store
+        .lock()
+        .expect("lock")
+        .add(certificate)
+        .expect("a root");
 }
 
 fn connection() -> rustls::ClientConnection {
@@ -46,12 +52,18 @@ pub fn exchange(stream: TcpStream, bytes: &[u8]) -> std::io::Result<Reply> {
 
 /// The certificate in a PEM text.
 pub fn der(pem: &str) -> Vec<u8> {
-    rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM").to_vec()
+    rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes())
+        .expect("PEM")
+        .to_vec()
 }
 
 /// The certificate that a server presents, trusted or not.
 pub fn presented(mut stream: TcpStream) -> Vec<u8> {
     let mut connection = connection();
     while connection.is_handshaking() && connection.complete_io(&mut stream).is_ok() {}
-    connection.peer_certificates().and_then(|chain| chain.first()).map(|c| c.to_vec()).unwrap_or_default()
+    connection
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .map(|c| c.to_vec())
+        .unwrap_or_default()
 }

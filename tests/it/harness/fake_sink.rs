@@ -15,12 +15,18 @@ pub struct Got {
 
 impl Got {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// The events of an array body.
     pub fn events(&self) -> Vec<Value> {
-        serde_json::from_slice::<Value>(&self.body).ok().and_then(|v| v.as_array().cloned()).unwrap_or_default()
+        serde_json::from_slice::<Value>(&self.body)
+            .ok()
+            .and_then(|v| v.as_array().cloned())
+            .unwrap_or_default()
     }
 }
 
@@ -62,7 +68,11 @@ impl FakeSink {
                 std::thread::spawn(move || while serve(&stream, &books, &plan).is_some() {});
             }
         });
-        Self { address, got, script }
+        Self {
+            address,
+            got,
+            script,
+        }
     }
 
     /// From now on it does this.
@@ -93,23 +103,44 @@ fn serve(stream: &TcpStream, books: &Mutex<Vec<Got>>, plan: &Mutex<Arc<Script>>)
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         match line.trim_end().split_once(':') {
-            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
+            Some((name, value)) => {
+                headers.push((name.to_ascii_lowercase(), value.trim().to_owned()))
+            }
             None => break,
         }
     }
-    let length = headers.iter().find(|(n, _)| n == "content-length").and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
+    let length = headers
+        .iter()
+        .find(|(n, _)| n == "content-length")
+        .and_then(|(_, v)| v.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let got = Got { path, headers, body };
+    let got = Got {
+        path,
+        headers,
+        body,
+    };
     let script = plan.lock().expect("lock").clone();
     let does = script(&got);
     books.lock().expect("lock").push(got);
     let mut stream = stream;
     match does {
         Does::Answer(status, extra, body) => {
-            let extra: String = extra.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-            let length = if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-            write!(stream, "HTTP/1.1 {status} Fake\r\n{extra}{length}\r\n{body}").ok()
+            let extra: String = extra
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}\r\n"))
+                .collect();
+            let length = if status == 204 {
+                String::new()
+            } else {
+                format!("Content-Length: {}\r\n", body.len())
+            };
+            write!(
+                stream,
+                "HTTP/1.1 {status} Fake\r\n{extra}{length}\r\n{body}"
+            )
+            .ok()
         }
         Does::Cut => {
             stream.shutdown(std::net::Shutdown::Both).ok();

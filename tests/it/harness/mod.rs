@@ -55,7 +55,10 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(rest: impl Into<String>) -> Self {
-        Self { rest: rest.into(), ..Self::default() }
+        Self {
+            rest: rest.into(),
+            ..Self::default()
+        }
     }
 
     pub fn server(mut self, lines: &str) -> Self {
@@ -94,9 +97,20 @@ impl Setup {
         }
         std::fs::write(folder.path().join("webhooks.toml"), self.toml()).expect("webhooks.toml");
         let tls = self.server.contains("tls =");
-        let env = self.env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let env = self
+            .env
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gateway = Gateway { folder, env, child: None, public: nowhere, admin: nowhere, tls };
+        let mut gateway = Gateway {
+            folder,
+            env,
+            child: None,
+            public: nowhere,
+            admin: nowhere,
+            tls,
+        };
         gateway.start();
         gateway
     }
@@ -105,8 +119,16 @@ impl Setup {
 /// The binary, with nothing of the tester's environment that could change what it does.
 pub fn hookgate(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
-    command.current_dir(folder).env_remove("HOOKGATE_CONFIG").env_remove("NO_COLOR");
-    for name in ["HOOKGATE_LISTEN", "HOOKGATE_ADMIN", "HOOKGATE_STORE_PATH", "HOOKGATE_LOG"] {
+    command
+        .current_dir(folder)
+        .env_remove("HOOKGATE_CONFIG")
+        .env_remove("NO_COLOR");
+    for name in [
+        "HOOKGATE_LISTEN",
+        "HOOKGATE_ADMIN",
+        "HOOKGATE_STORE_PATH",
+        "HOOKGATE_LOG",
+    ] {
         command.env_remove(name);
     }
     command
@@ -115,7 +137,10 @@ pub fn hookgate(folder: &Path) -> Command {
 impl Gateway {
     /// Starts the process and waits for its ready lines.
     pub fn start(&mut self) {
-        let stderr = std::fs::OpenOptions::new().create(true).append(true).open(self.stderr_path());
+        let stderr = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.stderr_path());
         let mut child = hookgate(self.folder.path())
             .args(["serve", "-c", "webhooks.toml"])
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -128,8 +153,14 @@ impl Gateway {
         let (mut public, mut admin) = (None, None);
         let mut lines = BufReader::new(stdout).lines();
         while public.is_none() || admin.is_none() {
-            let Some(Ok(line)) = lines.next() else { panic!("it does not start: {}", self.stderr()) };
-            let address = |url: &str| url.rsplit('/').next().and_then(|a| a.parse::<SocketAddr>().ok());
+            let Some(Ok(line)) = lines.next() else {
+                panic!("it does not start: {}", self.stderr())
+            };
+            let address = |url: &str| {
+                url.rsplit('/')
+                    .next()
+                    .and_then(|a| a.parse::<SocketAddr>().ok())
+            };
             if let Some(url) = line.strip_prefix("public ") {
                 public = address(url);
             } else if let Some(url) = line.strip_prefix("admin ") {
@@ -168,7 +199,10 @@ impl Gateway {
     }
 
     pub fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.pid().to_string()]).status().expect("kill");
+        let done = Command::new("kill")
+            .args([name, &self.pid().to_string()])
+            .status()
+            .expect("kill");
         assert!(done.success());
     }
 
@@ -186,7 +220,10 @@ impl Gateway {
     }
 
     pub fn target(&self) -> Target {
-        Target { address: self.public, tls: self.tls }
+        Target {
+            address: self.public,
+            tls: self.tls,
+        }
     }
 
     pub fn post(&self, slug: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
@@ -194,12 +231,25 @@ impl Gateway {
     }
 
     pub fn post_json(&self, slug: &str, body: &Value) -> Reply {
-        self.post(slug, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+        self.post(
+            slug,
+            &[("Content-Type", "application/json")],
+            body.to_string().as_bytes(),
+        )
     }
 
     /// A request to the admin listener.
     pub fn admin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        http::send(Target { address: self.admin, tls: false }, method, path, headers, body)
+        http::send(
+            Target {
+                address: self.admin,
+                tls: false,
+            },
+            method,
+            path,
+            headers,
+            body,
+        )
     }
 
     /// JSON from the API; anything but 200 fails the test.
@@ -211,7 +261,9 @@ impl Gateway {
 
     /// The record of the delivery that an answer names.
     pub fn delivery(&self, reply: &Reply) -> Value {
-        let id = reply.header("hookgate-delivery").unwrap_or_else(|| panic!("no delivery: {} {}", reply.status, reply.text()));
+        let id = reply
+            .header("hookgate-delivery")
+            .unwrap_or_else(|| panic!("no delivery: {} {}", reply.status, reply.text()));
         self.api(&format!("/api/v1/deliveries/{id}"))
     }
 
@@ -244,8 +296,13 @@ impl Drop for Gateway {
 
 /// A path or address from outside that a test needs. In CI it must be there; elsewhere the test says that it was not run.
 pub fn outside(variable: &str) -> Option<String> {
-    let found = std::env::var(variable).ok().filter(|value| !value.is_empty());
-    assert!(found.is_some() || std::env::var_os("CI").is_none(), "{variable} must be set in CI");
+    let found = std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty());
+    assert!(
+        found.is_some() || std::env::var_os("CI").is_none(),
+        "{variable} must be set in CI"
+    );
     if found.is_none() {
         eprintln!("not run: {variable} is not set (.ci/run sets it)");
     }

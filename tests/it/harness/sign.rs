@@ -21,7 +21,10 @@ pub fn now() -> String {
 
 /// `X-Hub-Signature-256`.
 pub fn github(body: &[u8]) -> String {
-    format!("sha256={}", hex::encode(hmac_sha256(GITHUB_SECRET.as_bytes(), &[body])))
+    format!(
+        "sha256={}",
+        hex::encode(hmac_sha256(GITHUB_SECRET.as_bytes(), &[body]))
+    )
 }
 
 /// `Stripe-Signature`.
@@ -32,13 +35,18 @@ pub fn stripe(time: &str, body: &[u8]) -> String {
 
 /// `X-Slack-Signature`.
 pub fn slack(time: &str, body: &[u8]) -> String {
-    let signature = hmac_sha256(SLACK_SECRET.as_bytes(), &[b"v0:", time.as_bytes(), b":", body]);
+    let signature = hmac_sha256(
+        SLACK_SECRET.as_bytes(),
+        &[b"v0:", time.as_bytes(), b":", body],
+    );
     format!("v0={}", hex::encode(signature))
 }
 
 /// `webhook-signature`.
 pub fn standard(id: &str, time: &str, body: &[u8]) -> String {
-    let key = STANDARD.decode(STANDARD_SECRET.trim_start_matches("whsec_")).expect("base64");
+    let key = STANDARD
+        .decode(STANDARD_SECRET.trim_start_matches("whsec_"))
+        .expect("base64");
     let signature = hmac_sha256(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
     format!("v1,{}", STANDARD.encode(signature))
 }
