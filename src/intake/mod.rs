@@ -7,6 +7,9 @@
 pub mod answer;
 pub mod body;
 pub mod budget;
+pub mod client;
+pub mod coding;
+pub mod rate;
 
 use ipnet::IpNet;
 use std::net::SocketAddr;
