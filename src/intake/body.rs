@@ -48,9 +48,9 @@ impl BodyLimits {
     /// The moment by which the next piece must be there.
     fn deadline(&self, start: Instant, now: Instant, received: usize) -> Instant {
         let mut deadline = (now + self.idle).min(start + self.total);
-        if self.min_rate > 0 {
-            // `received` bytes are enough until this much time has passed since the start.
-            let micros = (received as u64).saturating_mul(1_000_000) / self.min_rate;
+        // `received` bytes are enough until this much time has passed since the start.
+        let micros = (received as u64).saturating_mul(1_000_000);
+        if let Some(micros) = micros.checked_div(self.min_rate) {
             deadline = deadline.min(start + self.grace.max(Duration::from_micros(micros)));
         }
         deadline

@@ -1,12 +1,22 @@
 //! The HTTP edge: reads a request within limits, or refuses it with the right status. Knows nothing of
 //! webhooks.toml, signatures or the log; `gateway` joins them.
 //!
-//! Bounded: [`body`] (size, pace, memory of all bodies together).
-//! [`answer`] is the one table of statuses.
+//! The parts, in the order in which a request meets them: [`listener`] and [`tls`] (settings of actix-web),
+//! [`head`] (limits of URL and headers, the slug), [`client`] (who calls), [`rate`], [`body`] with [`budget`] (size,
+//! pace, memory of all bodies together), [`coding`] (`Content-Encoding`), [`answer`] (the one table of statuses).
 
 pub mod answer;
 pub mod body;
 pub mod budget;
+pub mod client;
+pub mod coding;
+pub mod head;
+pub mod listener;
+pub mod rate;
+pub mod tls;
+
+#[cfg(test)]
+mod wire_tests;
 
 use ipnet::IpNet;
 use std::net::SocketAddr;
