@@ -7,7 +7,6 @@ pub use expectation::{TestFailure, TestResult, check_tests, parse_request, read_
 
 use crate::codes;
 use crate::config::{KeyRule, Webhook};
-use crate::log::AppendKeys;
 use crate::model::{Event, Note, Outcome, Problem, Request, limits};
 use crate::translate::{Failure, Keys, Scope};
 use crate::verify::{ValueSpec, Verdict};
@@ -21,8 +20,8 @@ pub struct Translation {
     pub outcome: Outcome,
     /// Its events, in order; none unless accepted.
     pub events: Vec<Event>,
-    /// What the log looks up and remembers.
-    pub keys: AppendKeys,
+    /// What the log looks up and remembers; none where nothing is to be remembered.
+    pub keys: Keys,
     /// The delivery key as text, for the record.
     pub key: Option<String>,
     /// What is worth knowing.
@@ -89,8 +88,8 @@ pub fn translate(webhook: &Webhook, request: &Request) -> Translation {
     Translation {
         outcome: Outcome::Accepted,
         events: translated.events,
-        keys: append_keys(&keys),
         key: key_text(&keys),
+        keys,
         notes: translated.notes,
         error: None,
         unsupported_type: false,
@@ -161,14 +160,6 @@ fn bounded(key: &str) -> String {
     }
 }
 
-fn append_keys(keys: &Keys) -> AppendKeys {
-    match keys {
-        Keys::None => AppendKeys::None,
-        Keys::Delivery(key) => AppendKeys::Delivery(key.clone()),
-        Keys::PerEvent(list) => AppendKeys::PerEvent(list.clone()),
-    }
-}
-
 fn key_text(keys: &Keys) -> Option<String> {
     match keys {
         Keys::None => None,
@@ -183,7 +174,7 @@ fn ignored(keys: &Keys, notes: Vec<Note>) -> Translation {
         outcome: Outcome::Ignored,
         events: Vec::new(),
         // What was ignored may come again: another configuration may want it.
-        keys: AppendKeys::None,
+        keys: Keys::None,
         key: key_text(keys),
         notes,
         error: None,
@@ -197,8 +188,8 @@ fn parked(keys: &Keys, failure: Failure) -> Translation {
         events: Vec::new(),
         keys: match keys {
             // There are no events whose own these could be.
-            Keys::PerEvent(_) => AppendKeys::None,
-            Keys::None | Keys::Delivery(_) => append_keys(keys),
+            Keys::PerEvent(_) => Keys::None,
+            Keys::None | Keys::Delivery(_) => keys.clone(),
         },
         key: key_text(keys),
         notes: Vec::new(),

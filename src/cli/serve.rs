@@ -1,25 +1,26 @@
 //! `hookgate serve`: runs the gateway until it is told to stop.
 
-use super::{Exit, print_findings};
-use crate::server::{self, Options, ServeError};
-use std::io::Write as _;
+use super::{Exit, Global, output};
+use crate::config::Overrides;
+use crate::config::findings::render;
+use crate::server::{self, Bound, Options, ServeError};
+use std::process::ExitCode;
 
 /// Runs the gateway. Prints a line for each listener once both are bound.
-pub(super) fn run(options: &Options) -> Exit {
-    let ready = |bound: &server::Bound| {
-        let mut out = std::io::stdout().lock();
-        // Nobody may be reading: that is no reason not to serve.
-        writeln!(out, "public {}\nadmin {}", bound.public, bound.admin).and_then(|()| out.flush()).ok();
-    };
-    match server::run(options, ready) {
+pub(super) fn run(global: &Global) -> ExitCode {
+    let log_filter = std::env::var("HOOKGATE_LOG").ok().filter(|filter| !filter.trim().is_empty());
+    let options = Options { file: global.config(), overrides: Overrides::from_env(), log_filter };
+    let ready = |bound: &Bound| output::out(&format!("public {}\nadmin {}\n", bound.public, bound.admin));
+    let exit = match server::run(&options, ready) {
         Ok(()) => Exit::Done,
         Err(ServeError::Config(findings)) => {
-            print_findings(&findings);
+            findings.iter().for_each(|finding| output::err(&format!("{}\n", render(finding))));
             Exit::Invalid
         }
         Err(error) => {
-            super::print_error(&error);
+            output::err(&format!("error: {error}\n"));
             Exit::Invalid
         }
-    }
+    };
+    exit.into()
 }

@@ -16,7 +16,7 @@ mod webhooks;
 pub(crate) use document::nearest;
 pub use reload::ConfigHandle;
 pub use scalars::{parse_duration, parse_size};
-pub(crate) use secrets::read_bytes;
+pub(crate) use secrets::{read_bytes, read_text};
 
 use crate::codes;
 use crate::forward::SinkSettings;
@@ -324,6 +324,35 @@ fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Op
             .collect(),
         webhooks,
         files: Vec::new(),
+    })
+}
+
+/// A webhook that is in no file: it accepts anyone and has only a way to translate. For `render`.
+pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook> {
+    Some(Webhook {
+        name: name.to_owned(),
+        slug: Slug::parse(name).ok()?,
+        description: None,
+        provider: None,
+        verifier: Verifier::open(),
+        handshakes: Vec::new(),
+        secrets: Vec::new(),
+        masking: Masking::default(),
+        methods: webhooks::METHODS.map(str::to_owned).to_vec(),
+        subpaths: false,
+        public_url: None,
+        max_body: crate::model::limits::BODY_BYTES_DEFAULT,
+        allow: Vec::new(),
+        rate: None,
+        when: None,
+        translator,
+        key: KeyRule::None,
+        response: Response::NoContent,
+        accept_parked: false,
+        default_payload: true,
+        enabled: true,
+        tests: Vec::new(),
+        line: 1,
     })
 }
 
