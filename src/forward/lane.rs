@@ -123,9 +123,9 @@ impl Lane {
     async fn work(&mut self) -> Result<std::convert::Infallible, Stopped> {
         self.start().await?;
         loop {
-            self.cut_off().await?;
             self.hold_while_paused().await?;
             self.fill().await?;
+            self.cut_off().await?;
             self.skip_damaged().await?;
             self.store_if_due().await?;
             if self.window.sent() > 0 && Instant::now() >= self.poll_at {

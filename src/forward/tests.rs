@@ -159,7 +159,8 @@ async fn one_poison_event_among_200_is_a_dead_letter_and_the_rest_goes_on() {
     assert_eq!((letters[0].seq, letters[0].index), (138, 0));
     assert_eq!(letters[0].reason, "the sink answered 422");
     assert_eq!(letters[0].code.to_string(), "HG0702");
-    assert_eq!(letters[0].attempts, 9);
+    let attempts = letters[0].attempts;
+    assert!((8..=9).contains(&attempts), "log2 of 200: {attempts}");
     let status = &bench.forwarders.status()[0];
     assert_eq!((status.state, status.dead_letters), ("running", 1));
     assert!(
@@ -174,7 +175,7 @@ async fn one_poison_event_among_200_is_a_dead_letter_and_the_rest_goes_on() {
     // A retry is refused again, then works.
     let id = letters[0].id;
     assert!(bench.forwarders.retry(id).await.is_err());
-    assert_eq!(bench.state.letters()[0].attempts, 10);
+    assert_eq!(bench.state.letters()[0].attempts, attempts + 1);
     heals.store(true, Ordering::Relaxed);
     bench.forwarders.retry(id).await.unwrap();
     assert!(bench.state.letters().is_empty());
@@ -418,8 +419,9 @@ async fn a_cursor_of_another_log_is_forgotten() {
     bench.state.put_cursor("out", 5_000, None);
     bench.log.add_events(0..3);
     bench.start(&sink);
-    bench.until_cursor(3).await;
+    until("all three", || sink.taken().len() == 3).await;
     assert_eq!(sink.taken(), [0, 1, 2]);
+    until("its cursor", || bench.state.seq("out") == Some(3)).await;
 }
 
 #[tokio::test]
@@ -555,7 +557,8 @@ async fn a_removed_sink_keeps_its_cursor_for_a_day() {
 
     // Unchanged settings keep the loop; changed ones restart it; a disabled sink has none.
     bench.forwarders.apply(std::slice::from_ref(&left)).await;
-    assert_eq!(bench.forwarders.status()[0].delivered, 3);
+    let delivered = || bench.forwarders.status()[0].delivered;
+    until("three", || delivered() == 3).await;
     left.batch_events = 7;
     bench.forwarders.apply(std::slice::from_ref(&left)).await;
     assert_eq!(bench.forwarders.status()[0].delivered, 0);
