@@ -22,7 +22,7 @@ use crate::log::{Append, Appended, EventLog, LogError};
 use crate::model::{Outcome, Request};
 use crate::providers::HandshakeAnswer;
 use crate::telemetry::{DeliveryLog, Metrics};
-use crate::translate::{Keys, Scope};
+use crate::translate::Scope;
 use crate::verify::Verdict;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -471,12 +471,11 @@ fn reply(webhook: &Webhook, request: &Request, translation: &mut Translation) ->
             content_type,
             body,
         } => {
-            let keys = translation.key.clone().map_or(Keys::None, Keys::Delivery);
             let scope = Scope {
                 request,
                 webhook: &webhook.name,
                 masking: &webhook.masking,
-                keys: &keys,
+                keys: &translation.keys,
                 default_payload: webhook.default_payload,
             };
             let text = match body.as_ref().map(|template| template.render_text(&scope)) {

@@ -7,6 +7,7 @@ use crate::log::{Append, AppendKeys, compress_request};
 use crate::model::delivery::{RequestSummary, Timing, Verification};
 use crate::model::http_file::Masked;
 use crate::model::{Delivery, Outcome, Problem, Request, limits};
+use crate::translate::Keys;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -95,7 +96,11 @@ impl Draft {
             self.delivery.error = translation.error;
             self.delivery.events = translation.events;
             self.delivery.notes = translation.notes;
-            keys = translation.keys;
+            keys = match translation.keys {
+                Keys::None => AppendKeys::None,
+                Keys::Delivery(key) => AppendKeys::Delivery(key),
+                Keys::PerEvent(keys) => AppendKeys::PerEvent(keys),
+            };
         }
         Append {
             delivery: self.delivery,

@@ -59,7 +59,7 @@ fn door(webhook: &Arc<Webhook>, rates: &RateLimiters, metrics: &Metrics) -> Door
         .iter()
         .flat_map(|handshake| handshake.methods())
     {
-        if !methods.iter().any(|known| known == method) {
+        if !methods.iter().any(|known| *known == *method) {
             methods.push(method.to_owned());
         }
     }
