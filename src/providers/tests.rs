@@ -1,0 +1,307 @@
+//! The catalogue against signed and forged requests of the senders' own libraries.
+
+use super::*;
+use crate::codes;
+use crate::model::{Headers, Request, Secret};
+use crate::verify::{DatedSecret, SchemeError, Verdict, Verifier};
+use base64::Engine;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+
+fn secrets(texts: &[&str]) -> Vec<DatedSecret> {
+    let dated = |text: &&str| DatedSecret {
+        secret: Secret::new((*text).to_owned()),
+        until: None,
+    };
+    texts.iter().map(dated).collect()
+}
+
+fn cases(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+fn request(case: &Value) -> Request {
+    let url = case["url"].as_str().unwrap();
+    let mut headers = Headers::new();
+    for pair in case["headers_list"].as_array().into_iter().flatten() {
+        headers.push(pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
+    }
+    for (name, value) in case["headers"].as_object().into_iter().flatten() {
+        headers.push(name, value.as_str().unwrap());
+    }
+    let body = match case["body_base64"].as_str() {
+        Some(text) => base64::prelude::BASE64_STANDARD.decode(text).unwrap(),
+        None => case["body"].as_str().unwrap_or("").as_bytes().to_vec(),
+    };
+    let body = Bytes::from(body);
+    Request {
+        method: case["method"].as_str().unwrap().to_owned(),
+        path: String::new(),
+        query: url.split_once('?').map_or("", |(_, q)| q).to_owned(),
+        headers,
+        wire_body: body.clone(),
+        body,
+        peer: [127, 0, 0, 1].into(),
+        received: Timestamp::UNIX_EPOCH,
+        url: url.to_owned(),
+    }
+}
+
+fn compile(provider: &str, texts: &[&str]) -> Result<Verifier, SchemeError> {
+    let provider = load(provider, None).unwrap();
+    Verifier::compile(&provider.verify.unwrap(), &secrets(texts))
+}
+
+#[test]
+fn signatures_of_the_senders_libraries() {
+    let mut checked = 0;
+    for case in cases(include_str!("../../tests/cases/signatures.json")) {
+        let label = format!("{}: {}", case["provider"], case["name"]);
+        let provider = case["provider"].as_str().unwrap();
+        let one = [case["secret"].as_str().unwrap()];
+        let list: Option<Vec<&str>> = case["secrets"]
+            .as_array()
+            .map(|list| list.iter().filter_map(Value::as_str).collect());
+        let texts = list.as_deref().unwrap_or(&one);
+        let verifier = match compile(provider, texts) {
+            Ok(verifier) => verifier,
+            Err(error) => {
+                assert_eq!(error.to_string(), "secret 1 is blank", "{label}");
+                assert_eq!(case["expect"], "rejected", "{label}");
+                checked += 1;
+                continue;
+            }
+        };
+        let now = Timestamp::from_second(case["now"].as_i64().unwrap()).unwrap();
+        let verdict = verifier.verify(&request(&case), now);
+        let verified = case["expect"] == "verified";
+        assert_eq!(verdict.failure.is_none(), verified, "{label}: {verdict:?}");
+        assert_eq!(verdict.record.verified, verified, "{label}");
+        let text = format!("{verdict:?}{verifier:?}");
+        assert!(!texts.iter().any(|t| text.contains(t)), "{label}: {text}");
+        checked += 1;
+    }
+    assert!(checked > 60, "{checked}");
+}
+
+#[test]
+fn handshakes_of_the_senders_documents() {
+    for case in cases(include_str!("../../tests/cases/signatures-handshakes.json")) {
+        let label = format!("{}: {}", case["provider"], case["name"]);
+        let provider = load(case["provider"].as_str().unwrap(), None).unwrap();
+        let want = &case["expect_response"];
+        let request = request(&case["request"]);
+        let found = provider
+            .handshakes
+            .iter()
+            .find_map(|h| h.answer(&request, &[]).map(|answer| (h, answer)));
+        let Some((handshake, answer)) = found else {
+            assert!(want["body"].is_null(), "{label}");
+            let taken = provider.methods.contains(&request.method);
+            assert_eq!(taken, want["status"] != 405, "{label}");
+            continue;
+        };
+        assert!(handshake.signed, "{label}");
+        let secret = case["secret"].as_str().unwrap();
+        let now = Timestamp::from_second(case["now"].as_i64().unwrap()).unwrap();
+        let verdict = compile(&provider.name, &[secret])
+            .unwrap()
+            .verify(&request, now);
+        if want["status"] == 401 {
+            assert!(verdict.failure.is_some(), "{label}");
+            continue;
+        }
+        assert!(verdict.failure.is_none(), "{label}: {verdict:?}");
+        assert_eq!(answer.status, 200, "{label}");
+        assert_eq!(answer.body, want["body"].as_str().unwrap(), "{label}");
+        assert_eq!(
+            answer.content_type.as_deref(),
+            want["headers"]["Content-Type"].as_str()
+        );
+    }
+}
+
+/// A GitHub request with the signature header lines given.
+fn github(lines: &[&str], body: &str) -> Verdict {
+    let mut headers = Headers::new();
+    for line in lines {
+        headers.push("X-Hub-Signature-256", *line);
+    }
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let request = Request {
+        method: "POST".into(),
+        path: String::new(),
+        query: String::new(),
+        headers,
+        wire_body: body.clone(),
+        body,
+        peer: [127, 0, 0, 1].into(),
+        received: Timestamp::UNIX_EPOCH,
+        url: "http://localhost/hooks/x".into(),
+    };
+    let verifier = compile("github", &["fake-github-secret-0001"]).unwrap();
+    verifier.verify(&request, Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn forged_empty_stripped_and_duplicated_headers() {
+    const RIGHT: &str = "sha256=7d38cdd689735b008b3c702edd92eea23791c5f6e49b0f66a5a1d1dcf3d5a6b5";
+    let mac =
+        crate::verify::hmac_text("sha256", "hex", b"fake-github-secret-0001", "body").unwrap();
+    let right = format!("sha256={mac}");
+    let upper = format!("sha256={}", mac.to_uppercase());
+    let spaced = format!("  {right} ");
+    let name_upper = format!("SHA256={mac}");
+    let twice = format!("{right},{right}");
+    let long = format!("{right}00");
+    let none = None;
+    let missing = Some(codes::CREDENTIAL_MISSING);
+    let malformed = Some(codes::CREDENTIAL_MALFORMED);
+    let mismatch = Some(codes::SIGNATURE_MISMATCH);
+    let table: &[(&[&str], Option<codes::Code>)] = &[
+        (&[&right], none),
+        (&[&upper], none),
+        (&[&spaced], none),
+        (&[&right, &right], none),
+        (&[], missing),
+        (&[""], malformed),
+        (&["sha256="], malformed),
+        (&[&mac], malformed),
+        (&[&name_upper], malformed),
+        (
+            &["sha1=da39a3ee5e6b4b0d3255bfef95601890afd80709"],
+            malformed,
+        ),
+        (&[&right, RIGHT], malformed),
+        (&[RIGHT, &right], malformed),
+        (&["", &right], malformed),
+        (&[RIGHT], mismatch),
+        (&[&twice], mismatch),
+        (&[&long], mismatch),
+        (&["sha256=zz"], mismatch),
+        (&["sha256=00"], mismatch),
+    ];
+    for (lines, want) in table {
+        let verdict = github(lines, "body");
+        assert_eq!(verdict.failure.map(|p| p.code), *want, "{lines:?}");
+    }
+    let verdict = github(&[RIGHT], "body");
+    let detail = &verdict.record.checks.last().unwrap().detail;
+    assert!(
+        detail.contains(&format!("expected {}…", mac.get(..8).unwrap())),
+        "{detail}"
+    );
+    assert!(!detail.contains(mac.get(..9).unwrap()), "{detail}");
+}
+
+#[test]
+fn every_provider_loads_whole() {
+    let names = names(None);
+    assert_eq!(names, ["github", "slack", "standard-webhooks", "stripe"]);
+    for name in names {
+        let provider = load(&name, None).unwrap();
+        assert!(provider.template.is_some(), "{name}");
+        assert!(
+            provider.verify.is_some() && provider.secret.is_some(),
+            "{name}"
+        );
+        assert!(
+            !provider.docs.is_empty() && provider.checked.is_some(),
+            "{name}"
+        );
+        assert!(
+            provider.setup.iter().all(|s| !s.fields.is_empty()),
+            "{name}"
+        );
+        assert!((200..300).contains(&provider.answer.status), "{name}");
+        let samples = samples(&name, None).unwrap();
+        assert!(!samples.is_empty(), "{name}");
+        assert!(samples.iter().all(|s| s.events.is_some()), "{name}");
+    }
+    assert_eq!(load("slack", None).unwrap().answer.status, 200);
+}
+
+#[test]
+fn unknown_names_get_suggestions() {
+    let help = |name: &str| {
+        let problems = load(name, None).unwrap_err();
+        assert_eq!(problems[0].code, codes::UNKNOWN_PROVIDER);
+        problems[0].help.clone().unwrap()
+    };
+    assert_eq!(help("githbu"), "Did you mean `github`?");
+    assert_eq!(help("GitHub"), "Did you mean `github`?");
+    assert_eq!(help("standard"), "Did you mean `standard-webhooks`?");
+    assert!(
+        help("../github").contains("hookgate providers") || help("../github").contains("github")
+    );
+    assert!(help("zzz").contains("hookgate providers"));
+}
+
+#[test]
+fn files_beside_the_configuration_win_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("templates/providers/github");
+    std::fs::create_dir_all(&own).unwrap();
+    let path = own.join("event.json.j2");
+    std::fs::write(&path, "{}").unwrap();
+    let provider = load("github", Some(folder.path())).unwrap();
+    assert_eq!(provider.title, "GitHub");
+    assert_eq!(provider.files, [path]);
+    let (text, file) = provider.template.unwrap();
+    assert_eq!(
+        (text.as_str(), file.as_str()),
+        ("{}", "templates/providers/github/event.json.j2")
+    );
+
+    std::fs::write(
+        own.join("provider.toml"),
+        "title = \"x\"\n\n[verify]\nscheme = \"hmac-sha257\"\nheader = \"x\"\n",
+    )
+    .unwrap();
+    let problem = load("github", Some(folder.path())).unwrap_err().remove(0);
+    let place = problem.place.unwrap();
+    assert_eq!(problem.code, codes::PROVIDER_DATA);
+    assert_eq!(
+        (place.file.as_str(), place.line),
+        ("templates/providers/github/provider.toml", 4)
+    );
+    assert_eq!(place.source.as_deref(), Some("scheme = \"hmac-sha257\""));
+    assert!(
+        problem.message.contains("hmac-sha256"),
+        "{}",
+        problem.message
+    );
+
+    for (text, line) in [
+        ("title = \"x\"\nheaders = 1\n", 2),
+        ("title = \"x\"\nanswer = { status = 302 }\n", 2),
+        (
+            "title = \"x\"\n[verify]\nscheme = \"hmac-sha256\"\nheader = \"x\"\nsigned = \"{ts}.{body}\"\n",
+            2,
+        ),
+        (
+            "title = \"x\"\n[[handshake]]\ntitle = \"y\"\nmatch = {}\n",
+            2,
+        ),
+        ("title = \"x\"\ndelivery_key = [\"headr:x\"]\n", 2),
+        ("title = \"x\n", 1),
+    ] {
+        std::fs::write(own.join("provider.toml"), text).unwrap();
+        let problem = load("github", Some(folder.path())).unwrap_err().remove(0);
+        assert_eq!(
+            problem.place.as_ref().map(|p| p.line),
+            Some(line),
+            "{text}: {problem:?}"
+        );
+    }
+
+    let own = folder.path().join("templates/providers/my-sender");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("provider.toml"), "title = \"Mine\"").unwrap();
+    assert!(names(Some(folder.path())).contains(&"my-sender".to_owned()));
+    assert_eq!(
+        load("my-sender", Some(folder.path())).unwrap().methods,
+        ["POST"]
+    );
+}
