@@ -12,6 +12,8 @@ mod guard;
 mod health;
 mod pages;
 mod problem;
+#[cfg(test)]
+mod tests;
 
 pub use health::{Readiness, ReloadRecord};
 
@@ -96,9 +98,9 @@ pub fn configure(admin: Arc<Admin>) -> impl Fn(&mut web::ServiceConfig) + Clone 
                 .app_data(web::Data::from(Arc::clone(&admin)))
                 .app_data(web::Data::from(Arc::clone(&pages)))
                 .wrap(wrapper)
-                .route("/livez", get().to(health::livez))
-                .route("/readyz", get().to(health::readyz))
-                .route("/metrics", get().to(health::metrics))
+                .service(at("/livez", get().to(health::livez)))
+                .service(at("/readyz", get().to(health::readyz)))
+                .service(at("/metrics", get().to(health::metrics)))
                 .configure(api::configure)
                 .configure(pages::configure)
                 .default_service(web::to(HttpResponse::NotFound)),
@@ -109,6 +111,11 @@ pub fn configure(admin: Arc<Admin>) -> impl Fn(&mut web::ServiceConfig) + Clone 
 /// GET, and HEAD with it.
 fn get() -> actix_web::Route {
     web::route().guard(route_guard::Any(route_guard::Get()).or(route_guard::Head()))
+}
+
+/// A path with its one route: other methods are told which there are (`Scope::route` would say 404).
+fn at(path: &str, route: actix_web::Route) -> actix_web::Resource {
+    web::resource(path).route(route)
 }
 
 /// One request's way: the rules, the handler, and one form for whatever went wrong.
@@ -134,7 +141,7 @@ async fn handle(
             request.extensions_mut().insert(access);
             next.call(request).await?
         }
-        Err(error) => request.into_response(HttpResponse::from_error(error)),
+        Err(error) => request.error_response(error),
     };
     let mut response = explain(&pages, response);
     secure(response.headers_mut());

@@ -1,7 +1,7 @@
 //! `/deliveries`.
 
 use super::ndjson::{self, Lines};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, SEARCHABLE};
 use super::views::DeliveryView;
 use super::{PageView, accepts, block, id_segment, json, page, shared, to_json};
 use crate::admin::Admin;
@@ -12,16 +12,12 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use uuid::Uuid;
 
-const PARAMETERS: &[&str] = &[
-    "q", "event", "resource", "webhook", "outcome", "since", "until", "limit", "after", "order",
-];
-
 /// `GET /deliveries`: a page of deliveries that match, or all of them as lines.
 pub(super) async fn list(
     request: HttpRequest,
     admin: web::Data<Admin>,
 ) -> Result<HttpResponse, ApiError> {
-    let parameters = Parameters::read(request.query_string(), PARAMETERS)?;
+    let parameters = Parameters::read(request.query_string(), SEARCHABLE)?;
     let paging = parameters.paging()?;
     let query = parameters.search(Timestamp::now())?;
     let admin = shared(&admin);

@@ -1,7 +1,7 @@
 //! `/events`.
 
 use super::ndjson::{self, Lines};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, SEARCHABLE};
 use super::views::EventView;
 use super::{PageView, accepts, block, id_segment, json, page, shared, to_json};
 use crate::admin::Admin;
@@ -10,16 +10,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-const PARAMETERS: &[&str] = &[
-    "q", "event", "resource", "webhook", "outcome", "since", "until", "limit", "after", "order",
-];
-
 /// `GET /events`: a page of events that match, or all of them as lines.
 pub(super) async fn list(
     request: HttpRequest,
     admin: web::Data<Admin>,
 ) -> Result<HttpResponse, ApiError> {
-    let parameters = Parameters::read(request.query_string(), PARAMETERS)?;
+    let parameters = Parameters::read(request.query_string(), SEARCHABLE)?;
     let paging = parameters.paging()?;
     let query = parameters.search(Timestamp::now())?;
     let admin = shared(&admin);

@@ -12,7 +12,7 @@ mod sinks;
 pub(crate) mod views;
 mod webhooks;
 
-use super::get;
+use super::{at, get};
 use super::problem::ApiError;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -23,31 +23,28 @@ use std::sync::Arc;
 pub(crate) fn configure(service: &mut web::ServiceConfig) {
     service.service(
         web::scope("/api/v1")
-            .route("/events", get().to(events::list))
-            .route("/events/{id}", get().to(events::one))
-            .route("/deliveries", get().to(deliveries::list))
-            .route("/deliveries/{id}", get().to(deliveries::one))
-            .route("/deliveries/{id}/request", get().to(requests::one))
-            .route("/dead-letters", get().to(dead_letters::list))
+            .service(at("/events", get().to(events::list)))
+            .service(at("/events/{id}", get().to(events::one)))
+            .service(at("/deliveries", get().to(deliveries::list)))
+            .service(at("/deliveries/{id}", get().to(deliveries::one)))
+            .service(at("/deliveries/{id}/request", get().to(requests::one)))
+            .service(at("/dead-letters", get().to(dead_letters::list)))
             .service(
-                web::resource("/dead-letters/retry").route(web::post().to(dead_letters::retry)),
+                at("/dead-letters/retry", web::post().to(dead_letters::retry)),
             )
             .service(
-                web::resource("/dead-letters/discard").route(web::post().to(dead_letters::discard)),
+                at("/dead-letters/discard", web::post().to(dead_letters::discard)),
             )
-            .route("/dead-letters/{id}", get().to(dead_letters::one))
-            .route(
-                "/dead-letters/{id}/retry",
-                web::post().to(dead_letters::retry_one),
-            )
-            .route("/sinks", get().to(sinks::list))
-            .route("/sinks/{name}", get().to(sinks::one))
-            .route("/sinks/{name}/pause", web::post().to(sinks::pause))
-            .route("/sinks/{name}/resume", web::post().to(sinks::resume))
-            .route("/webhooks", get().to(webhooks::list))
-            .route("/webhooks/{name}", get().to(webhooks::one))
-            .route("/render", web::post().to(render::render))
-            .route("/config/reload", web::post().to(webhooks::reload))
+            .service(at("/dead-letters/{id}", get().to(dead_letters::one)))
+            .service(at("/dead-letters/{id}/retry", web::post().to(dead_letters::retry_one)))
+            .service(at("/sinks", get().to(sinks::list)))
+            .service(at("/sinks/{name}", get().to(sinks::one)))
+            .service(at("/sinks/{name}/pause", web::post().to(sinks::pause)))
+            .service(at("/sinks/{name}/resume", web::post().to(sinks::resume)))
+            .service(at("/webhooks", get().to(webhooks::list)))
+            .service(at("/webhooks/{name}", get().to(webhooks::one)))
+            .service(at("/render", web::post().to(render::render)))
+            .service(at("/config/reload", web::post().to(webhooks::reload)))
             .default_service(web::to(HttpResponse::NotFound)),
     );
 }

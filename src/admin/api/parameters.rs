@@ -2,12 +2,22 @@
 
 use crate::admin::problem::{ApiError, Item};
 use crate::feed::Paging;
-use crate::model::{Position, limits, time};
+use crate::model::{Position, limits};
 use crate::query::Query;
 use jiff::Timestamp;
 
 /// Rows of a page where `limit` is not given.
 const ROWS_DEFAULT: usize = 50;
+
+/// Parameters that narrow a search, each as in [`Query::parameter`]; they may be given more than once.
+pub(crate) const FILTERS: &[&str] = &[
+    "event", "resource", "webhook", "provider", "outcome", "code", "key", "since", "until",
+];
+/// What a list that can be searched takes.
+pub(crate) const SEARCHABLE: &[&str] = &[
+    "q", "event", "resource", "webhook", "provider", "outcome", "code", "key", "since", "until",
+    "limit", "after", "order",
+];
 
 /// The query parameters of a request, all of them known and given once.
 #[derive(Debug)]
@@ -24,7 +34,8 @@ impl Parameters {
             if !known.contains(&name.as_ref()) {
                 return Err(unknown(&name, known));
             }
-            if pairs.iter().any(|(given, _)| *given == name) {
+            let many = FILTERS.contains(&name.as_ref());
+            if !many && pairs.iter().any(|(given, _)| *given == name) {
                 return Err(ApiError::parameter(&name, "is given twice", None));
             }
             pairs.push((name.into_owned(), value.into_owned()));
@@ -82,81 +93,30 @@ impl Parameters {
         })
     }
 
-    /// `q` together with the filters that are parameters of their own.
+    /// `q` together with the filters that are parameters of their own; several values of one: any of them.
     pub(crate) fn search(&self, now: Timestamp) -> Result<Query, ApiError> {
         let text = self.get("q").unwrap_or("");
-        let mut terms = Vec::new();
-        for key in ["event", "resource", "webhook", "outcome"] {
-            if let Some(value) = self.get(key) {
-                // Each alone first, so that an error names its parameter.
-                let term = format!("{key}:{}", scalar(value));
-                parse(&term, now).map_err(|error| {
-                    let message = error.message;
-                    ApiError::parameter(key, message, error.help)
-                })?;
-                terms.push(term);
+        let mut query = Query::parse(text, now).map_err(|error| ApiError::query("q", error))?;
+        for name in FILTERS {
+            let given = self.0.iter().filter(|(given, _)| given == name);
+            let values: Vec<&str> = given
+                .flat_map(|(_, value)| {
+                    // Names hold no comma; ids of resources and keys may.
+                    let whole = matches!(*name, "resource" | "key");
+                    value.split(move |c| c == ',' && !whole)
+                })
+                .map(str::trim)
+                .filter(|value| !value.is_empty())
+                .collect();
+            if values.is_empty() {
+                continue;
             }
+            let term = Query::parameter(name, &values, now)
+                .map_err(|error| ApiError::parameter(name, error.message, error.help))?;
+            query = query.and(term);
         }
-        for (key, sign) in [("since", ">="), ("until", "<=")] {
-            if let Some(value) = self.get(key) {
-                terms.push(format!("received:{sign}{}", moment(key, value)?));
-            }
-        }
-        let query = parse(text, now).map_err(|error| ApiError::query("q", error))?;
-        if terms.is_empty() {
-            return Ok(query);
-        }
-        let all = format!("{text} {}", terms.join(" "));
-        parse(&all, now).map_err(|error| ApiError::query("q", error))
+        Ok(query)
     }
-}
-
-fn parse(text: &str, now: Timestamp) -> Result<Query, crate::query::QueryError> {
-    if text.trim().is_empty() {
-        return Ok(Query::default());
-    }
-    Query::parse(text, now)
-}
-
-/// A value as the search grammar wants it: bare where that is safe (so that `*` is a wildcard), a
-/// comma makes a list, anything else in quotes.
-fn scalar(value: &str) -> String {
-    let bare = |text: &str| {
-        !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_alphanumeric() || "._-*/:@#+".contains(c))
-            && !text.starts_with(['>', '<', '-'])
-    };
-    let one = |text: &str| {
-        if bare(text) {
-            text.to_owned()
-        } else {
-            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-        }
-    };
-    if value.contains(',') {
-        let items: Vec<String> = value.split(',').map(|item| one(item.trim())).collect();
-        return format!("({})", items.join(","));
-    }
-    one(value)
-}
-
-/// A time, or an age such as `15m`, as the search grammar wants it.
-fn moment(key: &str, value: &str) -> Result<String, ApiError> {
-    if let Some(at) = time::parse(value) {
-        return Ok(time::to_rfc3339(at));
-    }
-    let age = value.strip_prefix('-').unwrap_or(value);
-    let unit = age.trim_start_matches(|c: char| c.is_ascii_digit());
-    if unit.len() < age.len() && matches!(unit, "s" | "m" | "h" | "d") {
-        return Ok(format!("-{age}"));
-    }
-    Err(ApiError::parameter(
-        key,
-        "must be a time such as 2026-11-01T10:00:00Z, or an age such as 15m, 24h or 7d",
-        None,
-    ))
 }
 
 fn unknown(name: &str, known: &[&str]) -> ApiError {
@@ -187,15 +147,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_as_terms() {
-        assert_eq!(scalar("github.*"), "github.*");
-        assert_eq!(scalar("a b"), "\"a b\"");
-        assert_eq!(scalar("say \"hi\"\\"), r#""say \"hi\"\\""#);
-        assert_eq!(scalar("parked, rejected"), "(parked,rejected)");
-        assert_eq!(scalar("-x"), "\"-x\"");
-    }
-
-    #[test]
     fn names_are_known_and_given_once() {
         let read = |query: &str| Parameters::read(query, &["limit", "order", "after"]);
         let error = read("limt=5").unwrap_err();
@@ -215,12 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn times_and_ages() {
-        assert_eq!(moment("since", "15m").unwrap(), "-15m");
+    fn filters_narrow_the_search() {
+        let now = Timestamp::UNIX_EPOCH;
+        let search = |text: &str| Parameters::read(text, SEARCHABLE).unwrap().search(now);
+        assert_eq!(search("").unwrap(), Query::default());
         assert_eq!(
-            moment("since", "2026-11-01").unwrap(),
-            "2026-11-01T00:00:00Z"
+            search("q=event:a&outcome=parked,rejected").unwrap(),
+            Query::parse("event:a outcome:(parked,rejected)", now).unwrap()
         );
-        assert!(moment("since", "soon").is_err());
+        assert!(search("since=15m").is_ok() && search("since=2026-11-01").is_ok());
+        let error = search("since=soon").unwrap_err();
+        assert_eq!(error.errors[0].parameter.as_deref(), Some("since"));
+        assert!(search("outcome=fine").is_err());
     }
 }

@@ -105,8 +105,7 @@ pub(super) fn find<'a>(
 }
 
 fn last_delivery(admin: &Admin, name: &str) -> Result<Option<DeliveryRow>, ApiError> {
-    let text = format!("webhook:\"{name}\"");
-    let query = Query::parse(&text, Timestamp::now());
+    let query = Query::parameter("webhook", &[name], Timestamp::now());
     let query = query.map_err(|error| ApiError::query("q", error))?;
     let paging = Paging {
         limit: 1,

@@ -18,7 +18,7 @@ const ROWS: usize = 50;
 /// Events of one delivery that get a row of their own; the rest is counted.
 const EVENTS_EACH: usize = 5;
 /// What the feed shows besides events: what went wrong.
-const FAILURES_TOO: &str = "outcome:(accepted,parked,rejected)";
+const FAILURES_TOO: [&str; 3] = ["accepted", "parked", "rejected"];
 
 #[derive(Debug, Serialize)]
 struct FeedPage {
@@ -156,15 +156,12 @@ fn address(q: &str, show: &str, after: Option<String>) -> String {
 
 /// The query of the search field; for events, failures are added unless it says itself which outcomes.
 fn search(q: &str, show: &str, now: Timestamp) -> Result<Query, QueryError> {
-    let given = if q.is_empty() {
-        Query::default()
-    } else {
-        Query::parse(q, now)?
-    };
+    let given = Query::parse(q, now)?;
     if show == "deliveries" || q.contains("outcome:") {
         return Ok(given);
     }
-    Query::parse(&format!("{q} {FAILURES_TOO}"), now)
+    let worth = FAILURES_TOO;
+    Ok(given.and(Query::parameter("outcome", &worth, now)?))
 }
 
 fn wrong(q: &str, error: QueryError) -> WrongQuery {

@@ -12,11 +12,13 @@ mod show;
 mod tree;
 
 use super::problem::ApiError;
-use super::{Admin, api, get};
+use super::{Admin, api, at, get};
 use crate::config::Config;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use include_dir::{Dir, include_dir};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -54,12 +56,12 @@ struct Frame<'a, T: Serialize> {
 
 pub(super) fn configure(service: &mut web::ServiceConfig) {
     service
-        .route("/", get().to(feed::page))
-        .route("/deliveries/{id}", get().to(delivery::page))
-        .route("/events/{id}", get().to(event::page))
-        .route("/docs/errors", get().to(docs::list))
-        .route("/docs/errors/{code}", get().to(docs::page))
-        .route("/ui/{name}", get().to(asset));
+        .service(at("/", get().to(feed::page)))
+        .service(at("/deliveries/{id}", get().to(delivery::page)))
+        .service(at("/events/{id}", get().to(event::page)))
+        .service(at("/docs/errors", get().to(docs::list)))
+        .service(at("/docs/errors/{code}", get().to(docs::page)))
+        .service(at("/ui/{name}", get().to(asset)));
 }
 
 fn hashed(stem: &str, extension: &str, content: &str) -> String {
@@ -94,8 +96,12 @@ impl Pages {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
+        // The default delimiters are valid.
+        environment.set_syntax(syntax.unwrap_or_default());
         show::add_filters(&mut environment);
         for file in UI.files() {
             let (Some(name), Some(text)) = (file.path().to_str(), file.contents_utf8()) else {
@@ -137,7 +143,7 @@ impl Pages {
         let rendered = self
             .environment
             .get_template(template)
-            .and_then(|template| template.render(minijinja::Value::from_serialize(&frame)));
+            .and_then(|template| template.render(Serde(&frame)));
         rendered.map_err(|error| {
             tracing::error!(template, "a page cannot be rendered: {error:#}");
             ApiError::unavailable("the page cannot be rendered; the log says why")
