@@ -8,6 +8,7 @@
 //! both addresses. A hop that cannot be read (`unknown`, obfuscated, malformed) ends the walk, and is allowed nowhere
 //! that has an `allow`.
 
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,6 +24,13 @@ pub struct Client {
 }
 
 impl Client {
+    /// The client of a request whose connection comes from `peer`.
+    #[must_use]
+    pub fn of_request(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let lines = |name: &'static str| headers.get_all(name).map(HeaderValue::as_bytes);
+        Self::of(peer, lines("x-forwarded-for"), lines("forwarded"), trusted)
+    }
+
     /// The client behind `peer`. The header values are those of all lines, in order.
     #[must_use]
     pub fn of<'a>(

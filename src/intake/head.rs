@@ -2,11 +2,13 @@
 //! called.
 
 use super::answer::Refusal;
+use super::client::contains;
 use crate::model::limits::{HEADER_BYTES_MAX, HEADERS_MAX, URL_BYTES_MAX};
 use crate::model::{Headers, Request};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
 use bytes::Bytes;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -176,10 +178,12 @@ fn url(uri: &Uri, headers: &HeaderMap, target: &Target<'_>, base: UrlBase<'_>) -
     url
 }
 
-/// Whether a trusted proxy says that its client came by TLS: `X-Forwarded-Proto: https`. Ask only when the connected
-/// address is a trusted proxy's.
+/// Whether the sender called by https: over TLS of ours, or of a trusted proxy that says so (`X-Forwarded-Proto`).
 #[must_use]
-pub fn proxy_says_https(headers: &HeaderMap) -> bool {
+pub fn is_secure(tls: bool, peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    if tls || !contains(trusted, peer.to_canonical()) {
+        return tls;
+    }
     let said = headers.get_all("x-forwarded-proto").last();
     let last = said.and_then(|value| value.as_bytes().rsplit(|b| *b == b',').next());
     last.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
@@ -332,11 +336,6 @@ mod tests {
             ("x-forwarded-proto", "http, HTTPS"),
         ]);
         assert_eq!(announced_length(&headers), Some(5));
-        assert!(proxy_says_https(&headers));
-        assert!(!proxy_says_https(&map(&[(
-            "x-forwarded-proto",
-            "https,http"
-        )])));
         let uri: Uri = "/hooks/abc/more?x=1&y=%20".parse().unwrap();
         let target = Target::parse(uri.path()).unwrap();
         let peer = IpAddr::from([192, 0, 2, 1]);
@@ -363,5 +362,21 @@ mod tests {
         );
         let values: Vec<_> = request.headers.all("x-b").collect();
         assert_eq!(values, [b"2", b"1"]);
+    }
+
+    #[test]
+    fn https_here_or_at_the_proxy() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let none = HeaderMap::new();
+        let both = map(&[("x-forwarded-proto", "https,http")]);
+        let said = map(&[("x-forwarded-proto", "http, HTTPS")]);
+        let secure =
+            |tls, peer: &str, headers| is_secure(tls, peer.parse().unwrap(), headers, &trusted);
+        assert!(secure(true, "192.0.2.1", &none));
+        assert!(secure(false, "10.0.0.1", &said));
+        assert!(secure(false, "::ffff:10.0.0.1", &said));
+        assert!(!secure(false, "192.0.2.1", &said));
+        assert!(!secure(false, "10.0.0.1", &none));
+        assert!(!secure(false, "10.0.0.1", &both));
     }
 }

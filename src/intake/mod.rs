@@ -53,7 +53,7 @@ pub struct TlsSettings {
 /// Deadlines of a request; past them 408.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For the head, from the start of the connection or the last answer.
+    /// For the first head of a connection, from its start; whoever knows no slug gets no second one.
     pub head: Duration,
     /// Between two pieces of a body.
     pub body_idle: Duration,
