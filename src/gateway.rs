@@ -9,6 +9,7 @@ mod routes;
 
 pub use routes::{Door, Routes};
 
+use crate::codes::Code;
 use crate::config::{Response, Webhook};
 use crate::engine::{self, Translation};
 use crate::feed::Feed;
@@ -21,7 +22,7 @@ use crate::intake::head::{self, Head, Target, UrlBase};
 use crate::log::{Append, Appended, EventLog, LogError};
 use crate::model::{Outcome, Request};
 use crate::providers::HandshakeAnswer;
-use crate::telemetry::{DeliveryLog, Metrics};
+use crate::telemetry::{DeliveryLine, DeliveryLog, InFlight, Metrics};
 use crate::translate::Scope;
 use crate::verify::Verdict;
 use actix_web::http::header::HeaderValue;
@@ -33,6 +34,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// When to come again after the log could not take a request for a reason that does not pass by itself at once.
 const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -309,6 +311,25 @@ impl Gateway {
         }
     }
 
+    /// Figures and the line of a request that is about to be answered.
+    fn note(&self, door: &Door, received: &Received, id: Uuid, answer: &Answer, code: Option<Code>, done: &Appended) {
+        let (status, took) = (answer.status().as_u16(), received.begun.elapsed());
+        #[allow(clippy::cast_precision_loss, reason = "a date in milliseconds fits")]
+        let seconds = received.request.received.as_millisecond() as f64 / 1e3;
+        door.metrics.body(received.request.wire_body.len());
+        door.metrics.answered(done.outcome, status, took, done.events, seconds);
+        self.lines.record(&DeliveryLine {
+            webhook: &door.webhook.name,
+            delivery: id,
+            outcome: done.outcome,
+            status,
+            events: done.events,
+            seq: done.seq,
+            code,
+            took,
+        });
+    }
+
     /// Not verified: a place in the ring, and the same answer for every reason.
     fn reject(
         &self,
@@ -424,6 +445,11 @@ impl Gateway {
     }
 }
 
+/// What is said of a request that is not in the log.
+fn nowhere(outcome: Outcome) -> Appended {
+    Appended { seq: 0, outcome, duplicate_of: None, events: 0 }
+}
+
 fn reflected(shake: &HandshakeAnswer) -> Option<Reflected> {
     Reflected::new(
         shake.status,
@@ -444,7 +470,7 @@ fn busy(error: &LogError) -> Refusal {
     Refusal::Busy { retry_after }
 }
 
-fn success_after_duplicate(answer: Answer, delivery: uuid::Uuid) -> Answer {
+fn success_after_duplicate(answer: Answer, delivery: Uuid) -> Answer {
     match answer {
         Answer::ParkedRefused { .. } | Answer::ParkedNoCloudEvent { .. } => Answer::Taken {
             delivery,

@@ -5,7 +5,7 @@
 
 use crate::admin::{self, Admin, Readiness, ReloadRecord};
 use crate::config::reload::{ConfigHandle, Watcher};
-use crate::config::{Config, Finding, Overrides, Severity};
+use crate::config::{Config, Finding, LogFormat, Overrides, Severity};
 use crate::feed::{self, Feed, FeedError};
 use crate::forward::Forwarders;
 use crate::gateway::{self, Gateway, Routes};
@@ -16,10 +16,11 @@ use crate::intake::tls::{Certificate, TlsError};
 use crate::log::{self, EventLog, OpenError};
 use crate::model::limits;
 use crate::state::State;
-use crate::telemetry::{DeliveryLog, Metrics};
+use crate::telemetry::{DeliveryLog, LineFormat, LogSetupError, Metrics};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use arc_swap::ArcSwap;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,6 +77,9 @@ pub enum ServeError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The log on stderr cannot be set up.
+    #[error(transparent)]
+    Log(#[from] LogSetupError),
     /// Threads or signals cannot be set up.
     #[error("the process cannot be set up: {0}")]
     Process(#[from] std::io::Error),
@@ -90,7 +94,8 @@ pub fn run(options: &Options, ready: impl FnOnce(&Bound)) -> Result<(), ServeErr
     let Some(config) = loaded.config else {
         return Err(ServeError::Config(loaded.findings));
     };
-    crate::telemetry::init(config.log_format, options.log_filter.as_deref());
+    // Dropped last: waits until the last lines are written.
+    let _lines = crate::telemetry::init(line_format(config.log_format), options.log_filter.as_deref())?;
     tell(&loaded.findings);
     // Only the first call in a process can set it; it is the same for all.
     rustls::crypto::ring::default_provider()
@@ -98,6 +103,15 @@ pub fn run(options: &Options, ready: impl FnOnce(&Bound)) -> Result<(), ServeErr
         .ok();
     let handle = ConfigHandle::new(config, loaded.findings, options.overrides.clone());
     actix_web::rt::System::new().block_on(serve(Arc::new(handle), ready))
+}
+
+fn line_format(format: LogFormat) -> LineFormat {
+    match format {
+        LogFormat::Json => LineFormat::Json,
+        LogFormat::Text => LineFormat::Text,
+        LogFormat::Auto if std::io::stderr().is_terminal() => LineFormat::Text,
+        LogFormat::Auto => LineFormat::Json,
+    }
 }
 
 /// Everything that lives as long as the process.
@@ -143,7 +157,7 @@ impl Parts {
             feed: Arc::clone(&feed),
             metrics: Arc::clone(&metrics),
             budget: Budget::new(limits::BODIES_IN_FLIGHT_BYTES),
-            lines: DeliveryLog::new(),
+            lines: DeliveryLog::default(),
             draining: AtomicBool::new(false),
         });
         let readiness = Arc::new(Readiness::default());

@@ -30,7 +30,7 @@ pub struct Door {
 impl Routes {
     /// Compiles the routes; buckets of webhooks whose rate has not changed are kept.
     #[must_use]
-    pub fn new(config: Arc<Config>, rates: &RateLimiters, metrics: &Metrics) -> Self {
+    pub fn new(config: Arc<Config>, rates: &RateLimiters, metrics: &Arc<Metrics>) -> Self {
         rates.retain(|name| config.webhooks.iter().any(|webhook| webhook.name == name));
         let doors = config
             .routes
@@ -49,7 +49,7 @@ impl Routes {
     }
 }
 
-fn door(webhook: &Arc<Webhook>, rates: &RateLimiters, metrics: &Metrics) -> Door {
+fn door(webhook: &Arc<Webhook>, rates: &RateLimiters, metrics: &Arc<Metrics>) -> Door {
     let rate = webhook
         .rate
         .and_then(|rate| Rate::new(rate.per_second, rate.burst));
