@@ -3,7 +3,8 @@
 //!
 //! - `provider.toml`: verification, handshakes, delivery key, methods, answer, what to paste at the sender.
 //! - `event.json.j2`: the default template.
-//! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`.
+//! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
+//!   a webhook named like the provider, without the webhook itself among the related resources.
 //!
 //! To add a provider is to add a folder; no Rust. A file beside the configuration replaces the built-in
 //! one of the same name, whole.
