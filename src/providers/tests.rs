@@ -473,3 +473,16 @@ fn delivery_keys_where_the_sender_puts_them() {
         Some("msg_1")
     );
 }
+
+#[test]
+fn a_provider_describes_itself() {
+    let slack = load("slack", None).unwrap().describe();
+    assert_eq!(
+        slack["verify"],
+        "hmac-sha256 (hex) of v0:{ts}:{body} in header x-slack-signature"
+    );
+    assert_eq!(slack["delivery_key"], serde_json::json!(["body /event_id"]));
+    assert_eq!(slack["handshakes"][0]["signed"], true);
+    assert_eq!(slack["setup"][0]["fields"][0]["value"], "{url}");
+    assert_eq!(slack["answer"]["status"], 200);
+}
