@@ -4,6 +4,7 @@
 //! escaped by where they are printed.
 
 mod body;
+mod cloudevents;
 mod env;
 mod expression;
 mod filters;
@@ -90,11 +91,7 @@ impl Translator {
         match self {
             Self::Definition(definition) => definition.translate(scope),
             Self::Template(template) => template.translate(scope),
-            Self::CloudEvents(_) => Err(Problem::new(
-                crate::codes::NOT_A_CLOUDEVENT,
-                "CloudEvents are not read yet.",
-            )
-            .into()),
+            Self::CloudEvents(options) => cloudevents::translate(options, scope),
         }
     }
 }

@@ -4,7 +4,6 @@ use super::json;
 use super::value::Node;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
-use std::fmt::Write;
 
 /// Values nested deeper than this are cut off: an object can be built inside itself only so deep.
 const DEPTH_MAX: usize = 256;
@@ -102,14 +101,11 @@ fn repr_text(out: &mut String, text: &str) {
             }
             c if is_unprintable(c) => {
                 let code = u32::from(c);
-                // Writing to a String cannot fail.
-                let _ = if code <= 0xff {
-                    write!(out, "\\x{code:02x}")
-                } else if code <= 0xffff {
-                    write!(out, "\\u{code:04x}")
-                } else {
-                    write!(out, "\\U{code:08x}")
-                };
+                out.push_str(&match code {
+                    0..=0xff => format!("\\x{code:02x}"),
+                    0x100..=0xffff => format!("\\u{code:04x}"),
+                    _ => format!("\\U{code:08x}"),
+                });
             }
             c => out.push(c),
         }
@@ -127,7 +123,7 @@ fn is_unprintable(c: char) -> bool {
 /// A number as Python prints it.
 pub(crate) fn number(out: &mut String, value: &Value) {
     if value.is_integer() {
-        let _ = write!(out, "{value}");
+        out.push_str(&value.to_string());
     } else {
         out.push_str(&float(f64::try_from(value.clone()).unwrap_or(f64::NAN)));
     }
@@ -313,7 +309,7 @@ fn string(out: &mut String, text: &str, layout: Layout) {
         } else {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
-                let _ = write!(out, "\\u{unit:04x}");
+                out.push_str(&format!("\\u{unit:04x}"));
             }
         }
     }

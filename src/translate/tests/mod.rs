@@ -1,5 +1,8 @@
 //! Translation as a whole: definitions, templates, the cases of `tests/cases`.
 
+mod cloudevents;
+mod templates;
+
 use super::*;
 use crate::model::Headers;
 use serde_json::{Value as Json, json};
