@@ -3,6 +3,8 @@
 use super::{block, body, deliveries, json, requests, shared, webhooks};
 use crate::admin::Admin;
 use crate::admin::problem::{ApiError, Item};
+use crate::config::Webhook;
+use crate::engine;
 use crate::model::http_file::{self, Masking};
 use crate::model::{Event, Headers, Note, Problem, Request};
 use crate::translate::{Keys, Scope, Template, Translated, Translator};
@@ -100,7 +102,7 @@ pub(super) async fn render(
 
 fn translate(admin: &Admin, call: Call) -> Result<Translated, ApiError> {
     let (request, of_delivery) = subject(admin, call.request, call.delivery_id)?;
-    let config = (admin.config)();
+    let config = admin.config.current();
     let name = call.webhook.or(of_delivery);
     let webhook = match name.as_deref() {
         Some(name) => Some(Arc::clone(webhooks::find(&config, name)?)),
@@ -131,24 +133,17 @@ fn translate(admin: &Admin, call: Call) -> Result<Translated, ApiError> {
         .map_err(|failure| pointer("/template")(failure.problem))
 }
 
-/// The webhook's own translation, `when` included.
-fn own_way(webhook: &crate::config::Webhook, request: &Request) -> Result<Translated, Problem> {
-    let scope = Scope {
-        request,
-        webhook: &webhook.name,
-        masking: &webhook.masking,
-        keys: &Keys::None,
-        default_payload: webhook.default_payload,
-    };
-    if let Some(when) = &webhook.when
-        && !when.is_true(&scope)?
-    {
-        return Ok(Translated::default());
+/// The webhook's own way, as `serve` goes it after verification.
+fn own_way(webhook: &Webhook, request: &Request) -> Result<Translated, Problem> {
+    let made = engine::translate(webhook, request);
+    match made.error {
+        Some(problem) => Err(problem),
+        None => Ok(Translated {
+            events: made.events,
+            item_keys: None,
+            notes: made.notes,
+        }),
     }
-    webhook
-        .translator
-        .translate(&scope)
-        .map_err(|failure| failure.problem)
 }
 
 /// The request to translate, and the webhook it came to.

@@ -2,12 +2,15 @@
 
 use super::model::{TOKEN, dead_letter, id, request_bytes, world};
 use super::{get, post, send};
-use crate::admin::ReloadRecord;
+use super::model::{WEBHOOKS, config, delivery, world_of};
 use crate::codes;
-use crate::config::{Finding, Severity};
+use crate::config::reload::ConfigHandle;
+use crate::config::{Finding, Overrides, Severity};
+use crate::model::Outcome;
 use crate::model::{Place, Problem};
 use actix_web::test::TestRequest;
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 #[actix_web::test]
@@ -93,7 +96,7 @@ async fn deliveries() {
     assert_eq!(json["data"].as_array().unwrap().len(), 2);
     let json = send(&world.admin, get("/api/v1/deliveries?q=outcome:accepted&webhook=gi*")).await;
     assert_eq!(json.json()["data"].as_array().unwrap().len(), 5);
-    let json = send(&world.admin, get("/api/v1/deliveries?since=15m")).await.json();
+    let json = send(&world.admin, get("/api/v1/deliveries?since=-15m")).await.json();
     assert!(json["data"].is_array(), "{json}");
 }
 
@@ -188,36 +191,34 @@ async fn readiness() {
     let verbose = || {
         get("/readyz?verbose").insert_header(("authorization", format!("Bearer {TOKEN}")))
     };
-    let refused = Finding {
-        severity: Severity::Error,
-        problem: Problem::new(codes::UNKNOWN_KEY, "unknown key `slgu`").at(Place {
-            file: "webhooks.toml".into(),
-            line: 14,
-            column: 1,
-            end_column: None,
-            source: None,
-        }),
-        webhook: None,
-    };
-    let record = ReloadRecord::of(jiff::Timestamp::UNIX_EPOCH, &[refused.clone(), refused]);
-    world.admin.readiness.reloaded(record);
-    let answer = send(&world.admin, verbose()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("webhooks.toml");
+    std::fs::write(&file, "").unwrap();
+    let loaded = crate::config::load(&file, &Overrides::default());
+    let mut config = loaded.config.unwrap();
+    config.admin = world.admin.config.current().admin.clone();
+    std::fs::write(&file, "\n[server]\nlistne = 1\nx = 1\n").unwrap();
+    let handle = ConfigHandle::new(config, Vec::new(), Overrides::default());
+    assert!(!handle.reload().ok);
+    let mut admin = Arc::into_inner(world.admin).unwrap();
+    admin.config = Arc::new(handle);
+    let admin = Arc::new(admin);
+    let answer = send(&admin, verbose()).await;
     assert_eq!(answer.status, 200, "still ready");
-    assert!(
-        answer.text().contains("webhooks.toml:14:1: HG0201 unknown key `slgu` (and 1 more)"),
-        "{}",
-        answer.text()
-    );
-    let stranger = send(&world.admin, get("/readyz?verbose")).await;
+    let text = answer.text();
+    assert!(text.contains("webhooks.toml:3:1: HG0201") && text.contains("(and 1 more)"), "{text}");
+    let page = send(&admin, get("/").insert_header(("authorization", format!("Bearer {TOKEN}")))).await;
+    assert!(page.text().contains("A newer configuration was refused"));
+    let stranger = send(&admin, get("/readyz?verbose")).await;
     assert!(!stranger.text().contains("slgu") && stranger.text().contains("configuration ok"));
     world.log.writable.store(false, Ordering::Relaxed);
-    let answer = send(&world.admin, get("/readyz")).await;
+    let answer = send(&admin, get("/readyz")).await;
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("[-] log failed"), "{}", answer.text());
     world.log.writable.store(true, Ordering::Relaxed);
-    world.admin.readiness.drain();
-    assert_eq!(send(&world.admin, get("/readyz")).await.status, 503);
-    assert_eq!(send(&world.admin, get("/livez")).await.text(), "ok\n");
+    admin.readiness.drain();
+    assert_eq!(send(&admin, get("/readyz")).await.status, 503);
+    assert_eq!(send(&admin, get("/livez")).await.text(), "ok\n");
 }
 
 #[actix_web::test]
@@ -260,4 +261,61 @@ async fn render() {
     ] {
         send(&world.admin, call(wrong)).await.problem(400, "HG0803");
     }
+}
+
+#[actix_web::test]
+async fn webhooks_and_reload() {
+    let rows = vec![delivery(1, Outcome::Accepted), delivery(2, Outcome::Parked)];
+    let world = world_of(config(None, WEBHOOKS), rows.clone(), Vec::new());
+    let json = send(&world.admin, get("/api/v1/webhooks")).await.json();
+    assert_eq!(json["data"][0]["name"], "github");
+    assert_eq!(json["data"][0]["verified_by"], "bearer", "{json}");
+    assert_eq!(json["data"][1]["url"], "http://127.0.0.1:8080/hooks/fake-slug-of-22-chars-02");
+    assert_eq!(json["data"][1]["translation"], "definition");
+    let json = send(&world.admin, get("/api/v1/webhooks/github")).await.json();
+    assert_eq!(json["last_delivery"]["seq"], 2, "{json}");
+    let answer = send(&world.admin, get("/api/v1/webhooks/other")).await;
+    let problem = answer.problem(404, "HG0801");
+    assert!(problem["detail"].as_str().unwrap().contains("`nightly`"));
+    let json = send(&world.admin, post("/api/v1/config/reload", "")).await.json();
+    assert_eq!(json["ok"], true);
+    let finding = Finding {
+        severity: Severity::Error,
+        problem: Problem::new(codes::UNKNOWN_KEY, "unknown key `slgu`").at(Place {
+            file: "webhooks.toml".into(),
+            line: 14,
+            column: 1,
+            end_column: None,
+            source: None,
+        }),
+        webhook: None,
+    };
+    let world = world_of(config(None, WEBHOOKS), rows, vec![finding]);
+    let answer = send(&world.admin, post("/api/v1/config/reload", "{}")).await;
+    assert_eq!(answer.problem(422, "HG0201")["errors"][0]["line"], 14);
+    let call = serde_json::json!({"delivery_id": id(2).to_string()});
+    let json = send(&world.admin, post("/api/v1/render", &call.to_string())).await.json();
+    assert_eq!(json["events"][0]["event"], "github.refs/heads/main", "{json}");
+    let call = serde_json::json!({"webhook": "nightly", "request": "GET /hooks/x\n\n"});
+    let json = send(&world.admin, post("/api/v1/render", &call.to_string())).await.json();
+    assert_eq!(json["events"][0]["event"], "nightly.finished", "{json}");
+}
+
+#[actix_web::test]
+async fn sinks() {
+    let sink = "[[sink]]\nname = \"out\"\nkind = \"ndjson\"\nurl = \"stdout\"\n";
+    let world = world_of(config(None, sink), vec![delivery(1, Outcome::Accepted)], Vec::new());
+    let config = world.admin.config.current();
+    world.admin.forwarders.apply(&config.sinks).await;
+    let json = send(&world.admin, get("/api/v1/sinks")).await.json();
+    assert_eq!((&json["data"][0]["name"], &json["data"][0]["kind"]), (&"out".into(), &"ndjson".into()));
+    let json = send(&world.admin, post("/api/v1/sinks/out/pause", "")).await.json();
+    assert_eq!(json["name"], "out");
+    send(&world.admin, post("/api/v1/sinks/none/pause", "")).await.problem(404, "HG0801");
+    send(&world.admin, post("/api/v1/dead-letters/9/retry", "")).await.problem(404, "HG0801");
+    let json = send(&world.admin, post("/api/v1/dead-letters/retry", r#"{"ids": [9]}"#)).await.json();
+    assert_eq!(json["data"][0]["code"], "HG0801");
+    let html = send(&world.admin, get(&format!("/deliveries/{}", id(1)))).await.text();
+    assert!(html.contains("id=\"forwarded\"") && html.contains(">out</th>"), "{html}");
+    world.admin.forwarders.stop(std::time::Duration::from_secs(1)).await;
 }

@@ -1,6 +1,6 @@
 //! The pages: what they show, and that what senders sent is text alone.
 
-use super::model::{HOSTILE, config, id, world, world_of};
+use super::model::{HOSTILE, WEBHOOKS, config, id, world, world_of};
 use super::{get, send};
 
 fn is_inert(html: &str) -> bool {
@@ -14,14 +14,14 @@ async fn feed_and_its_pages() {
     let html = answer.text();
     assert_eq!(answer.status, 200, "{html}");
     assert!(answer.header("content-type").starts_with("text/html"));
-    assert!(html.contains(&format!("/events/{}", id(1_119))), "{html}");
+    assert!(html.contains(&format!("/events/{}", id(1_118))), "{html}");
     assert!(html.contains(&format!("/deliveries/{}", id(120))));
     assert!(html.contains("HG0312") && html.contains("stopped at verify"));
     assert!(is_inert(&html));
     let older = html.split("href=\"/?after=").nth(1).unwrap();
     let older = older.split('"').next().unwrap();
     let html = send(&world.admin, get(&format!("/?after={older}"))).await.text();
-    assert!(html.contains("Newest") && !html.contains(&format!("/events/{}", id(1_119))));
+    assert!(html.contains("Newest") && !html.contains(&format!("/events/{}", id(1_118))));
     let html = send(&world.admin, get("/?q=outcome:rejected&show=deliveries")).await.text();
     assert!(!html.contains("github.push") && html.contains("rejected"));
     let html = send(&world.admin, get("/?q=webhook:none")).await.text();
@@ -92,7 +92,11 @@ async fn documents_and_assets() {
 
 #[actix_web::test]
 async fn nothing_yet() {
-    let world = world_of(config(None), Vec::new(), Vec::new());
+    let world = world_of(config(None, ""), Vec::new(), Vec::new());
     let html = send(&world.admin, get("/")).await.text();
     assert!(html.contains("Nothing has come yet"), "{html}");
+    let world = world_of(config(None, WEBHOOKS), Vec::new(), Vec::new());
+    let html = send(&world.admin, get("/")).await.text();
+    assert!(html.contains("Waiting for the first request"), "{html}");
+    assert!(html.contains("http://127.0.0.1:8080/hooks/fake-slug-of-22-chars-02"), "{html}");
 }
