@@ -206,9 +206,7 @@ fn refresh(admin: &Admin) {
     metrics.log_size.set(gauge(stats.bytes));
     metrics.log_head.set(gauge(stats.head));
     if let Some(oldest) = stats.oldest_received {
-        metrics
-            .log_oldest
-            .set(oldest.as_duration().as_secs_f64());
+        metrics.log_oldest.set(oldest.as_duration().as_secs_f64());
     }
     let behind = stats.head.saturating_sub(admin.feed.indexed_to());
     metrics.feed_lag.set(gauge(behind));
@@ -225,7 +223,10 @@ fn refresh(admin: &Admin) {
         metrics
             .sink_up
             .get_or_create(&labels)
-            .set(i64::from(!matches!(sink.state, "failing" | "misconfigured")));
+            .set(i64::from(!matches!(
+                sink.state,
+                "failing" | "misconfigured"
+            )));
         metrics
             .sink_paused
             .get_or_create(&labels)

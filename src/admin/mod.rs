@@ -150,7 +150,10 @@ async fn handle(
 }
 
 /// Gives every error its document: a page where a browser asks for a page, else problem+json.
-fn explain(pages: &pages::Pages, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+fn explain(
+    pages: &pages::Pages,
+    mut response: ServiceResponse<BoxBody>,
+) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_health(&response) {
         return response;
@@ -220,9 +223,6 @@ fn secure(headers: &mut header::HeaderMap) {
         );
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }

@@ -123,7 +123,9 @@ fn translate(admin: &Admin, call: Call) -> Result<Translated, ApiError> {
         .map_or_else(Masking::default, |webhook| webhook.masking.clone());
     let scope = Scope {
         request: &request,
-        webhook: webhook.as_ref().map_or(WEBHOOK_NAME, |webhook| &webhook.name),
+        webhook: webhook
+            .as_ref()
+            .map_or(WEBHOOK_NAME, |webhook| &webhook.name),
         masking: &masking,
         keys: &Keys::None,
         default_payload: webhook.as_ref().is_none_or(|w| w.default_payload),
@@ -156,11 +158,13 @@ fn subject(
         (Some(RequestInput::Http(text)), None) => {
             let request = http_file::parse(text.as_bytes(), Timestamp::now());
             request.map(|request| (request, None)).map_err(|error| {
-                ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(Item {
-                    pointer: Some("/request".to_owned()),
-                    detail: error.to_string(),
-                    ..Item::default()
-                })
+                ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(
+                    Item {
+                        pointer: Some("/request".to_owned()),
+                        detail: error.to_string(),
+                        ..Item::default()
+                    },
+                )
             })
         }
         (Some(RequestInput::Object(object)), None) => Ok((from_object(object)?, None)),
@@ -206,7 +210,11 @@ fn from_object(object: RequestObject) -> Result<Request, ApiError> {
     let body = bytes::Bytes::from(body);
     let host = headers.text("host").unwrap_or_else(|| "localhost".into());
     Ok(Request {
-        url: format!("http://{host}/hooks/{}{}", http_file::SLUG_MASK, object.path),
+        url: format!(
+            "http://{host}/hooks/{}{}",
+            http_file::SLUG_MASK,
+            object.path
+        ),
         method: object.method.to_ascii_uppercase(),
         path: object.path,
         query: object.query,

@@ -2,7 +2,6 @@
 
 use jiff::{SignedDuration, Timestamp};
 use minijinja::{Environment, Output, Value};
-use std::fmt::Write as _;
 
 /// At most `max` characters, with an ellipsis where some were cut.
 pub(super) fn cut(text: &str, max: usize) -> String {
@@ -147,6 +146,9 @@ mod tests {
         assert_eq!(clock(at), "12:04:31.482");
         assert_eq!(moment(at), "24 Nov 2026, 12:04:31.482 UTC");
         let later = at + SignedDuration::from_secs(7_300);
-        assert_eq!((age(at, later).as_str(), row_time(at, later).as_str()), ("2 h", "12:04:31"));
+        assert_eq!(
+            (age(at, later).as_str(), row_time(at, later).as_str()),
+            ("2 h", "12:04:31")
+        );
     }
 }

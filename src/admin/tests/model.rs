@@ -5,7 +5,7 @@ use crate::config::reload::{ConfigHandle, ReloadReport};
 use crate::config::{Config, Finding, Overrides};
 use crate::feed::{DeliveryRow, EventRow, Feed, FeedError, Page, Paging, RingEntry};
 use crate::forward::Forwarders;
-use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record};
+use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record, RetentionFloor};
 use crate::model::delivery::{Check, RequestSummary, Timing, Verification};
 use crate::model::{Delivery, Event, Labels, Outcome, Place, Position, Problem, Seq};
 use crate::query::Query;
@@ -92,15 +92,18 @@ pub(super) fn delivery(n: u128, outcome: Outcome) -> DeliveryRow {
             status: if logged { 204 } else { 401 },
             key: Some(format!("key-{n}")),
             error: code.map(|code| {
-                Problem::new(code, format!("`body.after` is not in the request {HOSTILE}"))
-                    .at(Place {
-                        file: "templates/github.json.j2".to_owned(),
-                        line: 9,
-                        column: 17,
-                        end_column: Some(27),
-                        source: Some("    \"head\": \"{{ body.after[:12] }}\",".to_owned()),
-                    })
-                    .help("give it a default: `{{ body.after | default(\"\") }}`")
+                Problem::new(
+                    code,
+                    format!("`body.after` is not in the request {HOSTILE}"),
+                )
+                .at(Place {
+                    file: "templates/github.json.j2".to_owned(),
+                    line: 9,
+                    column: 17,
+                    end_column: Some(27),
+                    source: Some("    \"head\": \"{{ body.after[:12] }}\",".to_owned()),
+                })
+                .help("give it a default: `{{ body.after | default(\"\") }}`")
             }),
             events,
             notes: Vec::new(),
@@ -159,10 +162,7 @@ pub(super) struct FakeLog {
 }
 
 impl EventLog for FakeLog {
-    fn append(
-        &self,
-        _: Append,
-    ) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
+    fn append(&self, _: Append) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
         Err(LogError::Closed)
     }
     fn read(&self, _: Seq, _: usize, _: usize) -> Result<Vec<Record>, LogError> {
@@ -180,6 +180,7 @@ impl EventLog for FakeLog {
     fn queued(&self) -> usize {
         0
     }
+    fn set_retention_floor(&self, _: RetentionFloor) {}
     fn stats(&self) -> LogStats {
         LogStats {
             head: *self.head.borrow(),
@@ -254,9 +255,10 @@ impl Feed for FakeFeed {
         self.page(found.map(|(_, e)| (e.position, e)).collect(), paging)
     }
     fn deliveries(&self, query: &Query, paging: Paging) -> Result<Page<DeliveryRow>, FeedError> {
-        let found = self.rows.iter().filter(|row| {
-            query.matches_delivery(&row.delivery, row.seq)
-        });
+        let found = self
+            .rows
+            .iter()
+            .filter(|row| query.matches_delivery(&row.delivery, row.seq));
         self.page(found.map(|r| (r.position, r.clone())).collect(), paging)
     }
     fn event(&self, id: Uuid) -> Result<Option<EventRow>, FeedError> {
@@ -287,7 +289,13 @@ impl State for FakeState {
     fn cursors(&self) -> Result<Vec<(String, Cursor)>, StateError> {
         Ok(Vec::new())
     }
-    fn advance(&self, _: &str, _: Seq, _: Timestamp, _: &[NewDeadLetter]) -> Result<(), StateError> {
+    fn advance(
+        &self,
+        _: &str,
+        _: Seq,
+        _: Timestamp,
+        _: &[NewDeadLetter],
+    ) -> Result<(), StateError> {
         Ok(())
     }
     fn set_removed(&self, _: &str, _: Option<Timestamp>) -> Result<(), StateError> {
@@ -315,7 +323,13 @@ impl State for FakeState {
         Ok(all)
     }
     fn dead_letter(&self, id: i64) -> Result<Option<DeadLetter>, StateError> {
-        Ok(self.dead.lock().unwrap().iter().find(|d| d.id == id).cloned())
+        Ok(self
+            .dead
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|d| d.id == id)
+            .cloned())
     }
     fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StateError> {
         Ok(Vec::new())
@@ -387,7 +401,9 @@ pub(super) fn config(token: Option<&str>, webhooks: &str) -> Config {
     let file = folder.path().join("webhooks.toml");
     std::fs::write(&file, text).unwrap();
     let loaded = crate::config::load(&file, &Overrides::default());
-    loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.findings))
+    loaded
+        .config
+        .unwrap_or_else(|| panic!("{:?}", loaded.findings))
 }
 
 /// A world of `n` deliveries: every fifth parked, every seventh rejected, the rest accepted.
