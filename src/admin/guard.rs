@@ -190,7 +190,12 @@ fn proxy_header(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn check_origin(facts: &Facts<'_>) -> Result<(), ApiError> {
-    let text = |name: &str| facts.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| {
+        facts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let same_site = match facts.headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin",
         None => match (text("origin"), text("host")) {

@@ -4,70 +4,23 @@
 //! not looked at: intake goes on while they are down. A refused newer configuration is told, not fatal.
 
 use super::{Admin, api, guard::Access};
+use crate::config::reload::ReloadReport;
 use crate::config::{Finding, Severity};
-use crate::model::Problem;
 use crate::telemetry::Metrics;
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
-use arc_swap::ArcSwapOption;
-use jiff::Timestamp;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What readiness knows that no store does: whether we are stopping, and how the last reload went.
+/// What readiness knows that no store does: whether the gateway is stopping.
 #[derive(Debug, Default)]
 pub struct Readiness {
     draining: AtomicBool,
-    reload: ArcSwapOption<ReloadRecord>,
-}
-
-/// How a reload went.
-#[derive(Debug, Clone)]
-pub struct ReloadRecord {
-    /// When.
-    pub at: Timestamp,
-    /// Why the file was refused: its first error; none: it was taken.
-    pub refused: Option<Problem>,
-    /// Errors in all.
-    pub errors: usize,
-}
-
-impl ReloadRecord {
-    /// The record of a reload that gave these findings; refused when one of them is an error.
-    #[must_use]
-    pub fn of(at: Timestamp, findings: &[Finding]) -> Self {
-        let mut errors = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error);
-        let refused = errors.next().map(|finding| finding.problem.clone());
-        Self {
-            at,
-            errors: usize::from(refused.is_some()) + errors.count(),
-            refused,
-        }
-    }
-
-    /// One line: `webhooks.toml:14:3: unknown key …` and how many more.
-    #[must_use]
-    pub fn line(&self) -> Option<String> {
-        let problem = self.refused.as_ref()?;
-        let mut line = String::new();
-        if let Some(place) = &problem.place {
-            // Writing into a String cannot fail.
-            write!(line, "{}:{}:{}: ", place.file, place.line, place.column).ok();
-        }
-        write!(line, "{} {}", problem.code, problem.message).ok();
-        if self.errors > 1 {
-            write!(line, " (and {} more)", self.errors - 1).ok();
-        }
-        Some(line)
-    }
 }
 
 impl Readiness {
-    /// Ready, with no reload yet.
+    /// Ready.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -83,17 +36,32 @@ impl Readiness {
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
+}
 
-    /// Keeps how a reload went.
-    pub fn reloaded(&self, record: ReloadRecord) {
-        self.reload.store(Some(Arc::new(record)));
+/// Why the newest configuration was refused, as one line: `webhooks.toml:14:3: HG0201 unknown key …`
+/// and how many more errors there are; none: it was taken. May wait for a reload that is under way.
+pub(crate) fn refusal(report: &ReloadReport) -> Option<String> {
+    if report.ok {
+        return None;
     }
-
-    /// How the last reload went; none: there was none.
-    #[must_use]
-    pub fn last_reload(&self) -> Option<Arc<ReloadRecord>> {
-        self.reload.load_full()
+    let mut errors = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    let Some(Finding { problem, .. }) = errors.next() else {
+        return Some("no reason is known".to_owned());
+    };
+    let mut line = String::new();
+    if let Some(place) = &problem.place {
+        // Writing into a String cannot fail.
+        write!(line, "{}:{}:{}: ", place.file, place.line, place.column).ok();
     }
+    write!(line, "{} {}", problem.code, problem.message).ok();
+    let more = errors.count();
+    if more > 0 {
+        write!(line, " (and {more} more)").ok();
+    }
+    Some(line)
 }
 
 /// One line of `/readyz?verbose`.
@@ -110,14 +78,11 @@ fn checks(admin: &Admin) -> Vec<HealthCheck> {
         passed,
         detail: detail.to_owned(),
     };
-    let refused = admin
-        .readiness
-        .last_reload()
-        .and_then(|record| Some((record.at, record.line()?)));
-    let configuration = refused.map_or_else(String::new, |(at, line)| {
+    let report = admin.config.last();
+    let configuration = refusal(&report).map_or_else(String::new, |line| {
         format!(
             "a newer file was refused at {}, the one before is running: {line}",
-            crate::model::time::to_rfc3339(at)
+            crate::model::time::to_rfc3339(report.time)
         )
     });
     vec![
@@ -241,9 +206,7 @@ fn refresh(admin: &Admin) {
     metrics.log_size.set(gauge(stats.bytes));
     metrics.log_head.set(gauge(stats.head));
     if let Some(oldest) = stats.oldest_received {
-        metrics
-            .log_oldest
-            .set(oldest.as_duration().as_secs_f64());
+        metrics.log_oldest.set(oldest.as_duration().as_secs_f64());
     }
     let behind = stats.head.saturating_sub(admin.feed.indexed_to());
     metrics.feed_lag.set(gauge(behind));
@@ -260,7 +223,10 @@ fn refresh(admin: &Admin) {
         metrics
             .sink_up
             .get_or_create(&labels)
-            .set(i64::from(!matches!(sink.state, "failing" | "misconfigured")));
+            .set(i64::from(!matches!(
+                sink.state,
+                "failing" | "misconfigured"
+            )));
         metrics
             .sink_paused
             .get_or_create(&labels)

@@ -15,9 +15,10 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-pub use health::{Readiness, ReloadRecord};
+pub use health::Readiness;
 
-use crate::config::{Config, Finding};
+use crate::config::Config;
+use crate::config::reload::{ConfigHandle, ReloadReport};
 use crate::feed::Feed;
 use crate::forward::Forwarders;
 use crate::log::EventLog;
@@ -36,13 +37,13 @@ use std::sync::Arc;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Reads the configuration again and says what was found; an error means that it was refused.
-pub type Reload = Arc<dyn Fn() -> Vec<Finding> + Send + Sync>;
+/// Reads the configuration again, hands it to those who run on it, and says what was found.
+pub type Reload = Arc<dyn Fn() -> ReloadReport + Send + Sync>;
 
 /// Everything the admin listener shows and hands changes to.
 pub struct Admin {
     /// The running configuration.
-    pub config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
+    pub config: Arc<ConfigHandle>,
     /// Reads it again; blocks.
     pub reload: Reload,
     /// The log.
@@ -55,7 +56,7 @@ pub struct Admin {
     pub forwarders: Arc<Forwarders>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Whether we are stopping, and how the last reload went.
+    /// Whether we are stopping.
     pub readiness: Arc<Readiness>,
     /// Where the public listener is bound, such as `http://127.0.0.1:8080`: shown where no `public_url` is set.
     pub public: String,
@@ -125,9 +126,9 @@ async fn handle(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let settings = (admin.config)().admin.clone();
+    let settings = admin.config.current();
     let verdict = guard::check(
-        &settings,
+        &settings.admin,
         &guard::Facts {
             method: request.method(),
             path: request.path(),
@@ -149,7 +150,10 @@ async fn handle(
 }
 
 /// Gives every error its document: a page where a browser asks for a page, else problem+json.
-fn explain(pages: &pages::Pages, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+fn explain(
+    pages: &pages::Pages,
+    mut response: ServiceResponse<BoxBody>,
+) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_health(&response) {
         return response;
@@ -219,9 +223,6 @@ fn secure(headers: &mut header::HeaderMap) {
         );
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }

@@ -7,8 +7,8 @@ use crate::log::LogError;
 use crate::model::{Place, Problem};
 use crate::query::QueryError;
 use crate::state::StateError;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use std::fmt;
@@ -277,10 +277,9 @@ impl From<LogError> for ApiError {
                 codes::RECORD_DAMAGED,
                 error.to_string(),
             ),
-            LogError::Full { .. }
-            | LogError::OverSize
-            | LogError::Failed(_)
-            | LogError::Closed => Self::unavailable(error.to_string()),
+            LogError::Full { .. } | LogError::OverSize | LogError::Failed(_) | LogError::Closed => {
+                Self::unavailable(error.to_string())
+            }
         }
     }
 }

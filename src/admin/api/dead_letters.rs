@@ -185,9 +185,7 @@ pub(super) fn explain(error: &RetryError) -> ApiError {
     let detail = error.to_string();
     match error {
         RetryError::Unknown(_) => ApiError::not_found(detail),
-        RetryError::NoSink(_) => {
-            ApiError::new(StatusCode::CONFLICT, codes::API_NOT_FOUND, detail)
-        }
+        RetryError::NoSink(_) => ApiError::new(StatusCode::CONFLICT, codes::API_NOT_FOUND, detail),
         RetryError::Refused(_) => {
             ApiError::new(StatusCode::BAD_GATEWAY, codes::SINK_REFUSED, detail)
         }

@@ -12,8 +12,8 @@ mod sinks;
 pub(crate) mod views;
 mod webhooks;
 
-use super::{at, get};
 use super::problem::ApiError;
+use super::{at, get};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -29,14 +29,19 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             .service(at("/deliveries/{id}", get().to(deliveries::one)))
             .service(at("/deliveries/{id}/request", get().to(requests::one)))
             .service(at("/dead-letters", get().to(dead_letters::list)))
-            .service(
-                at("/dead-letters/retry", web::post().to(dead_letters::retry)),
-            )
-            .service(
-                at("/dead-letters/discard", web::post().to(dead_letters::discard)),
-            )
+            .service(at(
+                "/dead-letters/retry",
+                web::post().to(dead_letters::retry),
+            ))
+            .service(at(
+                "/dead-letters/discard",
+                web::post().to(dead_letters::discard),
+            ))
             .service(at("/dead-letters/{id}", get().to(dead_letters::one)))
-            .service(at("/dead-letters/{id}/retry", web::post().to(dead_letters::retry_one)))
+            .service(at(
+                "/dead-letters/{id}/retry",
+                web::post().to(dead_letters::retry_one),
+            ))
             .service(at("/sinks", get().to(sinks::list)))
             .service(at("/sinks/{name}", get().to(sinks::one)))
             .service(at("/sinks/{name}/pause", web::post().to(sinks::pause)))

@@ -61,7 +61,9 @@ pub(super) async fn stream(
 
 async fn step(walk: &mut Walk) -> Result<Bytes, ApiError> {
     let mut paging = walk.paging;
-    paging.limit = walk.left.map_or(ROWS_AT_ONCE, |left| left.clamp(1, ROWS_AT_ONCE));
+    paging.limit = walk
+        .left
+        .map_or(ROWS_AT_ONCE, |left| left.clamp(1, ROWS_AT_ONCE));
     let read = Arc::clone(&walk.read);
     let lines = block(move || read(paging)).await?;
     walk.left = walk.left.map(|left| left.saturating_sub(lines.rows));

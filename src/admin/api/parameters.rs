@@ -174,7 +174,7 @@ mod tests {
             search("q=event:a&outcome=parked,rejected").unwrap(),
             Query::parse("event:a outcome:(parked,rejected)", now).unwrap()
         );
-        assert!(search("since=15m").is_ok() && search("since=2026-11-01").is_ok());
+        assert!(search("since=-15m").is_ok() && search("since=2026-11-01").is_ok());
         let error = search("since=soon").unwrap_err();
         assert_eq!(error.errors[0].parameter.as_deref(), Some("since"));
         assert!(search("outcome=fine").is_err());

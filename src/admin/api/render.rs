@@ -3,6 +3,8 @@
 use super::{block, body, deliveries, json, requests, shared, webhooks};
 use crate::admin::Admin;
 use crate::admin::problem::{ApiError, Item};
+use crate::config::Webhook;
+use crate::engine;
 use crate::model::http_file::{self, Masking};
 use crate::model::{Event, Headers, Note, Problem, Request};
 use crate::translate::{Keys, Scope, Template, Translated, Translator};
@@ -100,7 +102,7 @@ pub(super) async fn render(
 
 fn translate(admin: &Admin, call: Call) -> Result<Translated, ApiError> {
     let (request, of_delivery) = subject(admin, call.request, call.delivery_id)?;
-    let config = (admin.config)();
+    let config = admin.config.current();
     let name = call.webhook.or(of_delivery);
     let webhook = match name.as_deref() {
         Some(name) => Some(Arc::clone(webhooks::find(&config, name)?)),
@@ -121,7 +123,9 @@ fn translate(admin: &Admin, call: Call) -> Result<Translated, ApiError> {
         .map_or_else(Masking::default, |webhook| webhook.masking.clone());
     let scope = Scope {
         request: &request,
-        webhook: webhook.as_ref().map_or(WEBHOOK_NAME, |webhook| &webhook.name),
+        webhook: webhook
+            .as_ref()
+            .map_or(WEBHOOK_NAME, |webhook| &webhook.name),
         masking: &masking,
         keys: &Keys::None,
         default_payload: webhook.as_ref().is_none_or(|w| w.default_payload),
@@ -131,24 +135,17 @@ fn translate(admin: &Admin, call: Call) -> Result<Translated, ApiError> {
         .map_err(|failure| pointer("/template")(failure.problem))
 }
 
-/// The webhook's own translation, `when` included.
-fn own_way(webhook: &crate::config::Webhook, request: &Request) -> Result<Translated, Problem> {
-    let scope = Scope {
-        request,
-        webhook: &webhook.name,
-        masking: &webhook.masking,
-        keys: &Keys::None,
-        default_payload: webhook.default_payload,
-    };
-    if let Some(when) = &webhook.when
-        && !when.is_true(&scope)?
-    {
-        return Ok(Translated::default());
+/// The webhook's own way, as `serve` goes it after verification.
+fn own_way(webhook: &Webhook, request: &Request) -> Result<Translated, Problem> {
+    let made = engine::translate(webhook, request);
+    match made.error {
+        Some(problem) => Err(problem),
+        None => Ok(Translated {
+            events: made.events,
+            item_keys: None,
+            notes: made.notes,
+        }),
     }
-    webhook
-        .translator
-        .translate(&scope)
-        .map_err(|failure| failure.problem)
 }
 
 /// The request to translate, and the webhook it came to.
@@ -161,11 +158,13 @@ fn subject(
         (Some(RequestInput::Http(text)), None) => {
             let request = http_file::parse(text.as_bytes(), Timestamp::now());
             request.map(|request| (request, None)).map_err(|error| {
-                ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(Item {
-                    pointer: Some("/request".to_owned()),
-                    detail: error.to_string(),
-                    ..Item::default()
-                })
+                ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(
+                    Item {
+                        pointer: Some("/request".to_owned()),
+                        detail: error.to_string(),
+                        ..Item::default()
+                    },
+                )
             })
         }
         (Some(RequestInput::Object(object)), None) => Ok((from_object(object)?, None)),
@@ -211,7 +210,11 @@ fn from_object(object: RequestObject) -> Result<Request, ApiError> {
     let body = bytes::Bytes::from(body);
     let host = headers.text("host").unwrap_or_else(|| "localhost".into());
     Ok(Request {
-        url: format!("http://{host}/hooks/{}{}", http_file::SLUG_MASK, object.path),
+        url: format!(
+            "http://{host}/hooks/{}{}",
+            http_file::SLUG_MASK,
+            object.path
+        ),
         method: object.method.to_ascii_uppercase(),
         path: object.path,
         query: object.query,

@@ -90,12 +90,16 @@ pub(crate) fn stored(admin: &Admin, row: &DeliveryRow) -> Result<Option<Vec<u8>>
 pub(super) fn gone(row: &DeliveryRow) -> ApiError {
     let id = row.delivery.id;
     if row.delivery.request.is_none() {
-        return ApiError::not_found(format!("delivery {id} is hookgate's own: it has no request"));
+        return ApiError::not_found(format!(
+            "delivery {id} is hookgate's own: it has no request"
+        ));
     }
     ApiError::new(
         StatusCode::GONE,
         codes::API_NOT_FOUND,
-        format!("the request of delivery {id} is no longer kept; `requests` in `[store]` says for how long"),
+        format!(
+            "the request of delivery {id} is no longer kept; `requests` in `[store]` says for how long"
+        ),
     )
 }
 

@@ -6,7 +6,7 @@ use super::views::DeliveryView;
 use super::{block, json, segment, shared};
 use crate::admin::Admin;
 use crate::admin::problem::ApiError;
-use crate::config::{Config, Finding, Severity, Webhook};
+use crate::config::{Config, Severity, Webhook};
 use crate::feed::{DeliveryRow, Paging};
 use crate::query::Query;
 use crate::translate::Translator;
@@ -23,8 +23,8 @@ struct WebhookView<'a> {
     enabled: bool,
     methods: &'a [String],
     url: String,
-    /// False: anyone who knows the URL is accepted.
-    verified: bool,
+    /// Name of the scheme; `none`: anyone who knows the URL is accepted.
+    verified_by: String,
     /// `definition`, `template`, `cloudevents`.
     translation: &'static str,
     tests: usize,
@@ -52,7 +52,7 @@ fn view<'a>(admin: &Admin, config: &Config, webhook: &'a Webhook) -> WebhookView
         enabled: webhook.enabled,
         methods: &webhook.methods,
         url: admin.url_of(config, webhook),
-        verified: !webhook.verifier.is_open(),
+        verified_by: webhook.verifier.scheme(),
         translation: match webhook.translator {
             Translator::Definition(_) => "definition",
             Translator::Template(_) => "template",
@@ -69,7 +69,7 @@ pub(super) async fn list(
     admin: web::Data<Admin>,
 ) -> Result<HttpResponse, ApiError> {
     Parameters::read(request.query_string(), &[])?;
-    let config = (admin.config)();
+    let config = admin.config.current();
     let data = config
         .webhooks
         .iter()
@@ -84,7 +84,7 @@ pub(super) async fn one(
     admin: web::Data<Admin>,
 ) -> Result<HttpResponse, ApiError> {
     Parameters::read(request.query_string(), &[])?;
-    let config = (admin.config)();
+    let config = admin.config.current();
     let webhook = find(&config, segment(&request, "name"))?;
     let (asked, name) = (shared(&admin), webhook.name.clone());
     let last = block(move || last_delivery(&asked, &name)).await?;
@@ -116,26 +116,16 @@ fn last_delivery(admin: &Admin, name: &str) -> Result<Option<DeliveryRow>, ApiEr
     Ok(page.rows.into_iter().next())
 }
 
-#[derive(Debug, Serialize)]
-struct Reloaded {
-    /// SHA-256 of the file that is running now.
-    hash: String,
-    /// Warnings.
-    findings: Vec<Finding>,
-}
-
 /// `POST /config/reload`: takes the file as it is on disk, or refuses it whole.
 pub(super) async fn reload(admin: web::Data<Admin>) -> Result<HttpResponse, ApiError> {
     let asked = shared(&admin);
-    let findings = block(move || Ok((asked.reload)())).await?;
-    if findings.iter().any(|f| f.severity == Severity::Error) {
-        let errors = findings
+    let report = block(move || Ok((asked.reload)())).await?;
+    if !report.ok {
+        let errors = report
+            .findings
             .into_iter()
-            .filter(|f| f.severity == Severity::Error);
+            .filter(|finding| finding.severity == Severity::Error);
         return Err(ApiError::refused_configuration(errors.collect()));
     }
-    json(&Reloaded {
-        hash: (admin.config)().hash.clone(),
-        findings,
-    })
+    json(&report)
 }

@@ -125,7 +125,10 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
     let delivery = &row.delivery;
     let stored = requests::stored(&ask.admin, row);
     let (request, request_note) = match (&delivery.request, stored) {
-        (None, _) => (None, "hookgate's own record: there is no request".to_owned()),
+        (None, _) => (
+            None,
+            "hookgate's own record: there is no request".to_owned(),
+        ),
         (Some(_), Ok(Some(bytes))) => (
             http_file::parse(&bytes, delivery.received)
                 .ok()
@@ -306,7 +309,11 @@ fn sinks(ask: &Ask, row: &DeliveryRow) -> Result<Vec<SinkPart>, ApiError> {
         let (state, word, detail) = if delivery.webhook.is_none() && filter.is_none()
             || !delivery.events.iter().any(matches)
         {
-            ("skipped", "not wanted", "no event matches its `match`".to_owned())
+            (
+                "skipped",
+                "not wanted",
+                "no event matches its `match`".to_owned(),
+            )
         } else if let Some(reason) = dead {
             ("dead", "dead letter", reason)
         } else if cut_off {
@@ -326,12 +333,13 @@ fn sinks(ask: &Ask, row: &DeliveryRow) -> Result<Vec<SinkPart>, ApiError> {
     Ok(parts)
 }
 
-fn waiting(
-    status: &crate::forward::SinkStatus,
-    seq: u64,
-) -> (&'static str, &'static str, String) {
+fn waiting(status: &crate::forward::SinkStatus, seq: u64) -> (&'static str, &'static str, String) {
     let ahead = seq.saturating_sub(status.cursor).saturating_sub(1);
-    let queue = format!("{} before it", plural(usize::try_from(ahead).unwrap_or(usize::MAX), "delivery").replace("deliverys", "deliveries"));
+    let queue = format!(
+        "{} before it",
+        plural(usize::try_from(ahead).unwrap_or(usize::MAX), "delivery")
+            .replace("deliverys", "deliveries")
+    );
     let failure = status.last_error.as_ref().map(|e| cut(&e.message, 300));
     match status.state {
         "paused" => ("held", "held", queue),

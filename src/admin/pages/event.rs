@@ -56,7 +56,8 @@ pub(super) async fn page(
     Ask::new(&admin, &pages)
         .answer("event.html", "feed", String::new(), move |ask| {
             let found = ask.admin.feed.event(id)?;
-            let row = found.ok_or_else(|| ApiError::not_found(format!("there is no event {id}")))?;
+            let row =
+                found.ok_or_else(|| ApiError::not_found(format!("there is no event {id}")))?;
             Ok(gather(&row, as_json))
         })
         .await

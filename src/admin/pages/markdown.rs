@@ -39,7 +39,10 @@ pub(super) fn parse(text: &str) -> Vec<Block> {
     while let Some(line) = lines.next() {
         if line.starts_with("```") {
             flush(&mut paragraph, &mut blocks);
-            let code: Vec<&str> = lines.by_ref().take_while(|l| !l.starts_with("```")).collect();
+            let code: Vec<&str> = lines
+                .by_ref()
+                .take_while(|l| !l.starts_with("```"))
+                .collect();
             blocks.push(Block::Code {
                 text: code.join("\n"),
             });
@@ -157,7 +160,15 @@ mod tests {
         let kinds: Vec<&str> = spans.iter().map(|s| s.kind).collect();
         assert_eq!(
             kinds,
-            ["text", "code", "text", "strong", "text", "code_link", "text"]
+            [
+                "text",
+                "code",
+                "text",
+                "strong",
+                "text",
+                "code_link",
+                "text"
+            ]
         );
         assert!(matches!(&blocks[2], Block::List { ordered: false, items } if items.len() == 2));
         assert_eq!(

@@ -95,6 +95,7 @@ impl Pages {
         ];
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_formatter(|out, _, value| show::write_escaped(out, value));
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         let syntax = SyntaxConfig::builder()
             .trim_blocks(true)
@@ -186,7 +187,7 @@ impl Ask {
     }
 
     fn config(&self) -> std::sync::Arc<Config> {
-        (self.admin.config)()
+        self.admin.config.current()
     }
 
     /// Gathers and renders on a blocking thread.
@@ -199,8 +200,7 @@ impl Ask {
     ) -> Result<HttpResponse, ApiError> {
         let html = api::block(move || {
             let page = gather(&self)?;
-            let reload = self.admin.readiness.last_reload();
-            let refused = reload.and_then(|record| record.line());
+            let refused = super::health::refusal(&self.admin.config.last());
             self.pages.render(template, here, &q, refused, page)
         })
         .await?;

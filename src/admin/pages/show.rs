@@ -1,7 +1,7 @@
 //! How times, sizes, ids and texts look on a page.
 
 use jiff::{SignedDuration, Timestamp};
-use minijinja::Environment;
+use minijinja::{Environment, Output, Value};
 
 /// At most `max` characters, with an ellipsis where some were cut.
 pub(super) fn cut(text: &str, max: usize) -> String {
@@ -89,6 +89,36 @@ pub(super) fn plural(n: usize, word: &str) -> String {
     format!("{n} {word}{s}")
 }
 
+/// Writes a value as text: what has a meaning in HTML is escaped, in attributes too; what is absent is empty.
+///
+/// Nothing is left out of the escaping but what a template's own macros made.
+pub(super) fn write_escaped(out: &mut Output<'_>, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_none() || value.is_undefined() {
+        return Ok(());
+    }
+    let text = value.to_string();
+    if value.is_safe() {
+        out.write_str(&text)?;
+        return Ok(());
+    }
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(['<', '>', '&', '"', '\'']) {
+        let (before, special) = rest.split_at(at);
+        out.write_str(before)?;
+        let (entity, after) = match special.as_bytes().first() {
+            Some(b'<') => ("&lt;", special.get(1..)),
+            Some(b'>') => ("&gt;", special.get(1..)),
+            Some(b'&') => ("&amp;", special.get(1..)),
+            Some(b'"') => ("&quot;", special.get(1..)),
+            _ => ("&#39;", special.get(1..)),
+        };
+        out.write_str(entity)?;
+        rest = after.unwrap_or("");
+    }
+    out.write_str(rest)?;
+    Ok(())
+}
+
 /// Filters that the templates use.
 pub(super) fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("short", |text: String| short(&text));
@@ -116,6 +146,9 @@ mod tests {
         assert_eq!(clock(at), "12:04:31.482");
         assert_eq!(moment(at), "24 Nov 2026, 12:04:31.482 UTC");
         let later = at + SignedDuration::from_secs(7_300);
-        assert_eq!((age(at, later).as_str(), row_time(at, later).as_str()), ("2 h", "12:04:31"));
+        assert_eq!(
+            (age(at, later).as_str(), row_time(at, later).as_str()),
+            ("2 h", "12:04:31")
+        );
     }
 }

@@ -6,8 +6,8 @@ mod pages;
 mod rules;
 
 use super::{Admin, configure};
-use actix_web::http::header::HeaderMap;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
 use actix_web::{App, test};
 use serde_json::Value;
 use std::sync::Arc;
@@ -41,7 +41,11 @@ impl Answer {
         assert_eq!(json["code"], code, "{json}");
         assert_eq!(json["status"], status, "{json}");
         assert_eq!(json["type"], format!("/docs/errors/{code}"));
-        assert!(json["instance"].as_str().is_some_and(|i| i.starts_with('/')));
+        assert!(
+            json["instance"]
+                .as_str()
+                .is_some_and(|i| i.starts_with('/'))
+        );
         assert!(!json["title"].as_str().unwrap().is_empty());
         json
     }

@@ -1,13 +1,13 @@
 //! The stores as lists in memory, and a listener over them.
 
 use crate::admin::{Admin, Readiness};
-use crate::config::{AdminSettings, Config, Finding, LogFormat};
+use crate::config::reload::{ConfigHandle, ReloadReport};
+use crate::config::{Config, Finding, Overrides};
 use crate::feed::{DeliveryRow, EventRow, Feed, FeedError, Page, Paging, RingEntry};
 use crate::forward::Forwarders;
-use crate::intake::{EdgeSettings, Timeouts};
-use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record, StoreSettings};
+use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record, RetentionFloor};
 use crate::model::delivery::{Check, RequestSummary, Timing, Verification};
-use crate::model::{Delivery, Event, Labels, Outcome, Place, Position, Problem, Secret, Seq};
+use crate::model::{Delivery, Event, Labels, Outcome, Place, Position, Problem, Seq};
 use crate::query::Query;
 use crate::state::{Cursor, DeadLetter, NewDeadLetter, SkippedRange, State, StateError};
 use crate::telemetry::Metrics;
@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
@@ -93,15 +92,18 @@ pub(super) fn delivery(n: u128, outcome: Outcome) -> DeliveryRow {
             status: if logged { 204 } else { 401 },
             key: Some(format!("key-{n}")),
             error: code.map(|code| {
-                Problem::new(code, format!("`body.after` is not in the request {HOSTILE}"))
-                    .at(Place {
-                        file: "templates/github.json.j2".to_owned(),
-                        line: 9,
-                        column: 17,
-                        end_column: Some(27),
-                        source: Some("    \"head\": \"{{ body.after[:12] }}\",".to_owned()),
-                    })
-                    .help("give it a default: `{{ body.after | default(\"\") }}`")
+                Problem::new(
+                    code,
+                    format!("`body.after` is not in the request {HOSTILE}"),
+                )
+                .at(Place {
+                    file: "templates/github.json.j2".to_owned(),
+                    line: 9,
+                    column: 17,
+                    end_column: Some(27),
+                    source: Some("    \"head\": \"{{ body.after[:12] }}\",".to_owned()),
+                })
+                .help("give it a default: `{{ body.after | default(\"\") }}`")
             }),
             events,
             notes: Vec::new(),
@@ -160,10 +162,7 @@ pub(super) struct FakeLog {
 }
 
 impl EventLog for FakeLog {
-    fn append(
-        &self,
-        _: Append,
-    ) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
+    fn append(&self, _: Append) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
         Err(LogError::Closed)
     }
     fn read(&self, _: Seq, _: usize, _: usize) -> Result<Vec<Record>, LogError> {
@@ -181,6 +180,7 @@ impl EventLog for FakeLog {
     fn queued(&self) -> usize {
         0
     }
+    fn set_retention_floor(&self, _: RetentionFloor) {}
     fn stats(&self) -> LogStats {
         LogStats {
             head: *self.head.borrow(),
@@ -255,9 +255,10 @@ impl Feed for FakeFeed {
         self.page(found.map(|(_, e)| (e.position, e)).collect(), paging)
     }
     fn deliveries(&self, query: &Query, paging: Paging) -> Result<Page<DeliveryRow>, FeedError> {
-        let found = self.rows.iter().filter(|row| {
-            query.matches_delivery(&row.delivery, row.seq)
-        });
+        let found = self
+            .rows
+            .iter()
+            .filter(|row| query.matches_delivery(&row.delivery, row.seq));
         self.page(found.map(|r| (r.position, r.clone())).collect(), paging)
     }
     fn event(&self, id: Uuid) -> Result<Option<EventRow>, FeedError> {
@@ -288,7 +289,13 @@ impl State for FakeState {
     fn cursors(&self) -> Result<Vec<(String, Cursor)>, StateError> {
         Ok(Vec::new())
     }
-    fn advance(&self, _: &str, _: Seq, _: Timestamp, _: &[NewDeadLetter]) -> Result<(), StateError> {
+    fn advance(
+        &self,
+        _: &str,
+        _: Seq,
+        _: Timestamp,
+        _: &[NewDeadLetter],
+    ) -> Result<(), StateError> {
         Ok(())
     }
     fn set_removed(&self, _: &str, _: Option<Timestamp>) -> Result<(), StateError> {
@@ -316,7 +323,13 @@ impl State for FakeState {
         Ok(all)
     }
     fn dead_letter(&self, id: i64) -> Result<Option<DeadLetter>, StateError> {
-        Ok(self.dead.lock().unwrap().iter().find(|d| d.id == id).cloned())
+        Ok(self
+            .dead
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|d| d.id == id)
+            .cloned())
     }
     fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StateError> {
         Ok(Vec::new())
@@ -366,43 +379,31 @@ pub(super) struct World {
     pub(super) state: Arc<FakeState>,
 }
 
-pub(super) fn config(token: Option<&str>) -> Config {
-    Config {
-        file: "/etc/hookgate/webhooks.toml".into(),
-        hash: "f".repeat(64),
-        edge: EdgeSettings {
-            listen: "127.0.0.1:8080".parse().unwrap(),
-            public_url: None,
-            trusted_proxies: Vec::new(),
-            tls: None,
-            max_body: 1 << 20,
-            timeouts: Timeouts {
-                head: Duration::from_secs(5),
-                body_idle: Duration::from_secs(10),
-                body_total: Duration::from_secs(60),
-                shutdown: Duration::from_secs(10),
-            },
-            min_rate: 1_024,
-        },
-        admin: AdminSettings {
-            listen: "127.0.0.1:8081".parse().unwrap(),
-            token: token.map(|token| Secret::new(token.to_owned())),
-            hosts: vec!["gate.example.com".to_owned()],
-        },
-        store: StoreSettings {
-            path: "/tmp".into(),
-            retention: Duration::from_secs(1),
-            requests: Duration::from_secs(1),
-            max_size: None,
-            dedup: Duration::from_secs(1),
-            queue: 1,
-        },
-        log_format: LogFormat::Text,
-        sinks: Vec::new(),
-        webhooks: Vec::new(),
-        routes: HashMap::new(),
-        files: Vec::new(),
-    }
+pub(super) const WEBHOOKS: &str = r#"
+[[webhook]]
+name = "github"
+slug = "fake-slug-of-22-chars-01"
+verify = { scheme = "bearer", token = { file = "token" } }
+event = { event = "github.{{ body.ref }}", resource = { "prefect.resource.id" = "r" } }
+
+[[webhook]]
+name = "nightly"
+slug = "fake-slug-of-22-chars-02"
+event = { event = "nightly.finished", resource = { "prefect.resource.id" = "job.nightly" } }
+"#;
+
+/// A loaded configuration; its folder is kept until it is loaded.
+pub(super) fn config(token: Option<&str>, webhooks: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), TOKEN).unwrap();
+    let token = token.map_or("", |_| "admin_token = { file = \"token\" }");
+    let text = format!("[server]\nadmin_hosts = [\"gate.example.com\"]\n{token}\n{webhooks}");
+    let file = folder.path().join("webhooks.toml");
+    std::fs::write(&file, text).unwrap();
+    let loaded = crate::config::load(&file, &Overrides::default());
+    loaded
+        .config
+        .unwrap_or_else(|| panic!("{:?}", loaded.findings))
 }
 
 /// A world of `n` deliveries: every fifth parked, every seventh rejected, the rest accepted.
@@ -417,7 +418,7 @@ pub(super) fn world(token: Option<&str>, n: u128) -> World {
             delivery(n, outcome)
         })
         .collect();
-    world_of(config(token), rows, Vec::new())
+    world_of(config(token, ""), rows, Vec::new())
 }
 
 pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Finding>) -> World {
@@ -442,11 +443,17 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
     });
     let state = Arc::new(FakeState::default());
     let metrics = Arc::new(Metrics::new());
-    let config = Arc::new(config);
+    let report = ReloadReport {
+        time: time(0),
+        ok: findings.is_empty(),
+        hash: config.hash.clone(),
+        findings,
+    };
+    let (log_again, state_again) = (log.clone(), state.clone());
     let admin = Arc::new(Admin {
-        config: Arc::new(move || Arc::clone(&config)),
-        reload: Arc::new(move || findings.clone()),
-        forwarders: Arc::new(forwarders(&log, &state, &metrics)),
+        config: Arc::new(ConfigHandle::new(config, Vec::new(), Overrides::default())),
+        reload: Arc::new(move || report.clone()),
+        forwarders: Arc::new(Forwarders::new(log_again, state_again, metrics.clone())),
         log: log.clone(),
         state: state.clone(),
         feed: feed.clone(),
@@ -460,8 +467,4 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         feed,
         state,
     }
-}
-
-fn forwarders(_log: &Arc<FakeLog>, _state: &Arc<FakeState>, _metrics: &Arc<Metrics>) -> Forwarders {
-    Forwarders {}
 }

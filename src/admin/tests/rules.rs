@@ -58,17 +58,45 @@ async fn tokens() {
     };
     let bearer = format!("Bearer {TOKEN}");
     // Without a token, direct requests from loopback are served, no others.
-    for peer in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-        assert_eq!(send_from(&open.admin, get("/api/v1/events"), peer).await.status, 200, "{peer}");
+    for peer in [
+        "127.0.0.1:1",
+        "127.9.9.9:1",
+        "[::1]:1",
+        "[::ffff:127.0.0.1]:1",
+    ] {
+        assert_eq!(
+            send_from(&open.admin, get("/api/v1/events"), peer)
+                .await
+                .status,
+            200,
+            "{peer}"
+        );
     }
     let answer = send_from(&open.admin, get("/api/v1/events"), "192.0.2.1:1").await;
     let problem = answer.problem(401, "HG0804");
-    assert!(problem["detail"].as_str().unwrap().contains("set `admin_token`"));
-    assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"hookgate\"");
-    for name in ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("set `admin_token`")
+    );
+    assert_eq!(
+        answer.header("www-authenticate"),
+        "Bearer realm=\"hookgate\""
+    );
+    for name in [
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    ] {
         let request = get("/api/v1/events").insert_header((name, "for=192.0.2.1"));
         let problem = send(&open.admin, request).await.problem(401, "HG0804");
-        assert!(problem["detail"].as_str().unwrap().contains(name), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(name),
+            "{problem}"
+        );
         let request = get("/api/v1/events")
             .insert_header((name, "for=192.0.2.1"))
             .insert_header(("authorization", bearer.clone()));
@@ -104,7 +132,11 @@ async fn health_needs_no_token() {
     let closed = world(Some(TOKEN), 1);
     for peer in ["127.0.0.1:1", "192.0.2.1:1"] {
         for path in ["/livez", "/readyz", "/livez?verbose", "/readyz?verbose"] {
-            assert_eq!(send_from(&closed.admin, get(path), peer).await.status, 200, "{path}");
+            assert_eq!(
+                send_from(&closed.admin, get(path), peer).await.status,
+                200,
+                "{path}"
+            );
         }
     }
     let metrics = send_from(&closed.admin, get("/metrics"), "192.0.2.1:1").await;
@@ -130,7 +162,11 @@ async fn changes_from_other_sites() {
     for headers in [
         vec![own, json],
         vec![("sec-fetch-site", "same-origin"), json],
-        vec![("sec-fetch-site", "same-origin"), own, ("content-type", "application/json; charset=utf-8")],
+        vec![
+            ("sec-fetch-site", "same-origin"),
+            own,
+            ("content-type", "application/json; charset=utf-8"),
+        ],
     ] {
         let answer = send(&open.admin, with(plain(), &headers)).await;
         assert_eq!(answer.status, 200, "{headers:?} {}", answer.text());
@@ -151,12 +187,20 @@ async fn changes_from_other_sites() {
         let answer = send(&open.admin, with(plain(), &headers)).await;
         let problem = answer.problem(403, "HG0805");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("Content-Type: application/json"), "{detail}");
+        assert!(
+            detail.contains("Content-Type: application/json"),
+            "{detail}"
+        );
     }
     // A bearer token cannot be added by another site, so it is enough; Basic is not: browsers add it.
     let closed = world(Some(TOKEN), 1);
     let bearer = ("authorization", format!("Bearer {TOKEN}"));
-    assert_eq!(send(&closed.admin, plain().insert_header(bearer)).await.status, 200);
+    assert_eq!(
+        send(&closed.admin, plain().insert_header(bearer))
+            .await
+            .status,
+        200
+    );
     // The base64 of `u:` and the token of the tests.
     let basic = ("authorization", "Basic dTpmYWtlLWFkbWluLXRva2VuLTAwMDE=");
     let answer = send(&closed.admin, plain().insert_header(basic)).await;
@@ -168,10 +212,19 @@ async fn changes_from_other_sites() {
 #[actix_web::test]
 async fn every_answer_has_the_headers() {
     let open = world(None, 1);
-    for path in ["/", "/livez", "/api/v1/events", "/api/v1/nothing", "/docs/errors/HG0312"] {
+    for path in [
+        "/",
+        "/livez",
+        "/api/v1/events",
+        "/api/v1/nothing",
+        "/docs/errors/HG0312",
+    ] {
         let answer = send(&open.admin, get(path)).await;
         let policy = answer.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{path}");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self'"),
+            "{path}"
+        );
         assert!(!policy.contains("unsafe"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("x-frame-options"), "DENY");
