@@ -235,10 +235,11 @@ mod tests {
         })
     }
 
-    async fn slow(bytes: usize, every: Duration) -> (Refusal, Duration) {
+    async fn slow(bytes: usize, every: u64, limits: &BodyLimits) -> (Refusal, Duration) {
         let start = Instant::now();
         let budget = Budget::new(1 << 20);
-        let refusal = read(&mut drip(bytes, every), None, &QUICK, &budget).await;
+        let mut payload = drip(bytes, Duration::from_millis(every));
+        let refusal = read(&mut payload, None, limits, &budget).await;
         assert_eq!(budget.held(), 0);
         (refusal.err().unwrap(), start.elapsed())
     }
@@ -286,42 +287,48 @@ mod tests {
         assert_eq!(refused.err(), Some(Refusal::TooLarge));
     }
 
-    /// The limits with seconds as tens of milliseconds.
     const QUICK: BodyLimits = BodyLimits {
-        max: 100_000,
-        idle: Duration::from_millis(100),
-        total: Duration::from_millis(600),
-        min_rate: 10_000,
         grace: Duration::from_millis(50),
+        min_rate: 10_000,
+        ..LIMITS
     };
 
     #[tokio::test]
     async fn slow_senders() {
-        let millis = Duration::from_millis;
+        let seconds = Duration::from_secs;
         // Nothing at all: the rate asks for something once the grace is over.
-        let (refusal, took) = slow(0, millis(3_600_000)).await;
+        let (refusal, took) = slow(0, 3_600_000, &QUICK).await;
         assert_eq!(refusal, Refusal::Timeout);
-        assert!(took >= millis(50) && took < millis(100), "{took:?}");
+        assert!(took >= QUICK.grace && took < seconds(5), "{took:?}");
         // A byte now and then: still below the rate.
-        let (refusal, took) = slow(1, millis(10)).await;
+        let (refusal, took) = slow(1, 10, &QUICK).await;
         assert_eq!(refusal, Refusal::Timeout);
-        assert!(took >= millis(50) && took < millis(100), "{took:?}");
+        assert!(took >= QUICK.grace && took < seconds(5), "{took:?}");
         // Fast enough, until it is too much.
-        assert_eq!(slow(30_000, millis(20)).await.0, Refusal::TooLarge);
+        assert_eq!(slow(30_000, 20, &QUICK).await.0, Refusal::TooLarge);
         // Fast enough, but for too long.
-        let (refusal, took) = slow(1_500, millis(20)).await;
+        let limits = BodyLimits {
+            total: Duration::from_millis(200),
+            min_rate: 0,
+            ..QUICK
+        };
+        let (refusal, took) = slow(100, 20, &limits).await;
         assert_eq!(refusal, Refusal::Timeout);
-        assert!(took >= millis(600) && took < millis(900), "{took:?}");
+        assert!(took >= limits.total && took < seconds(5), "{took:?}");
     }
 
     #[tokio::test]
     async fn a_pause_is_not_forgiven() {
         let first = stream::iter([Ok(Bytes::from(vec![0; 90_000]))]);
         let mut payload = first.chain(stream::pending());
+        let limits = BodyLimits {
+            idle: Duration::from_millis(100),
+            ..LIMITS
+        };
         let start = Instant::now();
-        let refused = read(&mut payload, None, &QUICK, &Budget::new(1 << 20)).await;
+        let refused = read(&mut payload, None, &limits, &Budget::new(1 << 20)).await;
         assert_eq!(refused.err(), Some(Refusal::Timeout));
-        assert!(start.elapsed() >= QUICK.idle && start.elapsed() < QUICK.total);
+        assert!(start.elapsed() >= limits.idle && start.elapsed() < Duration::from_secs(5));
     }
 
     #[tokio::test]

@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 const LIMITS: BodyLimits = BodyLimits {
     max: 100_000,
-    idle: Duration::from_millis(300),
-    total: Duration::from_secs(2),
+    idle: Duration::from_millis(500),
+    total: Duration::from_secs(15),
     min_rate: 100,
-    grace: Duration::from_millis(300),
+    grace: Duration::from_millis(500),
 };
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn handle(
     request: HttpRequest,
@@ -196,7 +196,7 @@ fn slow_bodies_get_408_and_hold_nobody_up() {
     let request =
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
     assert_eq!(status(&server.send(request)), "204");
-    assert!(quick.elapsed() < Duration::from_millis(300));
+    assert!(quick.elapsed() < PATIENCE / 4);
     // What they announce costs nothing.
     assert!(
         server.budget.held() <= 200 * 8 * 1024,
