@@ -16,13 +16,14 @@ use crate::feed::Feed;
 use crate::intake::answer::{Answer, Challenge, Reflected, Refusal, Reply};
 use crate::intake::body::{self, BodyLimits};
 use crate::intake::budget::{Budget, Permit};
-use crate::intake::client::{self, Client};
+use crate::intake::client::Client;
 use crate::intake::coding;
 use crate::intake::head::{self, Head, Target, UrlBase};
 use crate::log::{Append, Appended, EventLog, LogError};
 use crate::model::{Outcome, Request};
 use crate::providers::HandshakeAnswer;
-use crate::telemetry::{DeliveryLine, DeliveryLog, InFlight, Metrics};
+use crate::telemetry::webhook::InFlight;
+use crate::telemetry::{DeliveryLine, DeliveryLog, Metrics};
 use crate::translate::Scope;
 use crate::verify::Verdict;
 use actix_web::http::header::HeaderValue;
@@ -80,12 +81,16 @@ pub fn configure(gateway: &web::Data<Gateway>) -> impl Fn(&mut web::ServiceConfi
     }
 }
 
+/// A bare 200 or 503. The connection is closed: a stranger gets no second head, which has no deadline.
 async fn health(gateway: web::Data<Gateway>) -> HttpResponse {
     let stats = gateway.log.stats();
-    if gateway.draining.load(Ordering::Relaxed) || !stats.writable || stats.over_size {
-        return HttpResponse::ServiceUnavailable().finish();
-    }
-    HttpResponse::Ok().finish()
+    let down = gateway.draining.load(Ordering::Relaxed) || !stats.writable || stats.over_size;
+    let mut response = if down {
+        HttpResponse::ServiceUnavailable()
+    } else {
+        HttpResponse::Ok()
+    };
+    response.force_close().finish()
 }
 
 async fn handle(
@@ -184,13 +189,7 @@ impl Gateway {
         let peer = http
             .peer_addr()
             .map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
-        let lines = |name| headers.get_all(name).map(HeaderValue::as_bytes);
-        let client = Client::of(
-            peer,
-            lines("x-forwarded-for"),
-            lines("forwarded"),
-            &edge.trusted_proxies,
-        );
+        let client = Client::of_request(peer, headers, &edge.trusted_proxies);
         if !client.is_allowed(&webhook.allow) {
             return Err(Refusal::Address);
         }
@@ -206,17 +205,14 @@ impl Gateway {
             &self.budget,
         )
         .await?;
-        let decoded = coding::decode(
-            &body.bytes,
-            lines("content-encoding"),
-            webhook.max_body,
-            &mut body.permit,
-        )?;
-        let proxied = client::contains(&edge.trusted_proxies, peer.to_canonical());
+        let codings = headers
+            .get_all("content-encoding")
+            .map(HeaderValue::as_bytes);
+        let decoded = coding::decode(&body.bytes, codings, webhook.max_body, &mut body.permit)?;
         let base = UrlBase {
             webhook: webhook.public_url.as_deref(),
             server: edge.public_url.as_deref(),
-            secure: edge.tls.is_some() || (proxied && head::proxy_says_https(headers)),
+            secure: head::is_secure(edge.tls.is_some(), peer, headers, &edge.trusted_proxies),
         };
         let head = Head::new(
             http.method(),
@@ -270,10 +266,10 @@ impl Gateway {
                 reply,
             },
         };
-        door.metrics.translated(
-            translated,
-            translation.error.as_ref().map(|problem| problem.code),
-        );
+        door.metrics.translated(translated);
+        if let Some(problem) = &translation.error {
+            door.metrics.not_translated(problem.code);
+        }
         let append = draft.append(Some(translation), answer.status().as_u16());
         let code = append.delivery.code;
         let appended = self.append(append).await?;
@@ -282,22 +278,7 @@ impl Gateway {
             Outcome::Duplicate => success_after_duplicate(answer, delivery_id),
             _ => answer,
         };
-        let status = answer.status().as_u16();
-        door.metrics.answered(
-            appended.outcome,
-            status,
-            received.begun.elapsed(),
-            received.request.wire_body.len(),
-        );
-        door.metrics.recorded(appended.events);
-        self.lines.delivery(
-            &webhook.name,
-            delivery_id,
-            appended.outcome,
-            status,
-            code,
-            Some(appended.seq),
-        );
+        self.note(door, &received, delivery_id, &answer, code, &appended);
         Ok(answer.into_response(query_token))
     }
 
@@ -312,12 +293,21 @@ impl Gateway {
     }
 
     /// Figures and the line of a request that is about to be answered.
-    fn note(&self, door: &Door, received: &Received, id: Uuid, answer: &Answer, code: Option<Code>, done: &Appended) {
+    fn note(
+        &self,
+        door: &Door,
+        received: &Received,
+        id: Uuid,
+        answer: &Answer,
+        code: Option<Code>,
+        done: &Appended,
+    ) {
         let (status, took) = (answer.status().as_u16(), received.begun.elapsed());
         #[allow(clippy::cast_precision_loss, reason = "a date in milliseconds fits")]
         let seconds = received.request.received.as_millisecond() as f64 / 1e3;
         door.metrics.body(received.request.wire_body.len());
-        door.metrics.answered(done.outcome, status, took, done.events, seconds);
+        door.metrics
+            .answered(done.outcome, status, took, done.events, seconds);
         self.lines.record(&DeliveryLine {
             webhook: &door.webhook.name,
             delivery: id,
@@ -348,21 +338,11 @@ impl Gateway {
             .timed(received.read, verified, Duration::ZERO);
         let id = draft.id();
         self.feed.keep(draft.ring(verdict.failure, status));
-        door.metrics.rejected(code);
-        door.metrics.answered(
-            Outcome::Rejected,
-            status,
-            received.begun.elapsed(),
-            received.request.wire_body.len(),
-        );
-        self.lines.delivery(
-            &door.webhook.name,
-            id,
-            Outcome::Rejected,
-            status,
-            code,
-            None,
-        );
+        if let Some(code) = code {
+            door.metrics.not_verified(code);
+        }
+        let done = nowhere(Outcome::Rejected);
+        self.note(door, received, id, &answer, code, &done);
         answer.into_response(false)
     }
 
@@ -388,20 +368,8 @@ impl Gateway {
         );
         let id = draft.id();
         self.feed.keep(draft.ring(None, status));
-        door.metrics.answered(
-            Outcome::Handshake,
-            status,
-            received.begun.elapsed(),
-            received.request.wire_body.len(),
-        );
-        self.lines.delivery(
-            &door.webhook.name,
-            id,
-            Outcome::Handshake,
-            status,
-            None,
-            None,
-        );
+        let done = nowhere(Outcome::Handshake);
+        self.note(door, received, id, &answer, None, &done);
         answer.into_response(false)
     }
 
@@ -427,27 +395,19 @@ impl Gateway {
         };
         let status = answer.status().as_u16();
         let appended = self.append(draft.append(None, status)).await?;
-        door.metrics.answered(
-            Outcome::Handshake,
-            status,
-            received.begun.elapsed(),
-            received.request.wire_body.len(),
-        );
-        self.lines.delivery(
-            &door.webhook.name,
-            id,
-            Outcome::Handshake,
-            status,
-            None,
-            Some(appended.seq),
-        );
+        self.note(door, &received, id, &answer, None, &appended);
         Ok(answer.into_response(false))
     }
 }
 
 /// What is said of a request that is not in the log.
 fn nowhere(outcome: Outcome) -> Appended {
-    Appended { seq: 0, outcome, duplicate_of: None, events: 0 }
+    Appended {
+        seq: 0,
+        outcome,
+        duplicate_of: None,
+        events: 0,
+    }
 }
 
 fn reflected(shake: &HandshakeAnswer) -> Option<Reflected> {

@@ -3,8 +3,8 @@
 //! Order of a stop: readiness fails; after a short grace (so that a load balancer can see it) the listeners close and
 //! requests under way are finished and committed; sinks stop; the log writes what is queued and closes.
 
-use crate::admin::{self, Admin, Readiness, ReloadRecord};
-use crate::config::reload::{ConfigHandle, Watcher};
+use crate::admin::{self, Admin, Readiness};
+use crate::config::reload::{ConfigHandle, ReloadReport, Watcher};
 use crate::config::{Config, Finding, LogFormat, Overrides, Severity};
 use crate::feed::{self, Feed, FeedError};
 use crate::forward::Forwarders;
@@ -16,7 +16,8 @@ use crate::intake::tls::{Certificate, TlsError};
 use crate::log::{self, EventLog, OpenError};
 use crate::model::limits;
 use crate::state::State;
-use crate::telemetry::{DeliveryLog, LineFormat, LogSetupError, Metrics};
+use crate::telemetry::logs::{self, LineFormat, LogSetupError};
+use crate::telemetry::{DeliveryLog, Metrics};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use arc_swap::ArcSwap;
@@ -95,7 +96,10 @@ pub fn run(options: &Options, ready: impl FnOnce(&Bound)) -> Result<(), ServeErr
         return Err(ServeError::Config(loaded.findings));
     };
     // Dropped last: waits until the last lines are written.
-    let _lines = crate::telemetry::init(line_format(config.log_format), options.log_filter.as_deref())?;
+    let _lines = logs::init(
+        line_format(config.log_format),
+        options.log_filter.as_deref(),
+    )?;
     tell(&loaded.findings);
     // Only the first call in a process can set it; it is the same for all.
     rustls::crypto::ring::default_provider()
@@ -181,7 +185,6 @@ impl Parts {
     fn take(&self, findings: &[Finding], ok: bool) {
         tell(findings);
         let now = jiff::Timestamp::now();
-        self.readiness.reloaded(ReloadRecord::of(now, findings));
         self.metrics.config_reload_success.set(i64::from(ok));
         if !ok {
             tracing::error!("the changed configuration was refused, the running one stays");
@@ -212,11 +215,11 @@ impl Parts {
 
 impl Parts {
     /// Reads the configuration again and takes it, or keeps the running one. Blocks.
-    fn reload(&self) -> Vec<Finding> {
+    fn reload(&self) -> ReloadReport {
         let report = self.handle.reload();
         self.take(&report.findings, report.ok);
         self.sinks_changed.notify_one();
-        report.findings
+        report
     }
 
     /// What a reload looks at: the configuration's files and the certificate's.
@@ -351,9 +354,9 @@ fn admin_listener(
     config: &Config,
     public: &str,
 ) -> Result<(Server, String), ServeError> {
-    let (handle, reload) = (Arc::clone(&parts.handle), Arc::clone(parts));
+    let reload = Arc::clone(parts);
     let admin = Arc::new(Admin {
-        config: Arc::new(move || handle.current()),
+        config: Arc::clone(&parts.handle),
         reload: Arc::new(move || reload.reload()),
         log: Arc::clone(&parts.log),
         state: Arc::clone(&parts.state),

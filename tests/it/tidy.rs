@@ -14,7 +14,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("intake", &[]),
     ("telemetry", &[]),
     ("log", &["telemetry", "state"]),
-    ("state", &[]),
+    ("state", &["log"]),
     ("feed", &["log", "query", "telemetry"]),
     ("forward", &["log", "query", "state", "telemetry"]),
     ("providers", &["verify", "translate", "intake"]),
