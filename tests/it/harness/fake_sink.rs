@@ -153,8 +153,8 @@ fn serve(stream: TcpStream, shared: &Shared) {
             Reply::CutOff => return,
             Reply::Stall => {
                 // Ends when the client gives up and closes.
-                let _ = writer.set_read_timeout(Some(Duration::from_secs(60)));
-                let _ = reader.read(&mut [0]);
+                writer.set_read_timeout(Some(Duration::from_secs(60))).ok();
+                reader.read(&mut [0]).ok();
                 return;
             }
         }
@@ -248,7 +248,8 @@ impl PrefectModel {
             .filter(|e| (since..=until).contains(&time(&e["occurred"])))
             .collect();
         let total = found.len();
-        let page: Vec<_> = found.into_iter().take(limit as usize).collect();
+        let limit = usize::try_from(limit).expect("at most 50");
+        let page: Vec<_> = found.into_iter().take(limit).collect();
         let answer = serde_json::json!({ "events": page, "total": total, "next_page": null });
         Reply::text(200, answer.to_string())
     }
