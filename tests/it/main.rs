@@ -15,6 +15,7 @@
 mod accept;
 mod crash;
 mod deliver;
+#[allow(dead_code, reason = "parts of it serve the unit tests alone")]
 mod harness;
 mod kinds;
 mod limits;

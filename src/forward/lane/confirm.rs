@@ -20,7 +20,10 @@ impl Lane {
         let is_late = self.is_late();
         let shown = match self.ask(is_late).await {
             Ok(shown) => shown,
-            Err(error) => return self.failed(&error).await,
+            Err(error) => {
+                self.count_attempt(error.result());
+                return self.failed(&error).await;
+            }
         };
         let (first, longest) = self.deps.tuning.poll;
         self.poll_wait = if shown > 0 {
@@ -115,8 +118,10 @@ impl Lane {
     /// Whether the sink shows an event of ours that was sent just now.
     async fn probe(&self) -> Result<bool, Stopped> {
         let payload = json!({ "reason": "an event before this one is not shown" });
-        let event = own::sink_event("hookgate.sink.probe", &self.board.name, &payload);
-        let Ok(json) = serde_json::to_string(&event) else {
+        let event = own::sink_event("hookgate.sink.probe", &self.board.name, payload);
+        let Some((event, json)) =
+            event.and_then(|e| serde_json::to_string(&e).ok().map(|json| (e, json)))
+        else {
             return Ok(false);
         };
         let probe = [Arc::new(Item {
