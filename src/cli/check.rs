@@ -284,11 +284,13 @@ fn file_row(name: &str, loaded: &Loaded) -> Row {
             plural(config.webhooks.len(), "webhook"),
             plural(config.sinks.len(), "sink")
         ),
-        None => plural(errors, "error"),
+        None if errors > 0 => plural(errors, "error"),
+        None => String::new(),
     };
     let warnings = found.len() - errors;
     if warnings > 0 {
-        detail = format!("{detail}, {}", plural(warnings, "warning"));
+        let comma = if detail.is_empty() { "" } else { ", " };
+        detail = format!("{detail}{comma}{}", plural(warnings, "warning"));
     }
     (name.to_owned(), state(found.into_iter()), detail)
 }

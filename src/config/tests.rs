@@ -408,6 +408,16 @@ fn ten_mistakes_at_once() {
 }
 
 #[test]
+fn a_slug_in_a_url_is_hidden_too() {
+    let url = "public_url = \"https://a.example/hooks/fakeslug00000000000001?x\"";
+    let said = findings(&with_event(url));
+    assert!(
+        said.contains("HG0204") && !said.contains("fakeslug"),
+        "{said}"
+    );
+}
+
+#[test]
 fn names_and_slugs() {
     insta::assert_snapshot!(findings(&format!("[[webhook]]\n{EVENT}")), @r#"
     E HG0203 1:1 ‹[[webhook]]› [[webhook]] lacks the key `name`
