@@ -77,7 +77,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
         None => Format::Text,
     };
     match format {
-        Format::Text => text(&name, &loaded, &results, arguments, global),
+        Format::Text => output::out(&text(&name, &loaded, &results, arguments, global)),
         Format::Json => all(&loaded, &results, &name)
             .iter()
             .for_each(output::json_line),
@@ -201,7 +201,7 @@ fn text(
     results: &[TestResult],
     arguments: &Arguments,
     global: &Global,
-) {
+) -> String {
     let mut rows = vec![file_row(name, loaded), secrets_row(loaded, arguments)];
     if let Some(config) = &loaded.config {
         rows.extend(template_rows(config, &loaded.findings));
@@ -237,7 +237,7 @@ fn text(
     for result in results {
         page.push_str(&test_text(result, name));
     }
-    output::out(&page);
+    page
 }
 
 type Row = (String, &'static str, String);
