@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 pub struct Forwarders {
     deps: Deps,
     /// In the order of the settings.
-    running: Arc<Mutex<Vec<Running>>>,
+    running: Mutex<Vec<Running>>,
+    /// What the sinks show, in the same order; kept while a set is changed and after the stop, since
+    /// retention asks at any time. None: no settings came yet.
+    boards: Arc<Mutex<Option<Vec<Arc<Board>>>>>,
     /// One change of the set at a time.
     changing: tokio::sync::Mutex<()>,
     keeper: Mutex<Option<JoinHandle<()>>>,
@@ -66,7 +69,8 @@ impl Forwarders {
                 metrics,
                 tuning,
             },
-            running: Arc::default(),
+            running: Mutex::default(),
+            boards: Arc::default(),
             changing: tokio::sync::Mutex::new(()),
             keeper: Mutex::new(None),
         }
@@ -87,18 +91,22 @@ impl Forwarders {
                     .map(|at| before.swap_remove(at)),
             );
         }
-        // The boards of what keeps running must not be missing while the others end.
-        let ended = end_all(before, self.deps.tuning.restart);
-        let names: Vec<_> = settings.iter().map(|sink| sink.name.clone()).collect();
-        ended.await;
+        end_all(before, self.deps.tuning.restart).await;
+        let names = settings.iter().map(|sink| sink.name.clone()).collect();
         self.mark_removed(names).await;
         let now: Vec<_> = kept
             .into_iter()
             .zip(settings)
             .map(|(kept, sink)| kept.unwrap_or_else(|| self.start(sink, &sinks::build)))
             .collect();
+        self.show(&now);
         *lock(&self.running) = now;
         self.keep_house();
+    }
+
+    fn show(&self, running: &[Running]) {
+        let boards = running.iter().map(|r| Arc::clone(&r.board)).collect();
+        *lock(&self.boards) = Some(boards);
     }
 
     /// Starts one loop; a sink that cannot be made gets one too, which says why.
@@ -161,17 +169,18 @@ impl Forwarders {
     }
 
     fn boards(&self) -> Vec<Arc<Board>> {
-        let running = lock(&self.running);
-        running.iter().map(|r| Arc::clone(&r.board)).collect()
+        lock(&self.boards).clone().unwrap_or_default()
     }
 
     /// The sequence number up to which every sink that holds retention back has read; none: nothing holds it.
     ///
     /// Sinks with `max_lag` count too: they are cut off before they hold anything back for longer. A removed
-    /// sink, or one that is not enabled, holds nothing.
+    /// sink, or one that is not enabled, holds nothing. Before the first settings everything is held.
     #[must_use]
     pub fn retention_floor(&self) -> Option<Seq> {
-        let boards = self.boards();
+        let Some(boards) = lock(&self.boards).clone() else {
+            return Some(0);
+        };
         let enabled = boards.iter().filter(|board| board.enabled);
         let cursors = enabled.map(|board| board.figures()).map(|figures| {
             // Until its loop has found the cursor, nobody knows what it still needs.
@@ -287,16 +296,13 @@ impl Forwarders {
             return;
         }
         let deps = self.deps.clone();
-        let running = Arc::clone(&self.running);
+        let boards = Arc::clone(&self.boards);
         *keeper = Some(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(deps.tuning.housekeeping);
             loop {
                 ticks.tick().await;
-                let boards: Vec<_> = lock(&running)
-                    .iter()
-                    .map(|r| Arc::clone(&r.board))
-                    .collect();
-                keep(&deps, &boards).await;
+                let shown = lock(&boards).clone().unwrap_or_default();
+                keep(&deps, &shown).await;
             }
         }));
     }
@@ -311,7 +317,9 @@ impl Forwarders {
     pub(super) fn start_with(&self, settings: &SinkSettings, sink: &Arc<dyn Sink>) {
         let sink = Arc::clone(sink);
         let running = self.start(settings, &move |_| Ok(Arc::clone(&sink)));
-        lock(&self.running).push(running);
+        let mut all = lock(&self.running);
+        all.push(running);
+        self.show(&all);
         self.keep_house();
     }
 }

@@ -21,7 +21,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Waits until something holds, at most ten seconds.
 pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    until_within(Duration::from_secs(10), what, holds).await;
+}
+
+/// The same with another deadline.
+pub(super) async fn until_within(limit: Duration, what: &str, holds: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + limit;
     while !holds() {
         assert!(tokio::time::Instant::now() < deadline, "never came: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -193,6 +198,8 @@ impl EventLog for MemoryLog {
         }
     }
 
+    fn set_retention_floor(&self, _: crate::log::RetentionFloor) {}
+
     fn close(&self) {}
 }
 
@@ -315,7 +322,9 @@ impl State for MemoryState {
     }
 
     fn drop_cursor(&self, sink: &str) -> Result<(), StateError> {
-        self.ask(|kept| drop(kept.cursors.remove(sink)))
+        self.ask(|kept| {
+            kept.cursors.remove(sink);
+        })
     }
 
     fn skip(&self, range: &SkippedRange) -> Result<(), StateError> {
@@ -404,8 +413,8 @@ pub(super) struct ScriptedSink {
     stored: Mutex<HashSet<Uuid>>,
     /// Whether an event of this number is stored when it is taken.
     stores: Mutex<Box<dyn Fn(u64) -> bool + Send + Sync>>,
-    /// Most events that were ever under way unconfirmed.
-    pub(super) unconfirmed_max: Mutex<usize>,
+    /// Ids that were taken and not shown yet, and how many there ever were at once.
+    unconfirmed: Mutex<(HashSet<Uuid>, usize)>,
 }
 
 impl ScriptedSink {
@@ -426,7 +435,7 @@ impl ScriptedSink {
             confirm,
             stored: Mutex::default(),
             stores: Mutex::new(Box::new(|_| true)),
-            unconfirmed_max: Mutex::new(0),
+            unconfirmed: Mutex::default(),
         }
     }
 
@@ -447,6 +456,10 @@ impl ScriptedSink {
 
     pub(super) fn tries(&self) -> usize {
         lock(&self.tried).len()
+    }
+
+    pub(super) fn unconfirmed_max(&self) -> usize {
+        lock(&self.unconfirmed).1
     }
 
     pub(super) fn has_stored(&self, numbers: std::ops::Range<u64>) -> bool {
@@ -473,6 +486,9 @@ impl Sink for ScriptedSink {
         lock(&self.tried).push(numbers.clone());
         if answer.is_ok() {
             lock(&self.taken).extend(&numbers);
+            let (under_way, most) = &mut *lock(&self.unconfirmed);
+            under_way.extend(batch.iter().map(|item| item.event.id));
+            *most = under_way.len().max(*most);
             let stores = lock(&self.stores);
             let kept = batch.iter().zip(&numbers).filter(|(_, n)| stores(**n));
             lock(&self.stored).extend(kept.map(|(item, _)| item.event.id));
@@ -491,7 +507,8 @@ impl Sink for ScriptedSink {
     ) -> BoxFuture<'a, Result<HashSet<Uuid>, SinkError>> {
         let stored = lock(&self.stored);
         let ids = batch.iter().map(|item| item.event.id);
-        let shown = ids.filter(|id| stored.contains(id)).collect();
+        let shown: HashSet<_> = ids.filter(|id| stored.contains(id)).collect();
+        lock(&self.unconfirmed).0.retain(|id| !shown.contains(id));
         Box::pin(async move { Ok(shown) })
     }
 }

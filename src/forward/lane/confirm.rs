@@ -115,8 +115,10 @@ impl Lane {
     /// Whether the sink shows an event of ours that was sent just now.
     async fn probe(&self) -> Result<bool, Stopped> {
         let payload = json!({ "reason": "an event before this one is not shown" });
-        let event = own::sink_event("hookgate.sink.probe", &self.board.name, &payload);
-        let Ok(json) = serde_json::to_string(&event) else {
+        let event = own::sink_event("hookgate.sink.probe", &self.board.name, payload);
+        let Some((event, json)) =
+            event.and_then(|e| serde_json::to_string(&e).ok().map(|json| (e, json)))
+        else {
             return Ok(false);
         };
         let probe = [Arc::new(Item {
