@@ -213,3 +213,6 @@ fn expression(problem: Problem, key: &str) -> Problem {
         ..problem
     }
 }
+
+#[cfg(test)]
+mod tests;

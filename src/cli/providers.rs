@@ -4,6 +4,7 @@ use super::{Exit, Global, output};
 use crate::config::Severity;
 use crate::config::findings::render_problem;
 use crate::providers::{self, Provider};
+use crate::verify::VerifySpec;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -37,12 +38,8 @@ fn all(global: &Global, beside: Option<&Path>) -> Exit {
         match providers::load(&name, beside) {
             Ok(provider) if global.json() => output::json_line(&object(&provider)),
             Ok(provider) => {
-                let signs = if provider.verify.is_some() {
-                    "signs"
-                } else {
-                    "does not sign"
-                };
-                output::out(&format!("{name:width$}  {:24}  {signs}\n", provider.title));
+                let scheme = scheme(&provider);
+                output::out(&format!("{name:width$}  {:20}  {scheme}\n", provider.title));
             }
             Err(problems) => {
                 exit = Exit::Invalid;
@@ -86,56 +83,98 @@ fn object(provider: &Provider) -> Value {
     json!({
         "name": provider.name,
         "title": provider.title,
-        "signs": provider.verify.is_some(),
-        "handshakes": provider.handshakes.len(),
+        "description": provider.description,
+        "docs": provider.docs,
+        "checked": provider.checked,
+        "scheme": scheme(provider),
+        "needs_secret": needs_secret(provider),
+        "handshakes": provider.handshakes.iter().map(|h| &h.title).collect::<Vec<_>>(),
         "methods": provider.methods,
         "delivery_key": !provider.delivery_key.is_empty(),
         "status": provider.answer.status,
-        "template": provider.template.as_ref().map(|(_, path)| path),
+        "template": provider.template.is_some(),
     })
 }
 
+fn scheme(provider: &Provider) -> String {
+    provider
+        .verify
+        .as_ref()
+        .map_or_else(|| "none".to_owned(), VerifySpec::summary)
+}
+
+fn needs_secret(provider: &Provider) -> bool {
+    provider
+        .verify
+        .as_ref()
+        .is_some_and(VerifySpec::needs_secret)
+}
+
 fn page(provider: &Provider) -> String {
-    let Provider { name, title, .. } = provider;
+    let name = &provider.name;
     let has = |yes: bool, text: &'static str, no: &'static str| if yes { text } else { no };
-    let secret = format!("{}_WEBHOOK_SECRET", name.to_uppercase().replace('-', "_"));
+    let handshakes: Vec<&str> = provider
+        .handshakes
+        .iter()
+        .map(|h| h.title.as_str())
+        .collect();
+    let handshakes = if handshakes.is_empty() {
+        "none".to_owned()
+    } else {
+        handshakes.join(", ")
+    };
+    let key = has(
+        provider.delivery_key.is_empty(),
+        "none",
+        "a redelivery gives no second event",
+    );
+    let template = has(
+        provider.template.is_some(),
+        "built in",
+        "none: write `event` or `template`",
+    );
     let mut lines = vec![
-        output::bold(title),
         format!(
-            "  signature     {}",
-            has(
-                provider.verify.is_some(),
-                "checked with your secret",
-                "none"
-            )
-        ),
-        format!(
-            "  handshake     {}",
-            has(provider.handshakes.is_empty(), "none", "answered")
-        ),
-        format!(
-            "  delivery key  {}",
-            has(
-                provider.delivery_key.is_empty(),
-                "none",
-                "redeliveries give no second event"
-            )
-        ),
-        format!("  methods       {}", provider.methods.join(" ")),
-        format!("  answer        {}", provider.answer.status),
-        format!(
-            "  template      {}",
-            has(provider.template.is_some(), "built in", "none: write one")
+            "{}  {}",
+            output::bold(&provider.title),
+            provider.description
         ),
         String::new(),
-        "In webhooks.toml:".to_owned(),
-        "  [[webhook]]".to_owned(),
-        format!("  name = \"{name}\""),
-        "  slug = \"\"  # 22 random characters of A-Z a-z 0-9".to_owned(),
-        format!("  provider = \"{name}\""),
+        format!("  signature     {}", scheme(provider)),
+        format!("  handshake     {handshakes}"),
+        format!("  delivery key  {key}"),
+        format!("  methods       {}", provider.methods.join(" ")),
+        format!("  answer        {}", provider.answer.status),
+        format!("  template      {template}"),
     ];
-    if provider.verify.is_some() {
-        lines.push(format!("  secret = {{ env = \"{secret}\" }}"));
+    if let Some(secret) = &provider.secret {
+        lines.push(format!("  secret        {}: {}", secret.name, secret.form));
+    }
+    lines.extend([
+        String::new(),
+        output::bold("In webhooks.toml"),
+        "  [[webhook]]".to_owned(),
+        format!("  name     = \"{name}\""),
+        "  slug     = \"…\"  # 22 random characters of A-Z a-z 0-9".to_owned(),
+        format!("  provider = \"{name}\""),
+    ]);
+    if needs_secret(provider) {
+        let variable = crate::config::secret_variable(name);
+        lines.push(format!("  secret   = {{ env = \"{variable}\" }}"));
+    }
+    for setup in &provider.setup {
+        lines.extend([String::new(), output::bold(&setup.place)]);
+        for field in &setup.fields {
+            let note = field
+                .note
+                .as_ref()
+                .map_or_else(String::new, |note| format!("  ({note})"));
+            lines.push(format!("  {:16} {}{note}", field.name, field.value));
+        }
+    }
+    if !provider.docs.is_empty() {
+        lines.extend([String::new(), output::bold("Documents")]);
+        lines.extend(provider.docs.iter().map(|url| format!("  {url}")));
     }
     format!("{}\n", lines.join("\n"))
 }

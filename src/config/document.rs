@@ -239,31 +239,38 @@ fn mask_value(value: &Spanned<DeValue<'_>>, shown: &mut String) {
     }
 }
 
+/// Where strings may be unclosed: hides whatever follows the key of a credential on its line, and the
+/// lines of a block of text that begins there.
 fn mask_lines(text: &str) -> String {
-    let mask_line = |line: &str| -> String {
-        let cut = SECRET_KEYS
-            .iter()
-            .filter_map(|key| line.find(key))
-            .min()
-            .and_then(|at| line.get(at..)?.find('=').map(|eq| at + eq + 1));
-        match cut.and_then(|cut| Some((line.get(..cut)?, line.get(cut..)?))) {
-            Some((head, tail)) => {
-                let tail: String = tail
-                    .bytes()
-                    .map(|b| {
-                        if b.is_ascii_whitespace() {
-                            char::from(b)
-                        } else {
-                            '*'
-                        }
-                    })
-                    .collect();
-                format!("{head}{tail}")
-            }
-            None => line.to_owned(),
-        }
+    let hide = |part: &str| -> String {
+        let mask = |b: u8| match b {
+            b'\n' | b'\r' | b' ' | b'=' => char::from(b),
+            _ => '*',
+        };
+        part.bytes().map(mask).collect()
     };
-    text.split_inclusive('\n').map(mask_line).collect()
+    let mut block: Option<&str> = None;
+    let mut masked = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if let Some(end) = block {
+            block = block.filter(|_| !line.contains(end));
+            masked.push_str(&hide(line));
+            continue;
+        }
+        let ends = SECRET_KEYS
+            .iter()
+            .filter_map(|key| Some(line.find(key)? + key.len()));
+        let (head, tail) = ends
+            .min()
+            .and_then(|at| line.split_at_checked(at))
+            .unwrap_or((line, ""));
+        block = ["\"\"\"", "'''"]
+            .into_iter()
+            .find(|quotes| tail.matches(quotes).count() % 2 == 1);
+        masked.push_str(head);
+        masked.push_str(&hide(tail));
+    }
+    masked
 }
 
 /// The nearest of `known` to `word`, if it is near.
@@ -419,6 +426,21 @@ impl<'a, 't> Value<'a, 't> {
             return None;
         };
         Some(self.list(items))
+    }
+
+    /// The tables of a list such as `[[webhook]]`.
+    pub(super) fn tables(&self, cx: &Context) -> Vec<Value<'a, 't>> {
+        if self.value.is_table() {
+            let message = format!("`{}` is a list of tables", self.name);
+            let help = format!("write [[{}]], with two brackets on each side", self.name);
+            cx.error_help(codes::WRONG_TYPE, self.span.clone(), message, help);
+            return Vec::new();
+        }
+        let mut items = self.items(cx).unwrap_or_default();
+        for item in &mut items {
+            item.name.clone_from(&self.name);
+        }
+        items
     }
 
     /// The items of a list, or the one value that is no list.

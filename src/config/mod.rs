@@ -17,6 +17,7 @@ pub(crate) use document::nearest;
 pub use reload::ConfigHandle;
 pub use scalars::{parse_duration, parse_size};
 pub(crate) use secrets::{read_bytes, read_text};
+pub(crate) use verify::secret_variable;
 
 use crate::codes;
 use crate::forward::SinkSettings;
@@ -165,7 +166,7 @@ pub enum Response {
         /// Content type.
         content_type: Option<String>,
         /// Body.
-        body: Option<Template>,
+        body: Option<Box<Template>>,
     },
 }
 

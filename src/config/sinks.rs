@@ -24,11 +24,10 @@ pub(super) fn read_all(
     value: Option<&Value<'_, '_>>,
     now: Timestamp,
 ) -> Vec<SinkSettings> {
-    let items = value.and_then(|v| v.items(cx)).unwrap_or_default();
+    let items = value.map_or_else(Vec::new, |v| v.tables(cx));
     let mut names = HashMap::new();
     let mut sinks = Vec::new();
-    for mut item in items {
-        item.name = "sink".to_owned();
+    for item in items {
         let Some(table) = item.table(cx) else {
             continue;
         };
@@ -53,10 +52,7 @@ fn read(cx: &Context, table: &Table<'_, '_, '_>, now: Timestamp) -> Option<SinkS
     let name = table.require("name", "name = \"prefect\", for example");
     let name = name.and_then(|v| super::webhooks::entry_name(cx, &v));
     let kind = kind(cx, table);
-    let filter = match table.get("match") {
-        Some(value) => Some(filter(cx, &value, now)),
-        None => None,
-    };
+    let filter = table.get("match").map(|value| filter(cx, &value, now));
     let batch = table.get("batch").and_then(|v| v.table(cx));
     let batch_key = |key| batch.as_ref().and_then(|t| t.get(key));
     let settings = SinkSettings {

@@ -147,7 +147,8 @@ pub(super) fn expression(cx: &Context, value: &Value<'_, '_>) -> Option<Expressi
     let text = value.filled(cx)?;
     match Expression::compile(&cx.name, text) {
         Ok(expression) => Some(expression),
-        Err(problem) => {
+        Err(mut problem) => {
+            problem.message = format!("`{}`: {}", value.name, problem.message);
             cx.report(Severity::Error, value.relocate(cx, problem));
             None
         }
@@ -202,6 +203,7 @@ fn similar_file(folder: &Path, name: &str) -> Option<String> {
         .ok()?
         .take(1_000)
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|other| other != name)
         .collect();
     super::document::nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }

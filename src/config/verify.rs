@@ -73,7 +73,7 @@ fn by_provider(
     table: &Table<'_, '_, '_>,
     provider: Option<&Option<Provider>>,
     value: Option<&Value<'_, '_>>,
-    secrets: Option<Option<Vec<DatedSecret>>>,
+    secrets: Given,
 ) -> Option<Guard> {
     let known = match provider {
         Some(None) => return None,
@@ -110,7 +110,7 @@ fn by_provider(
         }
         Err(SchemeError::SecretMissing) => {
             let title = known.map_or("the provider", |p| p.title.as_str());
-            let variable = known.map_or_else(String::new, |p| variable(&p.name));
+            let variable = known.map_or_else(String::new, |p| secret_variable(&p.name));
             cx.error_help(
                 codes::SECRET_MISSING,
                 table.get("provider").map_or(span, |v| v.span),
@@ -126,7 +126,7 @@ fn by_provider(
 }
 
 /// A variable's name for a provider's secret.
-fn variable(provider: &str) -> String {
+pub(crate) fn secret_variable(provider: &str) -> String {
     format!(
         "{}_WEBHOOK_SECRET",
         provider.to_ascii_uppercase().replace('-', "_")
@@ -148,13 +148,16 @@ fn unverified(cx: &Context, table: &Table<'_, '_, '_>, provider: Option<&str>) {
     );
 }
 
+/// Secrets that were written, if they were: `Some(None)` means that they could not be read (reported).
+type Given = Option<Option<Vec<DatedSecret>>>;
+
 /// A scheme in the webhook itself.
 fn own(
     cx: &Context,
     value: &Value<'_, '_>,
     cloudevents: bool,
     outer: Option<&Value<'_, '_>>,
-    outer_secrets: Option<Option<Vec<DatedSecret>>>,
+    outer_secrets: Given,
 ) -> Option<Guard> {
     let table = value.table(cx)?;
     let inner = match (table.get("secret"), table.get("token")) {
@@ -178,15 +181,21 @@ fn own(
         }
         None => outer_secrets,
     };
+    let nearest = inner.as_ref().or(outer);
+    for key in ["any", "all", "first"] {
+        if let Some(list) = table.get(key) {
+            return combined(cx, value, &list, cloudevents, nearest, &secrets);
+        }
+    }
+    if let Some(scheme) = table.get("scheme") {
+        scheme.choice(cx, VerifySpec::SCHEMES)?;
+    }
     let spec = spec(cx, value, cloudevents);
     let given = match secrets {
         Some(secrets) => secrets?,
         None => Vec::new(),
     };
-    let span = inner
-        .as_ref()
-        .or(outer)
-        .map_or_else(|| value.span.clone(), |v| v.span.clone());
+    let span = nearest.map_or_else(|| value.span.clone(), |v| v.span.clone());
     match Verifier::compile(&spec?, &given) {
         Ok(verifier) => Some(Guard {
             verifier,
@@ -205,6 +214,45 @@ fn own(
     }
 }
 
+/// A list of schemes, each with its own secrets or those of the table around it.
+fn combined(
+    cx: &Context,
+    value: &Value<'_, '_>,
+    list: &Value<'_, '_>,
+    cloudevents: bool,
+    outer: Option<&Value<'_, '_>>,
+    outer_secrets: &Given,
+) -> Option<Guard> {
+    let items = list.items(cx)?;
+    let guard = |item: &Value<'_, '_>| match item.value.as_str() {
+        Some("none") => Some(open(None)),
+        _ => own(cx, item, cloudevents, None, outer_secrets.clone()),
+    };
+    let guards: Vec<Option<Guard>> = items.iter().map(guard).collect();
+    let mut verifiers = Vec::new();
+    let mut secrets = Vec::new();
+    for guard in guards {
+        let guard = guard?;
+        verifiers.push(guard.verifier);
+        secrets.extend(guard.secrets);
+    }
+    // Each is right by itself; the rules of the whole (how many, how deep, no other key) are the spec's.
+    spec(cx, value, cloudevents)?;
+    let used = items.iter().any(|item| {
+        let table = item.value.as_table();
+        table.is_some_and(|t| !t.contains_key("secret") && !t.contains_key("token"))
+    });
+    if let (Some(outer), false) = (outer, used) {
+        no_effect(cx, outer, "every scheme of the list has its own");
+    }
+    let verifier = match list.name.rsplit('.').next() {
+        Some("any") => Verifier::any(verifiers),
+        Some("all") => Verifier::all(verifiers),
+        _ => Verifier::first(verifiers),
+    };
+    Some(Guard { verifier, secrets })
+}
+
 fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>) -> Option<Guard> {
     match error {
         // A placeholder has no form; the rest of the file is still worth checking.
@@ -217,6 +265,33 @@ fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>)
         }
     }
     None
+}
+
+/// A list of schemes without the secrets of its items; anything else as it is.
+fn without_secrets<'t>(value: &toml::Spanned<DeValue<'t>>) -> toml::Spanned<DeValue<'t>> {
+    let mut copy = value.clone();
+    match copy.get_mut() {
+        DeValue::Array(items) => {
+            for item in items.iter_mut() {
+                *item = without_secrets(item);
+            }
+        }
+        DeValue::Table(table) => {
+            table.remove("secret");
+            table.remove("token");
+            for key in ["any", "all", "first"] {
+                if let Some(list) = table.get_mut(key) {
+                    *list = without_secrets(list);
+                }
+            }
+        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => {}
+    }
+    copy
 }
 
 /// The scheme's data: the table without its secrets.
@@ -239,7 +314,7 @@ fn spec(cx: &Context, value: &Value<'_, '_>, cloudevents: bool) -> Option<Verify
             };
             cx.error_help(codes::UNKNOWN_KEY, key.span(), message, help);
         }
-        data.insert(key.clone(), item.clone());
+        data.insert(key.clone(), without_secrets(item));
     }
     if !good {
         return None;

@@ -30,11 +30,10 @@ pub(super) fn read_all(
     value: Option<&Value<'_, '_>>,
     body_bytes: usize,
 ) -> Vec<Arc<Webhook>> {
-    let items = value.and_then(|v| v.items(cx)).unwrap_or_default();
+    let items = value.map_or_else(Vec::new, |v| v.tables(cx));
     let mut seen = Seen::default();
     let mut webhooks = Vec::new();
-    for mut item in items {
-        item.name = "webhook".to_owned();
+    for item in items {
         let Some(table) = item.table(cx) else {
             continue;
         };
@@ -210,16 +209,16 @@ fn provider(cx: &Context, table: &Table<'_, '_, '_>) -> Option<Option<Provider>>
     let Some(name) = value.filled(cx) else {
         return Some(None);
     };
+    // A file that is added to an override counts too.
     let beside = cx.folder.join("templates").join("providers").join(name);
-    if translation::is_plain_path(name)
-        && let Ok(entries) = std::fs::read_dir(&beside)
-    {
-        entries
-            .filter_map(Result::ok)
-            .for_each(|entry| cx.note_file(&entry.path()));
+    if translation::is_plain_path(name) && beside.is_dir() {
+        cx.note_file(&beside);
     }
     match providers::load(name, Some(&cx.folder)) {
-        Ok(provider) => Some(Some(provider)),
+        Ok(provider) => {
+            provider.files.iter().for_each(|file| cx.note_file(file));
+            Some(Some(provider))
+        }
         Err(problems) => {
             for mut problem in problems {
                 // Data of a provider have a place of their own; an unknown name is here.
@@ -366,7 +365,7 @@ fn response(
             None => None,
         },
         body: match body {
-            Some(body) => Some(body?),
+            Some(body) => Some(Box::new(body?)),
             None => None,
         },
     })
@@ -422,10 +421,12 @@ fn key_rule(
 }
 
 fn tests(cx: &Context, table: &Table<'_, '_, '_>) -> Vec<WebhookTest> {
-    let items = table.get("test").and_then(|v| v.items(cx));
+    let Some(mut value) = table.get("test") else {
+        return Vec::new();
+    };
+    value.name = "webhook.test".to_owned();
     let mut tests = Vec::new();
-    for mut item in items.unwrap_or_default() {
-        item.name = "webhook.test".to_owned();
+    for item in value.tables(cx) {
         if let Some(table) = item.table(cx) {
             tests.extend(test(cx, &table));
             table.finish();

@@ -3,7 +3,8 @@
 //!
 //! - `provider.toml`: verification, handshakes, delivery key, methods, answer, what to paste at the sender.
 //! - `event.json.j2`: the default template.
-//! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`.
+//! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
+//!   a webhook named like the provider, without the webhook itself among the related resources.
 //!
 //! To add a provider is to add a folder; no Rust. A file beside the configuration replaces the built-in
 //! one of the same name, whole.
@@ -16,6 +17,7 @@ pub use load::{load, names, samples};
 
 use crate::verify::{ValueSpec, VerifySpec};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// A known sender, as data.
@@ -51,6 +53,41 @@ pub struct Provider {
     pub setup: Vec<Setup>,
     /// Files beside the configuration that were read: what a reload watches.
     pub files: Vec<PathBuf>,
+}
+
+impl Provider {
+    /// Everything about it that a person or a tool may ask, as JSON: how it signs, what to fill in at the
+    /// sender, handshakes, delivery key, answer, documents.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        let labels = |values: &[ValueSpec]| values.iter().map(ValueSpec::label).collect::<Vec<_>>();
+        let handshakes: Vec<_> = self
+            .handshakes
+            .iter()
+            .map(|h| json!({"title": h.title, "signed": h.signed, "methods": h.methods()}))
+            .collect();
+        json!({
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "signs": self.verify.as_ref().is_some_and(VerifySpec::needs_secret),
+            "verify": self.verify.as_ref().map(VerifySpec::summary),
+            "secret": self.secret,
+            "setup": self.setup,
+            "handshakes": handshakes,
+            "methods": self.methods,
+            "delivery_key": labels(&self.delivery_key),
+            "event_type": labels(&self.event_type),
+            "answer": {
+                "status": self.answer.status,
+                "content_type": self.answer.content_type,
+                "body": self.answer.body,
+            },
+            "template": self.template.as_ref().map(|(_, file)| file),
+            "docs": self.docs,
+            "checked": self.checked,
+        })
+    }
 }
 
 /// What a provider wants to hear on success.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::codes;
+use crate::model::http_file::{self, Masking};
 use crate::model::{Headers, Request, Secret};
+use crate::translate::{Keys, Scope, Template, Translator};
 use crate::verify::{DatedSecret, SchemeError, Verdict, Verifier};
 use base64::Engine;
 use bytes::Bytes;
@@ -304,4 +306,183 @@ fn files_beside_the_configuration_win_one_by_one() {
         load("my-sender", Some(folder.path())).unwrap().methods,
         ["POST"]
     );
+}
+
+/// The events that a provider's default template makes of a request.
+fn translate(provider: &Provider, request: &Request) -> Vec<Value> {
+    let (text, file) = provider.template.clone().unwrap();
+    let template = Template::compile(&file, text).unwrap();
+    let key = provider
+        .delivery_key
+        .iter()
+        .find_map(|k| k.read(request).into_iter().next());
+    let scope = Scope {
+        request,
+        webhook: &provider.name,
+        masking: &Masking::default(),
+        keys: &key.map_or(Keys::None, Keys::Delivery),
+        default_payload: true,
+    };
+    let made = Translator::Template(template)
+        .translate(&scope)
+        .unwrap_or_else(|f| panic!("{}: {:?}", provider.name, f.problem));
+    // A template that prints undefined values has forgotten a case.
+    let undefined = made
+        .notes
+        .iter()
+        .find(|n| n.code == Some(codes::UNDEFINED_VALUE));
+    assert!(undefined.is_none(), "{}: {undefined:?}", provider.name);
+    made.events
+        .iter()
+        .map(|e| serde_json::to_value(e).unwrap())
+        .collect()
+}
+
+/// Whether `partial` is in `whole`: objects by their keys, everything else whole.
+fn within(partial: &Value, whole: &Value) -> bool {
+    match (partial, whole) {
+        (Value::Object(partial), Value::Object(whole)) => partial
+            .iter()
+            .all(|(key, value)| whole.get(key).is_some_and(|found| within(value, found))),
+        (Value::Array(partial), Value::Array(whole)) => {
+            partial.len() == whole.len() && partial.iter().zip(whole).all(|(p, w)| within(p, w))
+        }
+        _ => partial == whole,
+    }
+}
+
+#[test]
+fn samples_become_the_events_beside_them() {
+    for name in names(None) {
+        let provider = load(&name, None).unwrap();
+        for sample in samples(&name, None).unwrap() {
+            let label = format!("{name}/{}", sample.name);
+            let request = http_file::parse(&sample.request, Timestamp::UNIX_EPOCH).unwrap();
+            let mut events = translate(&provider, &request);
+            for event in &mut events {
+                // The webhook itself, which the gateway adds.
+                event["related"].as_array_mut().unwrap().pop();
+            }
+            let want: Vec<Value> = serde_json::from_str(&sample.events.unwrap()).unwrap();
+            assert_eq!(events.len(), want.len(), "{label}");
+            for (want, event) in want.iter().zip(&events) {
+                assert!(within(want, event), "{label}: {event:#}");
+            }
+            assert!(provider.methods.contains(&request.method), "{label}");
+        }
+    }
+}
+
+/// A request to a provider's webhook.
+fn posted(head: &str, body: &str) -> Request {
+    let text = format!("POST /hooks/x HTTP/1.1\n{head}\n\n{body}");
+    http_file::parse(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap()
+}
+
+#[test]
+fn templates_give_an_event_whatever_comes() {
+    let hostile = r#"{"action":"a\"},{\"b\\\n{{ 7*7 }}","repository":{"full_name":"x\",\"y"},"sender":{"login":"\ufdd0\u0000"},"type":"t\"","data":{"id":"\"}]","object":{"id":1,"object":"\\"}},"event":{"type":"m\"","channel":"\\"}}"#;
+    for name in names(None) {
+        let provider = load(&name, None).unwrap();
+        for head in [
+            "Content-Type: application/json",
+            "Content-Type: application/x-www-form-urlencoded",
+            "X-GitHub-Event: push\"},{\"",
+            "webhook-timestamp: 1767225600",
+        ] {
+            for body in [
+                "{}",
+                "[]",
+                "null",
+                "17",
+                "",
+                "text",
+                "a=b",
+                "payload=%7B%7D",
+                hostile,
+            ] {
+                // A time that is none parks a request, as it should; these have one or none.
+                let head = format!("{head}\nwebhook-timestamp: 1767225600");
+                let events = translate(&provider, &posted(&head, body));
+                assert_eq!(events.len(), 1, "{name} {head} {body}");
+                let event = &events[0];
+                assert!(event["payload"].is_object(), "{name} {head} {body}");
+                assert_ne!(
+                    event["resource"]["prefect.resource.id"], "",
+                    "{name} {head} {body}"
+                );
+                let related = event["related"].as_array().unwrap();
+                assert!(related.iter().all(|r| r["b"].is_null() && r["y"].is_null()));
+            }
+        }
+    }
+}
+
+#[test]
+fn slacks_verification_token_is_not_passed_on() {
+    let slack = load("slack", None).unwrap();
+    for sample in samples("slack", None).unwrap() {
+        let request = http_file::parse(&sample.request, Timestamp::UNIX_EPOCH).unwrap();
+        let events = translate(&slack, &request);
+        let text = serde_json::to_string(&events).unwrap();
+        assert!(
+            !text.contains("fake-verification-token"),
+            "{}: {text}",
+            sample.name
+        );
+    }
+}
+
+#[test]
+fn delivery_keys_where_the_sender_puts_them() {
+    let key = |name: &str, head: &str, body: &str| {
+        let provider = load(name, None).unwrap();
+        let request = posted(head, body);
+        provider
+            .delivery_key
+            .iter()
+            .find_map(|k| k.read(&request).into_iter().next())
+    };
+    assert_eq!(
+        key("github", "X-GitHub-Delivery: d1", "{}").as_deref(),
+        Some("d1")
+    );
+    assert_eq!(
+        key(
+            "stripe",
+            "A: b",
+            r#"{"id":"evt_1","data":{"object":{"id":"x"}}}"#
+        )
+        .as_deref(),
+        Some("evt_1")
+    );
+    assert_eq!(
+        key("slack", "A: b", r#"{"event_id":"Ev1"}"#).as_deref(),
+        Some("Ev1")
+    );
+    assert_eq!(
+        key(
+            "slack",
+            "Content-Type: application/x-www-form-urlencoded",
+            "command=%2Fx"
+        ),
+        None
+    );
+    assert_eq!(
+        key("standard-webhooks", "webhook-id: msg_1", "{}").as_deref(),
+        Some("msg_1")
+    );
+}
+
+#[test]
+fn a_provider_describes_itself() {
+    let slack = load("slack", None).unwrap().describe();
+    assert_eq!(
+        slack["verify"],
+        "hmac-sha256 (hex) of v0:{ts}:{body} in header x-slack-signature"
+    );
+    assert_eq!(slack["delivery_key"], serde_json::json!(["body /event_id"]));
+    assert_eq!(slack["handshakes"][0]["signed"], true);
+    assert_eq!(slack["setup"][0]["fields"][0]["value"], "{url}");
+    assert_eq!(slack["answer"]["status"], 200);
 }

@@ -94,14 +94,14 @@ fn json_or_text(request: &Request, media_type: &str, notes: &mut Vec<Note>) -> C
     }
 }
 
-/// The body as text by its charset, a byte order mark taken off.
+/// The body as text by its charset.
 fn decode(request: &Request, notes: &mut Vec<Note>) -> String {
     let bytes: &[u8] = &request.body;
     let charset = request
         .content_type_parameter("charset")
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let text = match charset.as_str() {
+    match charset.as_str() {
         "iso-8859-1" | "latin1" | "latin-1" => bytes.iter().map(|b| char::from(*b)).collect(),
         "" | "utf-8" | "utf8" | "us-ascii" | "ascii" => {
             lenient(bytes, "The body is not UTF-8", notes)
@@ -113,10 +113,6 @@ fn decode(request: &Request, notes: &mut Vec<Note>) -> String {
             ));
             String::from_utf8_lossy(bytes).into_owned()
         }
-    };
-    match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
     }
 }
 
@@ -293,7 +289,12 @@ mod tests {
                 Some("HG0309"),
             ),
             ("application/json", b"", "\"\"", None),
-            ("text/plain", b"\xef\xbb\xbf[1, 2]", "[1,2]", None),
+            (
+                "text/plain",
+                b"\xef\xbb\xbf[1, 2]",
+                "\"\u{feff}[1, 2]\"",
+                None,
+            ),
             ("text/plain", b"hello", "\"hello\"", None),
             (
                 "text/plain; charset=iso-8859-1",

@@ -304,7 +304,7 @@ fn string(out: &mut String, text: &str, layout: Layout) {
     let escaped = out.split_off(at);
     for c in escaped.chars() {
         // `<`, `>`, `&` and `'` are what Jinja's tojson escapes for HTML.
-        if c.is_ascii() && !matches!(c, '<' | '>' | '&' | '\'') {
+        if c.is_ascii() && !matches!(c, '<' | '>' | '&' | '\'' | '\u{7f}') {
             out.push(c);
         } else {
             let mut units = [0; 2];

@@ -168,6 +168,26 @@ impl Verifier {
         Self(Kind::First(verifiers.into()))
     }
 
+    /// Combines what was compiled of the items of a list, each with its own secrets; `key` is one of
+    /// [`VerifySpec::LISTS`].
+    ///
+    /// # Errors
+    /// Another key, an empty list, or one so long that a request would buy too much CPU time.
+    pub fn list(key: &str, verifiers: Vec<Self>) -> Result<Self, SchemeError> {
+        if verifiers.is_empty() || verifiers.len() > spec::LIST_MAX {
+            let limit = spec::LIST_MAX;
+            return Err(SchemeError::Spec(format!(
+                "`{key}` lists 1 to {limit} schemes"
+            )));
+        }
+        match key {
+            "any" => Ok(Self::any(verifiers)),
+            "all" => Ok(Self::all(verifiers)),
+            "first" => Ok(Self::first(verifiers)),
+            _ => Err(SchemeError::Spec(format!("`{key}` is no list of schemes"))),
+        }
+    }
+
     /// Whether it accepts anyone.
     #[must_use]
     pub fn is_open(&self) -> bool {

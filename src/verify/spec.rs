@@ -92,7 +92,7 @@ impl SchemeName {
 /// Schemes nested deeper than this make no sense.
 const DEPTH_MAX: usize = 3;
 /// Schemes in one list at most: each costs a MAC.
-const LIST_MAX: usize = 8;
+pub(super) const LIST_MAX: usize = 8;
 
 impl VerifySpec {
     /// Every key that one scheme's table may have (secrets apart), for suggestions.
@@ -115,6 +115,9 @@ impl VerifySpec {
         "all",
         "first",
     ];
+
+    /// The keys whose value is a list of schemes, each of which may have secrets of its own.
+    pub const LISTS: &'static [&'static str] = &["any", "all", "first"];
 
     /// Names of all schemes, for suggestions.
     pub const SCHEMES: &'static [&'static str] = &[

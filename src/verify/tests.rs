@@ -347,6 +347,10 @@ fn lists_of_schemes() {
         assert_eq!(with(&empty, a), MISSING);
         assert!(!empty.is_open());
     }
+    for key in VerifySpec::LISTS {
+        assert!(Verifier::list(key, parts()).is_ok() && Verifier::list(key, vec![]).is_err());
+    }
+    assert!(Verifier::list("none", parts()).is_err());
     let nested = spec(
         "verify = { any = [{ scheme = 'bearer' }, { all = [{ scheme = 'basic' }, 'none'] }] }",
     );

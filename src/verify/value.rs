@@ -138,8 +138,9 @@ impl ValueSpec {
         }
     }
 
-    /// The places read, for people: `header x-hub-signature-256`.
-    pub(crate) fn label(&self) -> String {
+    /// The place read, for people: `header x-hub-signature-256`.
+    #[must_use]
+    pub fn label(&self) -> String {
         match &self.0 {
             Kind::Cut(cut) => cut
                 .from

@@ -1,6 +1,14 @@
 //! Filters, tests, functions and methods beside the engine's own, and in place of those that differ from Jinja2's.
 
+mod args;
+mod cloudevent;
 mod codec;
+mod humanize;
+mod lists;
+mod methods;
+mod numbers;
+mod pyformat;
+mod words;
 
 use minijinja::Environment;
 
@@ -116,12 +124,22 @@ pub(crate) const FUNCTIONS: &[&str] = &["cycler", "dict", "joiner", "lipsum", "n
 
 /// All filters, for suggestions.
 pub(crate) fn filter_names() -> Vec<&'static str> {
-    ENGINE_FILTERS.iter().chain(OWN_FILTERS).copied().collect()
+    ENGINE_FILTERS
+        .iter()
+        .chain(OWN_FILTERS)
+        .chain(humanize::NAMES)
+        .copied()
+        .collect()
 }
 
 /// Registers all of it.
 pub(crate) fn register(env: &mut Environment<'static>) {
     env.remove_global("debug");
-    env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    env.set_unknown_method_callback(methods::call);
     codec::register(env);
+    words::register(env);
+    numbers::register(env);
+    lists::register(env);
+    humanize::register(env);
+    cloudevent::register(env);
 }
