@@ -43,58 +43,94 @@ enum Format {
     Github,
 }
 
-pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
-    let file = arguments.file.clone().unwrap_or_else(|| global.config());
-    let overrides = Overrides {
-        no_secrets: arguments.no_secrets,
-        ..Overrides::from_env()
-    };
-    let mut loaded = config::load(&file, &overrides);
-    let results = loaded
-        .config
-        .as_ref()
-        .map(|config| check_tests(config, arguments.test.as_deref()));
-    if let Some(name) = &arguments.test
-        && results.as_ref().is_some_and(Vec::is_empty)
-    {
-        output::err(&format!("there is no test {name:?}\n"));
-        return Exit::Missing;
-    }
-    let name = file
-        .file_name()
-        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let results = results.unwrap_or_default();
-    let noted: Vec<Finding> = results.iter().flat_map(|r| notes(r, &name)).collect();
-    loaded.findings.extend(noted);
-    if arguments.deny_warnings {
-        for finding in &mut loaded.findings {
-            finding.severity = Severity::Error;
+/// What was found.
+struct Checked {
+    /// Name of the file.
+    name: String,
+    /// What to write behind `hookgate check` to check it again.
+    again: String,
+    loaded: Loaded,
+    results: Vec<TestResult>,
+}
+
+impl Checked {
+    fn exit(&self) -> Exit {
+        if self.loaded.has_errors() {
+            Exit::Invalid
+        } else if self.results.iter().any(|result| result.failure.is_some()) {
+            Exit::No
+        } else {
+            Exit::Done
         }
     }
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
+    let Some(checked) = examine(global, arguments) else {
+        let name = arguments.test.as_deref().unwrap_or("");
+        output::err(&format!("there is no test {name:?}\n"));
+        return Exit::Missing;
+    };
     let format = match arguments.format {
         Some(format) => format,
         None if global.json() => Format::Json,
         None => Format::Text,
     };
     match format {
-        Format::Text => output::out(&text(&name, &loaded, &results, arguments, global)),
-        Format::Json => all(&loaded, &results, &name)
-            .iter()
-            .for_each(output::json_line),
+        Format::Text => output::out(&text(&checked, arguments, global)),
+        Format::Json => all(&checked).iter().for_each(output::json_line),
         Format::Github => {
-            let folder = folder_prefix(&file);
-            for finding in all(&loaded, &results, &name) {
+            let folder = folder_prefix(&file(global, arguments));
+            for finding in all(&checked) {
                 output::out(&format!("{}\n", github(&finding, &folder)));
             }
         }
     }
-    if loaded.has_errors() {
-        Exit::Invalid
-    } else if results.iter().any(|result| result.failure.is_some()) {
-        Exit::No
-    } else {
-        Exit::Done
+    checked.exit()
+}
+
+fn file(global: &Global, arguments: &Arguments) -> PathBuf {
+    arguments.file.clone().unwrap_or_else(|| global.config())
+}
+
+/// Loads the file and runs its tests. `None`: the test that was asked for is not there.
+fn examine(global: &Global, arguments: &Arguments) -> Option<Checked> {
+    let file = file(global, arguments);
+    let overrides = Overrides {
+        no_secrets: arguments.no_secrets,
+        ..Overrides::from_env()
+    };
+    let mut loaded = config::load(&file, &overrides);
+    let results = match &loaded.config {
+        Some(config) => {
+            let results = check_tests(config, arguments.test.as_deref());
+            if arguments.test.is_some() && results.is_empty() {
+                return None;
+            }
+            results
+        }
+        None => Vec::new(),
+    };
+    let name = file
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let noted = results.iter().flat_map(|result| notes(result, &name));
+    loaded.findings.extend(noted);
+    if arguments.deny_warnings {
+        for finding in &mut loaded.findings {
+            finding.severity = Severity::Error;
+        }
     }
+    let again = match file.to_str() {
+        Some("webhooks.toml") | None => String::new(),
+        Some(path) => format!(" -c {path}"),
+    };
+    Some(Checked {
+        name,
+        again,
+        loaded,
+        results,
+    })
 }
 
 /// Folder of the file as it was written, for annotations that start at the repository's root.
@@ -106,9 +142,13 @@ fn folder_prefix(file: &Path) -> String {
 }
 
 /// Findings of the file, then failed tests.
-fn all(loaded: &Loaded, results: &[TestResult], name: &str) -> Vec<Finding> {
-    let failed = results.iter().filter_map(|result| failed(result, name));
-    loaded.findings.iter().cloned().chain(failed).collect()
+fn all(checked: &Checked) -> Vec<Finding> {
+    let findings = checked.loaded.findings.iter().cloned();
+    let failed = checked
+        .results
+        .iter()
+        .filter_map(|result| failed(result, checked));
+    findings.chain(failed).collect()
 }
 
 fn place(result: &TestResult, name: &str) -> Place {
@@ -135,12 +175,12 @@ fn notes(result: &TestResult, name: &str) -> Vec<Finding> {
 }
 
 /// A failed test as one finding.
-fn failed(result: &TestResult, name: &str) -> Option<Finding> {
+fn failed(result: &TestResult, checked: &Checked) -> Option<Finding> {
     let failure = result.failure.as_ref()?;
     let message = format!("test \"{}\" failed: {}", result.name, summary(failure));
     let mut problem = Problem::new(codes::TEST_FAILED, message)
-        .at(place(result, name))
-        .help(format!("hookgate check --test {:?}", result.name));
+        .at(place(result, &checked.name))
+        .help(rerun(result, checked));
     if let TestFailure::Events { expected, found } = failure {
         problem.help = Some(diff(expected, found, false));
     }
@@ -149,6 +189,13 @@ fn failed(result: &TestResult, name: &str) -> Option<Finding> {
         problem,
         webhook: Some(result.webhook.clone()),
     })
+}
+
+fn rerun(result: &TestResult, checked: &Checked) -> String {
+    format!(
+        "rerun: hookgate check{} --test {:?}",
+        checked.again, result.name
+    )
 }
 
 fn summary(failure: &TestFailure) -> String {
@@ -195,13 +242,13 @@ fn diff(expected: &str, found: &str, colours: bool) -> String {
     text
 }
 
-fn text(
-    name: &str,
-    loaded: &Loaded,
-    results: &[TestResult],
-    arguments: &Arguments,
-    global: &Global,
-) -> String {
+fn text(checked: &Checked, arguments: &Arguments, global: &Global) -> String {
+    let Checked {
+        name,
+        loaded,
+        results,
+        again: _,
+    } = checked;
     let mut rows = vec![file_row(name, loaded), secrets_row(loaded, arguments)];
     if let Some(config) = &loaded.config {
         rows.extend(template_rows(config, &loaded.findings));
@@ -235,7 +282,7 @@ fn text(
         }
     }
     for result in results {
-        page.push_str(&test_text(result, name));
+        page.push_str(&test_text(result, checked));
     }
     page
 }
@@ -300,6 +347,8 @@ fn secrets_row(loaded: &Loaded, arguments: &Arguments) -> Row {
     let all = loaded.secrets + bad;
     let detail = if arguments.no_secrets {
         "not read (--no-secrets)".to_owned()
+    } else if all == 0 {
+        "none".to_owned()
     } else if bad > 0 {
         format!(
             "{} of {all} can be read (--no-secrets goes without them)",
@@ -358,14 +407,15 @@ fn tests_row(loaded: &Loaded, results: &[TestResult]) -> Row {
     ("tests".to_owned(), state, detail)
 }
 
-fn test_text(result: &TestResult, name: &str) -> String {
+fn test_text(result: &TestResult, checked: &Checked) -> String {
     let Some(failure) = &result.failure else {
         return String::new();
     };
     let head = format!(
-        "\ntest \"{}\" … {}     {name}:{}\n",
+        "\ntest \"{}\" … {}     {}:{}\n",
         result.name,
         output::red("FAILED"),
+        checked.name,
         result.line
     );
     let body = match failure {
@@ -381,10 +431,7 @@ fn test_text(result: &TestResult, name: &str) -> String {
             None => format!("    {expected} was expected, and there was no error\n"),
         },
     };
-    format!(
-        "{head}{body}    rerun: hookgate check --test {:?}\n",
-        result.name
-    )
+    format!("{head}{body}    {}\n", rerun(result, checked))
 }
 
 fn problem_text(result: &TestResult, problem: &Problem) -> String {
@@ -394,4 +441,166 @@ fn problem_text(result: &TestResult, problem: &Problem) -> String {
         webhook: Some(result.webhook.clone()),
     };
     format!("{}\n", render(&finding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        global: Global,
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    /// The page for people and the exit code, in a folder with these files.
+    fn check(flags: &[&str], files: &[(&str, &str)]) -> (String, Vec<Finding>, Exit) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let file = folder.path().join("webhooks.toml");
+        let line = Line::parse_from(["check", "-c", file.to_str().unwrap()].iter().chain(flags));
+        let checked = examine(&line.global, &line.arguments).unwrap();
+        let page = text(&checked, &line.arguments, &line.global);
+        let page = anstream::adapter::strip_str(&page).to_string();
+        (
+            page.replace(&folder.path().display().to_string(), "DIR"),
+            all(&checked),
+            checked.exit(),
+        )
+    }
+
+    const GOOD: &str = r#"
+[[webhook]]
+name = "w"
+slug = "fakeslug00000000000001"
+verify = "none"
+template = "t.json.j2"
+[[webhook.test]]
+name = "one"
+request = "r.http"
+expect = [{ event = "a" }]
+"#;
+    const TEMPLATE: (&str, &str) = (
+        "templates/t.json.j2",
+        r#"{"event": "{{ body.e }}", "resource": {"prefect.resource.id": "r"}}"#,
+    );
+
+    #[test]
+    fn a_good_file() {
+        let files = [
+            ("webhooks.toml", GOOD),
+            TEMPLATE,
+            ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"a\"}"),
+        ];
+        let (page, findings, exit) = check(&[], &files);
+        assert_eq!((exit, findings.len()), (Exit::Done, 0));
+        insta::assert_snapshot!(page, @r#"
+    webhooks.toml        ok      1 webhook, 0 sinks
+    secrets              ok      0 of 0 can be read
+    templates/t.json.j2  ok
+    tests                ok      1 passed, 0 failed
+    "#);
+    }
+
+    #[test]
+    fn a_failed_test() {
+        let files = [
+            ("webhooks.toml", GOOD),
+            TEMPLATE,
+            ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"b\"}"),
+        ];
+        let (page, findings, exit) = check(&[], &files);
+        assert_eq!(exit, Exit::No);
+        assert_eq!(findings[0].problem.code, codes::TEST_FAILED);
+        assert_eq!(findings[0].webhook.as_deref(), Some("w"));
+        insta::assert_snapshot!(page, @r#"
+    webhooks.toml        ok      1 webhook, 0 sinks
+    secrets              ok      0 of 0 can be read
+    templates/t.json.j2  ok
+    tests                error   0 passed, 1 failed
+
+    test "one" … FAILED     webhooks.toml:7
+        [
+          {
+      -     "event": "a"
+      +     "event": "b"
+          }
+        ]
+        rerun: hookgate check --test "one"
+    "#);
+        let (page, _, exit) = check(&[], &files[..2]);
+        assert_eq!(exit, Exit::No);
+        insta::assert_snapshot!(page, @r#"
+    webhooks.toml        ok      1 webhook, 0 sinks
+    secrets              ok      0 of 0 can be read
+    templates/t.json.j2  ok
+    tests                error   0 passed, 1 failed
+
+    test "one" … FAILED     webhooks.toml:7
+    error[HG0101]: the request file DIR/r.http cannot be read: there is no such file
+     │
+     ╰ more: hookgate explain HG0101
+        rerun: hookgate check --test "one"
+    "#);
+    }
+
+    #[test]
+    fn warnings_can_be_denied() {
+        let open = GOOD.replace("verify = \"none\"\n", "");
+        let files = [
+            ("webhooks.toml", open.as_str()),
+            TEMPLATE,
+            ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"a\"}"),
+        ];
+        assert_eq!(check(&[], &files).2, Exit::Done);
+        assert!(!check(&["-q"], &files).0.contains("HG0216"));
+        let (page, _, exit) = check(&["--deny-warnings", "-q"], &files);
+        assert!(
+            exit == Exit::Invalid && page.contains("error[HG0216]"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn secrets_can_be_left_out() {
+        let signed = GOOD.replace(
+            "verify = \"none\"",
+            "provider = \"github\"\nsecret = { env = \"HOOKGATE_NO_SUCH_VARIABLE\" }",
+        );
+        let files = [
+            ("webhooks.toml", signed.as_str()),
+            TEMPLATE,
+            ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"a\"}"),
+        ];
+        let (page, _, exit) = check(&[], &files);
+        assert_eq!(exit, Exit::Invalid);
+        assert!(
+            page.contains("0 of 1 can be read") && page.contains("not run"),
+            "{page}"
+        );
+        let (page, _, exit) = check(&["--no-secrets"], &files);
+        assert!(
+            exit == Exit::Done && page.contains("not read (--no-secrets)"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn differences_are_shown_by_line() {
+        let (a, b) = (
+            "{\n  \"a\": 1,\n  \"b\": 2\n}",
+            "{\n  \"a\": 1,\n  \"b\": 3\n}",
+        );
+        assert_eq!(
+            diff(a, b, false),
+            "    {\n      \"a\": 1,\n  -   \"b\": 2\n  +   \"b\": 3\n    }\n"
+        );
+    }
 }

@@ -207,7 +207,10 @@ path = ""
 #[test]
 fn listeners_are_apart() {
     let same = "[server]\nlisten = \"127.0.0.1:8081\"\n";
-    insta::assert_snapshot!(findings(same), @"");
+    insta::assert_snapshot!(findings(same), @r#"
+    E HG0204 `listen` and `admin` are both 127.0.0.1:8081
+        senders must not reach the admin listener: give it another port
+    "#);
     let free = "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
     assert_eq!(findings(free), "");
 }
