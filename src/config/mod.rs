@@ -2,14 +2,18 @@
 //! column, and what to do; a file with one error is refused whole.
 
 mod document;
+mod expectations;
 pub mod findings;
+mod mask;
 pub mod reload;
 mod scalars;
 mod secrets;
 mod server;
 mod sinks;
 mod store;
+mod table;
 mod translation;
+mod value;
 mod verify;
 mod webhooks;
 
@@ -297,7 +301,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
 
 fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Option<Config> {
     let root = cx.parse(text)?;
-    let table = document::Table::new(cx, String::new(), root.get_ref(), root.span());
+    let table = table::Table::new(cx, String::new(), root.get_ref(), root.span());
     let named = |key: &'static str| {
         let mut value = table.get(key)?;
         value.name = key.to_owned();
