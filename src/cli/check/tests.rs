@@ -56,7 +56,7 @@ fn a_good_file() {
     assert_eq!((exit, findings.len()), (Exit::Done, 0));
     insta::assert_snapshot!(page, @r#"
     webhooks.toml        ok      1 webhook, 0 sinks
-    secrets              ok      0 of 0 can be read
+    secrets              ok      none
     templates/t.json.j2  ok
     tests                ok      1 passed, 0 failed
     "#);
@@ -75,7 +75,7 @@ fn a_failed_test() {
     assert_eq!(findings[0].webhook.as_deref(), Some("w"));
     insta::assert_snapshot!(page, @r#"
     webhooks.toml        ok      1 webhook, 0 sinks
-    secrets              ok      0 of 0 can be read
+    secrets              ok      none
     templates/t.json.j2  ok
     tests                error   0 passed, 1 failed
 
@@ -86,21 +86,21 @@ fn a_failed_test() {
       +     "event": "b"
           }
         ]
-        rerun: hookgate check --test "one"
+        rerun: hookgate check -c DIR/webhooks.toml --test "one"
     "#);
     let (page, _, exit) = check(&[], &files[..2]);
     assert_eq!(exit, Exit::No);
     insta::assert_snapshot!(page, @r#"
     webhooks.toml        ok      1 webhook, 0 sinks
-    secrets              ok      0 of 0 can be read
+    secrets              ok      none
     templates/t.json.j2  ok
     tests                error   0 passed, 1 failed
 
     test "one" … FAILED     webhooks.toml:7
-    error[HG0101]: the request file DIR/r.http cannot be read: there is no such file
+    error[HG0101]: the request file r.http cannot be read: there is no such file
      │
      ╰ more: hookgate explain HG0101
-        rerun: hookgate check --test "one"
+        rerun: hookgate check -c DIR/webhooks.toml --test "one"
     "#);
 }
 
