@@ -236,6 +236,8 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// How many secrets were read.
     pub secrets: usize,
+    /// Every file that was read or looked for, those that could not be read included.
+    pub files: Vec<PathBuf>,
 }
 
 /// Bytes of `webhooks.toml`: a thousand webhooks with long inline templates are 5 MB.
@@ -291,11 +293,13 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
     let (findings, files, secrets) = cx.finish();
     let refused = findings.iter().any(|f| f.severity == Severity::Error);
     Loaded {
-        config: config
-            .filter(|_| !refused)
-            .map(|config| Config { files, ..config }),
+        config: config.filter(|_| !refused).map(|config| Config {
+            files: files.clone(),
+            ..config
+        }),
         findings,
         secrets,
+        files,
     }
 }
 
