@@ -43,58 +43,94 @@ enum Format {
     Github,
 }
 
-pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
-    let file = arguments.file.clone().unwrap_or_else(|| global.config());
-    let overrides = Overrides {
-        no_secrets: arguments.no_secrets,
-        ..Overrides::from_env()
-    };
-    let mut loaded = config::load(&file, &overrides);
-    let results = loaded
-        .config
-        .as_ref()
-        .map(|config| check_tests(config, arguments.test.as_deref()));
-    if let Some(name) = &arguments.test
-        && results.as_ref().is_some_and(Vec::is_empty)
-    {
-        output::err(&format!("there is no test {name:?}\n"));
-        return Exit::Missing;
-    }
-    let name = file
-        .file_name()
-        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let results = results.unwrap_or_default();
-    let noted: Vec<Finding> = results.iter().flat_map(|r| notes(r, &name)).collect();
-    loaded.findings.extend(noted);
-    if arguments.deny_warnings {
-        for finding in &mut loaded.findings {
-            finding.severity = Severity::Error;
+/// What was found.
+struct Checked {
+    /// Name of the file.
+    name: String,
+    /// What to write behind `hookgate check` to check it again.
+    again: String,
+    loaded: Loaded,
+    results: Vec<TestResult>,
+}
+
+impl Checked {
+    fn exit(&self) -> Exit {
+        if self.loaded.has_errors() {
+            Exit::Invalid
+        } else if self.results.iter().any(|result| result.failure.is_some()) {
+            Exit::No
+        } else {
+            Exit::Done
         }
     }
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
+    let Some(checked) = examine(global, arguments) else {
+        let name = arguments.test.as_deref().unwrap_or("");
+        output::err(&format!("there is no test {name:?}\n"));
+        return Exit::Missing;
+    };
     let format = match arguments.format {
         Some(format) => format,
         None if global.json() => Format::Json,
         None => Format::Text,
     };
     match format {
-        Format::Text => output::out(&text(&name, &loaded, &results, arguments, global)),
-        Format::Json => all(&loaded, &results, &name)
-            .iter()
-            .for_each(output::json_line),
+        Format::Text => output::out(&text(&checked, arguments, global)),
+        Format::Json => all(&checked).iter().for_each(output::json_line),
         Format::Github => {
-            let folder = folder_prefix(&file);
-            for finding in all(&loaded, &results, &name) {
+            let folder = folder_prefix(&file(global, arguments));
+            for finding in all(&checked) {
                 output::out(&format!("{}\n", github(&finding, &folder)));
             }
         }
     }
-    if loaded.has_errors() {
-        Exit::Invalid
-    } else if results.iter().any(|result| result.failure.is_some()) {
-        Exit::No
-    } else {
-        Exit::Done
+    checked.exit()
+}
+
+fn file(global: &Global, arguments: &Arguments) -> PathBuf {
+    arguments.file.clone().unwrap_or_else(|| global.config())
+}
+
+/// Loads the file and runs its tests. `None`: the test that was asked for is not there.
+fn examine(global: &Global, arguments: &Arguments) -> Option<Checked> {
+    let file = file(global, arguments);
+    let overrides = Overrides {
+        no_secrets: arguments.no_secrets,
+        ..Overrides::from_env()
+    };
+    let mut loaded = config::load(&file, &overrides);
+    let results = match &loaded.config {
+        Some(config) => {
+            let results = check_tests(config, arguments.test.as_deref());
+            if arguments.test.is_some() && results.is_empty() {
+                return None;
+            }
+            results
+        }
+        None => Vec::new(),
+    };
+    let name = file
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let noted = results.iter().flat_map(|result| notes(result, &name));
+    loaded.findings.extend(noted);
+    if arguments.deny_warnings {
+        for finding in &mut loaded.findings {
+            finding.severity = Severity::Error;
+        }
     }
+    let again = match file.to_str() {
+        Some("webhooks.toml") | None => String::new(),
+        Some(path) => format!(" -c {path}"),
+    };
+    Some(Checked {
+        name,
+        again,
+        loaded,
+        results,
+    })
 }
 
 /// Folder of the file as it was written, for annotations that start at the repository's root.
@@ -106,9 +142,13 @@ fn folder_prefix(file: &Path) -> String {
 }
 
 /// Findings of the file, then failed tests.
-fn all(loaded: &Loaded, results: &[TestResult], name: &str) -> Vec<Finding> {
-    let failed = results.iter().filter_map(|result| failed(result, name));
-    loaded.findings.iter().cloned().chain(failed).collect()
+fn all(checked: &Checked) -> Vec<Finding> {
+    let findings = checked.loaded.findings.iter().cloned();
+    let failed = checked
+        .results
+        .iter()
+        .filter_map(|result| failed(result, checked));
+    findings.chain(failed).collect()
 }
 
 fn place(result: &TestResult, name: &str) -> Place {
@@ -135,12 +175,12 @@ fn notes(result: &TestResult, name: &str) -> Vec<Finding> {
 }
 
 /// A failed test as one finding.
-fn failed(result: &TestResult, name: &str) -> Option<Finding> {
+fn failed(result: &TestResult, checked: &Checked) -> Option<Finding> {
     let failure = result.failure.as_ref()?;
     let message = format!("test \"{}\" failed: {}", result.name, summary(failure));
     let mut problem = Problem::new(codes::TEST_FAILED, message)
-        .at(place(result, name))
-        .help(format!("hookgate check --test {:?}", result.name));
+        .at(place(result, &checked.name))
+        .help(rerun(result, checked));
     if let TestFailure::Events { expected, found } = failure {
         problem.help = Some(diff(expected, found, false));
     }
@@ -149,6 +189,13 @@ fn failed(result: &TestResult, name: &str) -> Option<Finding> {
         problem,
         webhook: Some(result.webhook.clone()),
     })
+}
+
+fn rerun(result: &TestResult, checked: &Checked) -> String {
+    format!(
+        "rerun: hookgate check{} --test {:?}",
+        checked.again, result.name
+    )
 }
 
 fn summary(failure: &TestFailure) -> String {
@@ -195,13 +242,13 @@ fn diff(expected: &str, found: &str, colours: bool) -> String {
     text
 }
 
-fn text(
-    name: &str,
-    loaded: &Loaded,
-    results: &[TestResult],
-    arguments: &Arguments,
-    global: &Global,
-) -> String {
+fn text(checked: &Checked, arguments: &Arguments, global: &Global) -> String {
+    let Checked {
+        name,
+        loaded,
+        results,
+        again: _,
+    } = checked;
     let mut rows = vec![file_row(name, loaded), secrets_row(loaded, arguments)];
     if let Some(config) = &loaded.config {
         rows.extend(template_rows(config, &loaded.findings));
@@ -235,7 +282,7 @@ fn text(
         }
     }
     for result in results {
-        page.push_str(&test_text(result, name));
+        page.push_str(&test_text(result, checked));
     }
     page
 }
@@ -300,6 +347,8 @@ fn secrets_row(loaded: &Loaded, arguments: &Arguments) -> Row {
     let all = loaded.secrets + bad;
     let detail = if arguments.no_secrets {
         "not read (--no-secrets)".to_owned()
+    } else if all == 0 {
+        "none".to_owned()
     } else if bad > 0 {
         format!(
             "{} of {all} can be read (--no-secrets goes without them)",
@@ -358,14 +407,15 @@ fn tests_row(loaded: &Loaded, results: &[TestResult]) -> Row {
     ("tests".to_owned(), state, detail)
 }
 
-fn test_text(result: &TestResult, name: &str) -> String {
+fn test_text(result: &TestResult, checked: &Checked) -> String {
     let Some(failure) = &result.failure else {
         return String::new();
     };
     let head = format!(
-        "\ntest \"{}\" … {}     {name}:{}\n",
+        "\ntest \"{}\" … {}     {}:{}\n",
         result.name,
         output::red("FAILED"),
+        checked.name,
         result.line
     );
     let body = match failure {
@@ -381,10 +431,7 @@ fn test_text(result: &TestResult, name: &str) -> String {
             None => format!("    {expected} was expected, and there was no error\n"),
         },
     };
-    format!(
-        "{head}{body}    rerun: hookgate check --test {:?}\n",
-        result.name
-    )
+    format!("{head}{body}    {}\n", rerun(result, checked))
 }
 
 fn problem_text(result: &TestResult, problem: &Problem) -> String {
@@ -395,3 +442,6 @@ fn problem_text(result: &TestResult, problem: &Problem) -> String {
     };
     format!("{}\n", render(&finding))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,18 @@
 //! column, and what to do; a file with one error is refused whole.
 
 mod document;
+mod expectations;
 pub mod findings;
+mod mask;
 pub mod reload;
 mod scalars;
 mod secrets;
 mod server;
 mod sinks;
 mod store;
+mod table;
 mod translation;
+mod value;
 mod verify;
 mod webhooks;
 
@@ -232,6 +236,8 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// How many secrets were read.
     pub secrets: usize,
+    /// Every file that was read or looked for, those that could not be read included.
+    pub files: Vec<PathBuf>,
 }
 
 /// Bytes of `webhooks.toml`: a thousand webhooks with long inline templates are 5 MB.
@@ -287,17 +293,19 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
     let (findings, files, secrets) = cx.finish();
     let refused = findings.iter().any(|f| f.severity == Severity::Error);
     Loaded {
-        config: config
-            .filter(|_| !refused)
-            .map(|config| Config { files, ..config }),
+        config: config.filter(|_| !refused).map(|config| Config {
+            files: files.clone(),
+            ..config
+        }),
         findings,
         secrets,
+        files,
     }
 }
 
 fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Option<Config> {
     let root = cx.parse(text)?;
-    let table = document::Table::new(cx, String::new(), root.get_ref(), root.span());
+    let table = table::Table::new(cx, String::new(), root.get_ref(), root.span());
     let named = |key: &'static str| {
         let mut value = table.get(key)?;
         value.name = key.to_owned();

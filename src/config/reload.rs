@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher as _};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,14 @@ pub struct ConfigHandle {
     current: ArcSwap<Config>,
     overrides: Overrides,
     /// Held while a reload runs, so that one ends before the next begins.
-    last: Mutex<ReloadReport>,
+    last: Mutex<Last>,
+}
+
+#[derive(Debug)]
+struct Last {
+    report: ReloadReport,
+    /// Files that were read or looked for.
+    files: Vec<PathBuf>,
 }
 
 impl ConfigHandle {
@@ -56,10 +63,11 @@ impl ConfigHandle {
             hash: config.hash.clone(),
             findings,
         };
+        let files = config.files.clone();
         Self {
             current: ArcSwap::from_pointee(config),
             overrides,
-            last: Mutex::new(report),
+            last: Mutex::new(Last { report, files }),
         }
     }
 
@@ -78,10 +86,23 @@ impl ConfigHandle {
     /// What the last load or reload gave.
     #[must_use]
     pub fn last(&self) -> ReloadReport {
-        self.lock().clone()
+        self.lock().report.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, ReloadReport> {
+    /// What to watch: the files of the running configuration and those that a refused one wanted. A
+    /// template that was missing comes later.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.lock().files.clone();
+        for file in &self.peek().files {
+            if !files.contains(file) {
+                files.push(file.clone());
+            }
+        }
+        files
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,7 +112,10 @@ impl ConfigHandle {
         let mut last = self.lock();
         let running = self.current();
         let Loaded {
-            config, findings, ..
+            config,
+            findings,
+            files,
+            ..
         } = load(&running.file, &self.overrides);
         let mut report = ReloadReport {
             time: Timestamp::now(),
@@ -105,7 +129,8 @@ impl ConfigHandle {
             report.hash.clone_from(&config.hash);
             self.current.store(Arc::new(config));
         }
-        last.clone_from(&report);
+        last.report.clone_from(&report);
+        last.files = files;
         report
     }
 }
@@ -183,7 +208,9 @@ impl Watcher {
         // Before the thread starts: a change that follows this call must be seen.
         let list = files();
         let seen = fingerprint(&list);
-        let folders = Folders::watch(&list, wake.clone());
+        let folders = Folders::watch(folders(&list), wake.clone());
+        // A change between the two is looked at now.
+        self::wake(&wake);
         let mut watching = Watching {
             files,
             on_change,
@@ -246,16 +273,25 @@ impl<F: Fn() -> Vec<PathBuf>, C: FnMut()> Watching<F, C> {
             if self.stop.load(Ordering::Acquire) {
                 return;
             }
-            let list = (self.files)();
+            let mut list = (self.files)();
             let now = fingerprint(&list);
             if now != self.seen {
                 (self.on_change)();
                 // What the files were before the call: a change during it is seen in the next round.
-                let list = (self.files)();
+                list = (self.files)();
                 let added = list.iter().any(|f| !now.iter().any(|(path, _)| path == f));
                 self.seen = if added { fingerprint(&list) } else { now };
-                self.folders = Folders::watch(&list, self.wake.clone());
             }
+            self.follow(folders(&list));
+        }
+    }
+
+    /// Watches other folders, if they are others: a folder may come after the file that names it.
+    fn follow(&mut self, set: BTreeSet<PathBuf>) {
+        if set != self.folders.set {
+            self.folders = Folders::watch(set, self.wake.clone());
+            // What happened before the new folders were watched is looked at once more.
+            wake(&self.wake);
         }
     }
 
@@ -285,47 +321,42 @@ fn fingerprint(files: &[PathBuf]) -> Fingerprint {
 
 /// The folders that are watched. Folders, since a file that is replaced is another file.
 struct Folders {
+    set: BTreeSet<PathBuf>,
     _watcher: Option<notify::RecommendedWatcher>,
     /// Whether the system tells of changes in all of them.
     complete: bool,
 }
 
 impl Folders {
-    fn watch(files: &[PathBuf], wake: SyncSender<()>) -> Self {
+    fn watch(set: BTreeSet<PathBuf>, wake: SyncSender<()>) -> Self {
         let told = move |event: notify::Result<notify::Event>| {
             // Reading a file is an event too, and would wake us by our own reading.
             if !event.is_ok_and(|e| e.kind.is_access()) {
                 self::wake(&wake);
             }
         };
-        let Ok(mut watcher) = notify::recommended_watcher(told) else {
-            return Self {
-                _watcher: None,
-                complete: false,
-            };
-        };
-        let mut complete = true;
-        for folder in folders(files) {
-            complete &= watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok();
+        let mut watcher = notify::recommended_watcher(told).ok();
+        let mut complete = watcher.is_some();
+        if let Some(watcher) = &mut watcher {
+            for folder in &set {
+                complete &= watcher.watch(folder, RecursiveMode::NonRecursive).is_ok();
+            }
         }
         Self {
-            _watcher: Some(watcher),
+            set,
+            _watcher: watcher,
             complete,
         }
     }
 }
 
+/// The folder of each file, and of what a link leads to; the nearest that exists.
 fn folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
     for file in files {
         let real = file.canonicalize().ok();
         for path in [Some(file), real.as_ref()].into_iter().flatten() {
-            let folder = if path.is_dir() {
-                Some(path.as_path())
-            } else {
-                path.parent()
-            };
-            if let Some(folder) = folder.filter(|f: &&Path| f.is_dir()) {
+            if let Some(folder) = path.ancestors().find(|folder| folder.is_dir()) {
                 folders.insert(folder.to_path_buf());
             }
         }

@@ -1,6 +1,7 @@
 //! Values with a unit or a form of their own: durations, sizes, addresses, networks, URLs.
 
-use super::document::{Context, Value};
+use super::document::Context;
+use super::value::Value;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Secrets: `{ env = "NAME" }` or `{ file = "path" }`, read when the file is; never a string.
 
-use super::document::{Context, Value};
+use super::document::Context;
+use super::value::Value;
 use crate::codes;
 use crate::model::Secret;
 use crate::verify::DatedSecret;
@@ -62,7 +63,7 @@ fn time(cx: &Context, value: &Value<'_, '_>) -> Option<Timestamp> {
 fn source<'a, 't, 'c>(
     cx: &'c Context,
     value: &Value<'a, 't>,
-) -> Option<super::document::Table<'a, 't, 'c>> {
+) -> Option<super::table::Table<'a, 't, 'c>> {
     if value.value.is_str() || value.value.is_integer() {
         cx.error_help(
             codes::WRONG_TYPE,
@@ -79,7 +80,7 @@ fn source<'a, 't, 'c>(
 fn fetch(
     cx: &Context,
     value: &Value<'_, '_>,
-    table: &super::document::Table<'_, '_, '_>,
+    table: &super::table::Table<'_, '_, '_>,
 ) -> Option<Secret> {
     let (env, file) = (table.get("env"), table.get("file"));
     let (from, text) = match (env, file) {

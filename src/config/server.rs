@@ -1,6 +1,8 @@
 //! `[server]`: listeners, limits, deadlines.
 
-use super::document::{Context, Table, Value};
+use super::document::Context;
+use super::table::Table;
+use super::value::Value;
 use super::{AdminSettings, LogFormat, Overrides, secrets};
 use crate::codes;
 use crate::intake::{EdgeSettings, Timeouts, TlsSettings};

@@ -1,7 +1,9 @@
 //! `[[sink]]`: where events go.
 
-use super::document::{Context, Table, Value};
+use super::document::Context;
 use super::secrets;
+use super::table::Table;
+use super::value::Value;
 use crate::codes;
 use crate::forward::{
     HttpOptions, HttpTarget, NdjsonTarget, PrefectOptions, SinkKind, SinkSettings, StartFrom,

@@ -1,6 +1,7 @@
 //! `[store]`: where the log is, and for how long.
 
-use super::document::{Context, Value};
+use super::document::Context;
+use super::value::Value;
 use super::{Overrides, Severity};
 use crate::codes;
 use crate::log::StoreSettings;

@@ -1,6 +1,8 @@
 //! How a webhook's requests become events: `event`, `template` or `cloudevents`, compiled.
 
-use super::document::{Context, Table, Value};
+use super::document::Context;
+use super::table::Table;
+use super::value::Value;
 use super::{Severity, secrets};
 use crate::codes;
 use crate::model::Place;

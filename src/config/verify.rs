@@ -1,7 +1,9 @@
 //! Who may call a webhook: the provider's scheme, an own one, or nobody is asked.
 
-use super::document::{Context, Table, Value, nearest};
+use super::document::{Context, nearest};
 use super::secrets;
+use super::table::Table;
+use super::value::Value;
 use crate::codes;
 use crate::model::Secret;
 use crate::providers::Provider;

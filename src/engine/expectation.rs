@@ -72,7 +72,8 @@ pub fn check_tests(config: &Config, only: Option<&str>) -> Vec<TestResult> {
 fn run(webhook: &Webhook, test: &WebhookTest, folder: &Path) -> TestResult {
     let start = Instant::now();
     let mut notes = Vec::new();
-    let failure = read_request(&folder.join(&test.request))
+    let name = test.request.display().to_string();
+    let failure = read_named(&folder.join(&test.request), &name)
         .map_err(TestFailure::Request)
         .and_then(|request| outcome(webhook, test, &request))
         .and_then(|translation| {
@@ -95,17 +96,15 @@ fn run(webhook: &Webhook, test: &WebhookTest, folder: &Path) -> TestResult {
 /// # Errors
 /// `HG0101` for a file that cannot be read, `HG0103` for one that is no request.
 pub fn read_request(path: &Path) -> Result<Request, Problem> {
-    let unreadable = |path: &Path, why: String| {
-        let message = format!("the request file {} cannot be read: {why}", path.display());
+    read_named(path, &path.display().to_string())
+}
+
+fn read_named(path: &Path, name: &str) -> Result<Request, Problem> {
+    let bytes = crate::config::read_bytes(path, REQUEST_FILE_BYTES_MAX).map_err(|why| {
+        let message = format!("the request file {name} cannot be read: {why}");
         Problem::new(codes::FILE_UNREADABLE, message)
-    };
-    let bytes = crate::config::read_bytes(path, REQUEST_FILE_BYTES_MAX)
-        .map_err(|why| unreadable(path, why))?;
-    parse_request(
-        &bytes,
-        path.parent().unwrap_or(Path::new(".")),
-        &path.display().to_string(),
-    )
+    })?;
+    parse_request(&bytes, path.parent().unwrap_or(Path::new(".")), name)
 }
 
 /// Reads a request in `.http` form; `< file` starts at `folder`.

@@ -13,6 +13,7 @@
 )]
 
 mod accept;
+mod cli;
 mod crash;
 mod deliver;
 #[allow(dead_code, reason = "parts of it serve the unit tests alone")]

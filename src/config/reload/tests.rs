@@ -1,4 +1,5 @@
 use super::*;
+use std::path::Path;
 use std::sync::mpsc;
 
 const EMPTY: &str = "[server]\nlisten = \"127.0.0.1:0\"\n";
@@ -58,6 +59,21 @@ fn a_good_file_is_swapped_in_and_a_bad_one_is_not() {
     assert!(!handle.reload().ok);
     std::fs::write(&file, EMPTY).unwrap();
     assert!(handle.reload().ok && handle.peek().webhooks.is_empty());
+}
+
+#[test]
+fn what_a_refused_file_wanted_is_watched_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = handle(folder.path(), &webhook("a"));
+    let wanted = folder.path().join("templates/new.json.j2");
+    let text = webhook("a").replace("event = {", "template = \"new.json.j2\" #");
+    std::fs::write(folder.path().join("webhooks.toml"), text).unwrap();
+    assert!(!handle.reload().ok);
+    assert!(handle.files().contains(&wanted));
+    std::fs::create_dir(folder.path().join("templates")).unwrap();
+    std::fs::write(&wanted, "null").unwrap();
+    assert!(handle.reload().ok);
+    assert_eq!(handle.files(), handle.current().files);
 }
 
 #[test]
@@ -126,6 +142,18 @@ fn writing_and_renaming_over_are_seen() {
     std::fs::remove_file(&file).unwrap();
     calls.recv_timeout(PATIENCE).unwrap();
     drop(watcher);
+}
+
+#[test]
+fn a_file_in_a_folder_that_comes_later_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("templates/sub/t.json.j2");
+    let (_watcher, calls) = watched(vec![file.clone()]);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "null").unwrap();
+    calls.recv_timeout(PATIENCE).unwrap();
+    std::fs::write(&file, "[]").unwrap();
+    calls.recv_timeout(PATIENCE).unwrap();
 }
 
 #[test]

@@ -1,0 +1,158 @@
+use super::*;
+use clap::Parser;
+
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    global: Global,
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// The page for people and the exit code, in a folder with these files.
+fn check(flags: &[&str], files: &[(&str, &str)]) -> (String, Vec<Finding>, Exit) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let file = folder.path().join("webhooks.toml");
+    let line = Line::parse_from(["check", "-c", file.to_str().unwrap()].iter().chain(flags));
+    let checked = examine(&line.global, &line.arguments).unwrap();
+    let page = text(&checked, &line.arguments, &line.global);
+    let page = anstream::adapter::strip_str(&page).to_string();
+    (
+        page.replace(&folder.path().display().to_string(), "DIR"),
+        all(&checked),
+        checked.exit(),
+    )
+}
+
+const GOOD: &str = r#"
+[[webhook]]
+name = "w"
+slug = "fakeslug00000000000001"
+verify = "none"
+template = "t.json.j2"
+[[webhook.test]]
+name = "one"
+request = "r.http"
+expect = [{ event = "a" }]
+"#;
+const TEMPLATE: (&str, &str) = (
+    "templates/t.json.j2",
+    r#"{"event": "{{ body.e }}", "resource": {"prefect.resource.id": "r"}}"#,
+);
+
+#[test]
+fn a_good_file() {
+    let files = [
+        ("webhooks.toml", GOOD),
+        TEMPLATE,
+        ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"a\"}"),
+    ];
+    let (page, findings, exit) = check(&[], &files);
+    assert_eq!((exit, findings.len()), (Exit::Done, 0));
+    insta::assert_snapshot!(page, @r#"
+    webhooks.toml        ok      1 webhook, 0 sinks
+    secrets              ok      none
+    templates/t.json.j2  ok
+    tests                ok      1 passed, 0 failed
+    "#);
+}
+
+#[test]
+fn a_failed_test() {
+    let files = [
+        ("webhooks.toml", GOOD),
+        TEMPLATE,
+        ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"b\"}"),
+    ];
+    let (page, findings, exit) = check(&[], &files);
+    assert_eq!(exit, Exit::No);
+    assert_eq!(findings[0].problem.code, codes::TEST_FAILED);
+    assert_eq!(findings[0].webhook.as_deref(), Some("w"));
+    insta::assert_snapshot!(page, @r#"
+    webhooks.toml        ok      1 webhook, 0 sinks
+    secrets              ok      none
+    templates/t.json.j2  ok
+    tests                error   0 passed, 1 failed
+
+    test "one" … FAILED     webhooks.toml:7
+        [
+          {
+      -     "event": "a"
+      +     "event": "b"
+          }
+        ]
+        rerun: hookgate check -c DIR/webhooks.toml --test "one"
+    "#);
+    let (page, _, exit) = check(&[], &files[..2]);
+    assert_eq!(exit, Exit::No);
+    insta::assert_snapshot!(page, @r#"
+    webhooks.toml        ok      1 webhook, 0 sinks
+    secrets              ok      none
+    templates/t.json.j2  ok
+    tests                error   0 passed, 1 failed
+
+    test "one" … FAILED     webhooks.toml:7
+    error[HG0101]: the request file r.http cannot be read: there is no such file
+     │
+     ╰ more: hookgate explain HG0101
+        rerun: hookgate check -c DIR/webhooks.toml --test "one"
+    "#);
+}
+
+#[test]
+fn warnings_can_be_denied() {
+    let open = GOOD.replace("verify = \"none\"\n", "");
+    let files = [
+        ("webhooks.toml", open.as_str()),
+        TEMPLATE,
+        ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"a\"}"),
+    ];
+    assert_eq!(check(&[], &files).2, Exit::Done);
+    assert!(!check(&["-q"], &files).0.contains("HG0216"));
+    let (page, _, exit) = check(&["--deny-warnings", "-q"], &files);
+    assert!(
+        exit == Exit::Invalid && page.contains("error[HG0216]"),
+        "{page}"
+    );
+}
+
+#[test]
+fn secrets_can_be_left_out() {
+    let signed = GOOD.replace(
+        "verify = \"none\"",
+        "provider = \"github\"\nsecret = { env = \"HOOKGATE_NO_SUCH_VARIABLE\" }",
+    );
+    let files = [
+        ("webhooks.toml", signed.as_str()),
+        TEMPLATE,
+        ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"a\"}"),
+    ];
+    let (page, _, exit) = check(&[], &files);
+    assert_eq!(exit, Exit::Invalid);
+    assert!(
+        page.contains("0 of 1 can be read") && page.contains("not run"),
+        "{page}"
+    );
+    let (page, _, exit) = check(&["--no-secrets"], &files);
+    assert!(
+        exit == Exit::Done && page.contains("not read (--no-secrets)"),
+        "{page}"
+    );
+}
+
+#[test]
+fn differences_are_shown_by_line() {
+    let (a, b) = (
+        "{\n  \"a\": 1,\n  \"b\": 2\n}",
+        "{\n  \"a\": 1,\n  \"b\": 3\n}",
+    );
+    assert_eq!(
+        diff(a, b, false),
+        "    {\n      \"a\": 1,\n  -   \"b\": 2\n  +   \"b\": 3\n    }\n"
+    );
+}
