@@ -49,8 +49,17 @@ struct Rest {
 
 impl Keys {
     pub(crate) fn new() -> Self {
+        Self::with_room(0)
+    }
+
+    /// With room for so many keys, that they need not be moved while they come.
+    pub(crate) fn with_room(keys: usize) -> Self {
+        // A little more than the mean, since shards are not filled alike.
+        let each = keys / SHARDS + keys / SHARDS / 8;
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS)
+                .map(|_| Mutex::new(Table::with_room(each)))
+                .collect(),
             rest: Mutex::default(),
         }
     }

@@ -153,7 +153,7 @@ fn session(shared: &Shared, conn: &Connection, written: &mut bool) -> Result<(),
             Next::Idle => session.note_size(),
             Next::Closed => return Ok(()),
         }
-        if shared.finish_wal.swap(false, Ordering::Relaxed) {
+        if shared.finish_wal.load(Ordering::Relaxed) {
             checkpoint::finish(shared, conn);
         }
     }
