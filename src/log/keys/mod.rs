@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_million_keys_are_found_in_little_memory() {
+    fn many_keys_are_found_in_little_memory() {
         let keys = Keys::new();
         let print = |n: u64| fingerprint(Some("w"), &n.to_string());
         for n in 1..=200_000 {
