@@ -2,6 +2,7 @@
 //!
 //! `taskset -c 0 cargo bench --bench append -- [seconds] [callers] [folder]`: everything on one core, as the gateway is
 //! measured. 64 callers wait, each with a 7.7 KB body that its event carries whole.
+//! `cargo bench --bench append -- million [folder]`: memory and start-up with a million keyed deliveries.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -28,6 +29,91 @@ fn main() {
     let mut args = std::env::args()
         .skip(1)
         .filter(|arg| !arg.starts_with("--"));
+    if args.next().as_deref() == Some("million") {
+        million(
+            &args
+                .next()
+                .unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").to_owned()),
+        );
+    } else {
+        compare();
+    }
+}
+
+/// Resident memory of this process in megabytes (Linux).
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap_or_default();
+    let kilobytes: f64 = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0.0);
+    kilobytes / 1e3
+}
+
+fn million(folder: &str) {
+    const COUNT: usize = 1_000_000;
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let settings = settings(&folder.path().join("data"));
+    let metrics = Metrics::new();
+    let (log, _state) = open(&settings, &metrics).unwrap();
+    println!("empty: {:.1} MB resident", resident());
+    let started = Instant::now();
+    let mut wal = 0;
+    for _ in 0..COUNT / 1_000 {
+        let waits: Vec<_> = (0..1_000)
+            .map(|_| log.append(append("{}")).unwrap())
+            .collect();
+        for wait in waits {
+            wait.blocking_recv().unwrap().unwrap();
+        }
+        let now = std::fs::metadata(settings.path.join("log.db-wal"))
+            .unwrap()
+            .len();
+        wal = wal.max(now);
+    }
+    println!(
+        "{COUNT} appended in {:?}: {:.1} MB resident",
+        started.elapsed(),
+        resident()
+    );
+    println!("WAL at most {:.1} MB", wal as f64 / 1e6);
+    log.close();
+    drop(log);
+    for snapshot in [true, false] {
+        if !snapshot {
+            std::fs::remove_file(settings.path.join("keys.snap")).unwrap();
+        }
+        let started = Instant::now();
+        let (log, _state) = open(&settings, &metrics).unwrap();
+        println!(
+            "opened, snapshot {snapshot}: {:?}, {:.1} MB resident",
+            started.elapsed(),
+            resident()
+        );
+        assert_eq!(*log.head().borrow(), COUNT as u64);
+    }
+}
+
+fn settings(path: &Path) -> StoreSettings {
+    StoreSettings {
+        path: path.to_owned(),
+        retention: Duration::from_secs(30 * 24 * 3600),
+        requests: Duration::from_secs(30 * 24 * 3600),
+        max_size: None,
+        dedup: Duration::from_secs(72 * 3600),
+        queue: 4096,
+    }
+}
+
+fn compare() {
+    let mut args = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--"));
     let seconds = args.next().and_then(|s| s.parse().ok()).unwrap_or(3);
     let callers = args.next().and_then(|s| s.parse().ok()).unwrap_or(64);
     let folder = args
@@ -39,26 +125,22 @@ fn main() {
         "{callers} callers, {seconds} s each, {} byte bodies",
         body.len()
     );
+    let before = cpu();
     let file = measure(seconds, callers, plain_file(folder.path(), &body));
-    report("plain file", &file);
+    report("plain file", &file, cpu() - before);
     let metrics = Metrics::new();
-    let settings = StoreSettings {
-        path: folder.path().join("data"),
-        retention: Duration::from_secs(30 * 24 * 3600),
-        requests: Duration::from_secs(30 * 24 * 3600),
-        max_size: None,
-        dedup: Duration::from_secs(72 * 3600),
-        queue: 4096,
-    };
+    let settings = settings(&folder.path().join("data"));
     let (log, _state) = open(&settings, &metrics).unwrap();
+    let before = cpu();
     let kept = measure(seconds, callers, the_log(Arc::clone(&log), body.clone()));
-    report("log", &kept);
+    report("log", &kept, cpu() - before);
     let rate = |all: &[Duration]| all.len() as f64 / seconds as f64;
     println!("log / plain file: {:.2}", rate(&kept) / rate(&file));
     println!(
         "deliveries a commit: {:.1}",
         kept.len() as f64 / metrics.log_commits.get() as f64
     );
+    println!("{:.1} MB resident", resident());
     for name in ["log.db", "log.db-wal"] {
         let bytes = std::fs::metadata(settings.path.join(name)).unwrap().len();
         println!(
@@ -100,21 +182,37 @@ fn body() -> String {
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_URL, &i.to_le_bytes()).simple();
         write!(
             text,
-            "\"{name}_{i}_url\":\"https://api.example.com/repos/octo/Hello-World/{name}{{/sha}}\",\"node_{i}\":\"{hash}\","
+            "\"{name}_url\":\"https://api.example.com/repos/octo/Hello-World/{name}{{/sha}}\","
         )
         .unwrap();
+        if i % 4 == 0 {
+            write!(text, "\"node_{i}\":\"{hash}\",").unwrap();
+        }
     }
     text.push_str("\"id\":1}}");
     text
 }
 
-fn report(name: &str, all: &[Duration]) {
+/// CPU time of the whole process so far (Linux: fields 14 and 15 of stat, in hundredths of a second).
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split(' ');
+    let ticks: u64 = fields
+        .skip(12)
+        .take(2)
+        .filter_map(|f| f.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+fn report(name: &str, all: &[Duration], cpu: Duration) {
     let mut all = all.to_vec();
     all.sort_unstable();
     let at = |hundredth: usize| all[(all.len() - 1) * hundredth / 100];
     println!(
-        "{name}: {} appends, p50 {:?}, p99 {:?}, max {:?}",
+        "{name}: {} appends, {:.1} µs of CPU each, p50 {:?}, p99 {:?}, max {:?}",
         all.len(),
+        cpu.as_secs_f64() * 1e6 / all.len() as f64,
         at(50),
         at(99),
         at(100)
@@ -285,5 +383,9 @@ fn encoding(body: &str) {
     for _ in 0..count {
         std::hint::black_box(lz4_flex::compress(body.as_bytes()));
     }
-    println!("lz4 of one body: {:?}", started.elapsed() / count);
+    let bytes = lz4_flex::compress(body.as_bytes()).len();
+    println!(
+        "lz4 of one body: {:?}, {bytes} bytes",
+        started.elapsed() / count
+    );
 }

@@ -50,6 +50,11 @@ pub struct Append {
 }
 
 /// Delivery keys of one append.
+///
+/// A key is remembered when the outcome is accepted, ignored or parked: a redelivery of an ignored request is
+/// its duplicate too, since the webhook has decided about it. It is remembered for the window `dedup`, by time
+/// of receipt; when retention has taken the delivery before, its fingerprint decides alone. A duplicate keeps
+/// its request and the status it came with, has no events, no code and no error, and names what it repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendKeys {
     /// Never a duplicate.
@@ -145,7 +150,8 @@ pub struct LogStats {
     pub oldest: Seq,
     /// When the oldest was received.
     pub oldest_received: Option<jiff::Timestamp>,
-    /// Bytes of the log on disk.
+    /// Bytes of the log that hold something. Pages that retention freed are used again before the file grows,
+    /// and are not counted; nor is the WAL, which stays below some tens of megabytes.
     pub bytes: u64,
     /// Deliveries waiting for the writer.
     pub queued: usize,
@@ -172,7 +178,8 @@ pub trait EventLog: Send + Sync {
     /// At most `records_max` stored deliveries with `seq > after`, in order, up to about `bytes_max` of heads (at least one).
     ///
     /// # Errors
-    /// `Damaged` names the first record that cannot be read; those before it were given by earlier calls.
+    /// `Damaged` names the first record that cannot be read, or is missing; those before it were given by
+    /// earlier calls, and those behind it can be read from its number on.
     fn read(
         &self,
         after: Seq,

@@ -321,6 +321,21 @@ mod tests {
         222c22636f641200fd19484730363031222c22737461747573223a3230342c226b6579223a226b222c226572\
         726f72223a7b3000606d65737361674300f0016d222c2268656c70223a2268227d7d7d";
 
+    #[test]
+    fn an_error_with_its_place_comes_back() {
+        let mut delivery = delivery("k", Outcome::Parked);
+        let place = crate::model::Place {
+            file: "a.json.j2".to_owned(),
+            line: 3,
+            column: 14,
+            end_column: Some(20),
+            source: Some("{{ body.x }}".to_owned()),
+        };
+        delivery.error = delivery.error.map(|error| error.at(place));
+        let head = encode(&delivery, &[], &[]).unwrap();
+        assert_eq!(decode(&head, 0).unwrap().delivery.error, delivery.error);
+    }
+
     proptest! {
         #[test]
         fn heads_and_requests_come_back_as_they_were(

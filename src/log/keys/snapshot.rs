@@ -16,6 +16,11 @@ const NAME_NEW: &str = "keys.snap.new";
 /// More marks than this no log has (they are 1,024 deliveries apart).
 const MARKS_MAX: u64 = 1 << 24;
 
+/// Bytes of a fingerprint with its sequence number.
+const PAIR_BYTES: usize = 16;
+/// Keys for which room is made at once, whatever the file's length.
+const ROOM_MAX: usize = 1 << 24;
+
 /// What a snapshot covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Covered {
@@ -69,14 +74,19 @@ fn write_pair(out: &mut impl Write, print: u64, seq: Seq, head: Seq) -> io::Resu
     if seq > head {
         return Ok(());
     }
-    out.write_all(&print.to_le_bytes())?;
-    out.write_all(&seq.to_le_bytes())
+    let pair = u128::from(print) | u128::from(seq) << 64;
+    out.write_all(&pair.to_le_bytes())
 }
 
 /// Reads a snapshot; `None` when there is none that can be used.
 pub(crate) fn read(folder: &Path) -> Option<(Keys, Covered)> {
     let file = File::open(folder.join(NAME)).ok()?;
-    match parse(BufReader::with_capacity(1 << 16, file)) {
+    // Nearly all of it are pairs.
+    let pairs = file
+        .metadata()
+        .map_or(0, |about| about.len() / PAIR_BYTES as u64);
+    let room = usize::try_from(pairs).unwrap_or(0).min(ROOM_MAX);
+    match parse(BufReader::with_capacity(1 << 16, file), room) {
         Ok(read) => Some(read),
         Err(error) => {
             tracing::warn!(%error, "the snapshot of delivery keys is not usable; the log is read instead");
@@ -85,7 +95,7 @@ pub(crate) fn read(folder: &Path) -> Option<(Keys, Covered)> {
     }
 }
 
-fn parse(file: impl Read) -> io::Result<(Keys, Covered)> {
+fn parse(file: impl Read, room: usize) -> io::Result<(Keys, Covered)> {
     let mut input = Summed::new(file);
     if &input.array::<8>()? != MAGIC {
         return Err(io::Error::other("it has another form"));
@@ -98,14 +108,16 @@ fn parse(file: impl Read) -> io::Result<(Keys, Covered)> {
     if count > MARKS_MAX {
         return Err(io::Error::other("it is damaged"));
     }
-    let keys = Keys::new();
+    let keys = Keys::with_room(room);
     for _ in 0..count {
         let seq = input.word()?;
         let received = i64::from_le_bytes(input.array()?);
         keys.rest().marks.push((seq, received));
     }
     loop {
-        let (print, seq) = (input.word()?, input.word()?);
+        let pair: [u8; PAIR_BYTES] = input.array()?;
+        let pair = u128::from_le_bytes(pair);
+        let (print, seq) = (low(pair), low(pair >> 64));
         if seq == 0 {
             break;
         }
@@ -116,6 +128,11 @@ fn parse(file: impl Read) -> io::Result<(Keys, Covered)> {
         return Err(io::Error::other("its checksum does not match"));
     }
     Ok((keys, covered))
+}
+
+/// The low 64 bits.
+fn low(pair: u128) -> u64 {
+    u64::try_from(pair & u128::from(u64::MAX)).unwrap_or(0)
 }
 
 /// Reads or writes, and sums what went through.

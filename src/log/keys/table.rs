@@ -12,6 +12,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// With room for so many.
+    pub(crate) fn with_room(count: usize) -> Self {
+        Self {
+            slots: vec![(0, 0); count + count / 5],
+            used: 0,
+        }
+    }
+
     /// Place of a fingerprint: its own slot, or the empty one where it would go.
     fn place(&self, print: u64) -> Option<usize> {
         let count = self.slots.len();

@@ -5,16 +5,18 @@
 //! start and grow without bound: when little is left the writer copies that rest itself, between two commits.
 //! The WAL is not cut: writing over old bytes makes a sync cheaper, since the file's length stays.
 
-use super::shared::{Shared, unsigned};
+use super::shared::Shared;
 use crate::log::stores::schema;
 use rusqlite::Connection;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of deliveries after which the WAL is copied.
 pub(super) const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 /// What the writer may copy itself, in bytes: some milliseconds.
 const REST_BYTES: u64 = 4 * 1024 * 1024;
+/// Times `checkpoint_bytes` after which the writer copies all itself: the thread had no time to.
+const OVERDUE: u64 = 8;
 /// Copies in a row after which the writer does what is left, however much that is.
 const PASSES_MAX: u32 = 4;
 /// The thread looks by itself this often.
@@ -27,17 +29,24 @@ pub(super) fn note_written(shared: &Shared, bytes: u64) {
     if before < limit && before + bytes >= limit {
         shared.unpark("log-checkpoint");
     }
+    let total = shared.wal_total.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    if total >= limit.saturating_mul(OVERDUE) {
+        shared.finish_wal.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Copies whenever there is enough, until the queue is closed.
 pub(super) fn run(shared: &Shared) {
     let mut conn = None;
+    let mut last = Instant::now();
     while !shared.queue.is_closed() {
         std::thread::park_timeout(LOOK_EVERY);
         let written = shared.wal_bytes.load(Ordering::Relaxed);
-        if written == 0 || shared.queue.is_closed() {
+        let due = written >= shared.options.checkpoint_bytes || last.elapsed() >= LOOK_EVERY;
+        if written == 0 || !due || shared.queue.is_closed() {
             continue;
         }
+        last = Instant::now();
         if conn.is_none() {
             conn = schema::reopen(&shared.path).ok();
         }
@@ -54,34 +63,40 @@ fn copy(shared: &Shared, conn: &Connection) -> rusqlite::Result<()> {
     for _ in 0..PASSES_MAX {
         // Counted anew from here: what comes while it copies is the rest.
         shared.wal_bytes.store(0, Ordering::Relaxed);
-        let rest = passive(conn)?;
-        if rest == 0 {
-            return Ok(());
-        }
-        if rest <= REST_BYTES {
+        passive(conn)?;
+        if shared.wal_bytes.load(Ordering::Relaxed) <= REST_BYTES {
             break;
         }
     }
+    // Even when nothing seems to be left: a commit may have come since it was counted.
     shared.finish_wal.store(true, Ordering::Relaxed);
+    // Only one can copy at a time, so this thread keeps away until the writer has done it.
+    while shared.finish_wal.load(Ordering::Relaxed) && !shared.queue.is_closed() {
+        std::thread::park_timeout(LOOK_EVERY);
+    }
     Ok(())
 }
 
-/// Copies the rest, on the writer's thread. A reader in the way is no error: the next time will do.
+/// Copies the rest, on the writer's thread, so that the next commit starts the WAL anew.
+/// A reader in the way is no error: the next time will do.
 pub(super) fn finish(shared: &Shared, conn: &Connection) {
     match passive(conn) {
-        Ok(_) => shared.wal_bytes.store(0, Ordering::Relaxed),
+        // The thread is in the middle of a copy: again after the next commit.
+        Ok(None) => return,
+        Ok(Some(())) => {
+            shared.wal_bytes.store(0, Ordering::Relaxed);
+            shared.wal_total.store(0, Ordering::Relaxed);
+        }
         Err(error) => tracing::warn!(%error, "the WAL of the log could not be copied"),
     }
+    shared.finish_wal.store(false, Ordering::Relaxed);
+    shared.unpark("log-checkpoint");
 }
 
-/// Copies what can be copied without waiting for anybody; gives the bytes that are left.
-fn passive(conn: &Connection) -> rusqlite::Result<u64> {
-    let (pages, copied): (i64, i64) =
-        conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-            Ok((row.get(1)?, row.get(2)?))
-        })?;
-    let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    Ok(unsigned((pages - copied) * page))
+/// Copies what can be copied without waiting for anybody; `None` when another does so already.
+fn passive(conn: &Connection) -> rusqlite::Result<Option<()>> {
+    let busy: bool = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(0))?;
+    Ok((!busy).then_some(()))
 }
 
 /// Copies all and cuts the WAL, when nothing else is open.

@@ -104,6 +104,8 @@ pub(super) struct Shared {
     pub(super) metrics: LogMetrics,
     /// Bytes written to the WAL since it was last copied.
     pub(super) wal_bytes: AtomicU64,
+    /// Bytes written to the WAL since all of it was copied.
+    pub(super) wal_total: AtomicU64,
     /// Whether the writer is to copy the rest of the WAL itself.
     pub(super) finish_wal: AtomicBool,
     /// What the maintenance thread remembers.
@@ -144,6 +146,7 @@ impl Shared {
                 head: metrics.log_head.clone(),
             },
             wal_bytes: AtomicU64::new(0),
+            wal_total: AtomicU64::new(0),
             finish_wal: AtomicBool::new(false),
             memory: Mutex::default(),
             deleted_to: AtomicU64::new(0),

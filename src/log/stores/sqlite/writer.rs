@@ -4,7 +4,7 @@ use super::checkpoint;
 use super::decide::Decider;
 use super::learn;
 use super::maintenance::Work;
-use super::shared::{FailurePoint, Shared, signed, unsigned};
+use super::shared::{FailurePoint, Shared, signed};
 use crate::log::LogError;
 use crate::log::queue::{Job, Next};
 use crate::log::record;
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(60);
 /// First and longest pause between two tries to open the store again.
 const REOPEN_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// A guess at what one row of maintenance writes to the WAL, in bytes.
+const STEP_ROW_BYTES: u64 = 4096;
 /// How often the log's size is looked at.
 const SIZE_EVERY: Duration = Duration::from_millis(250);
 /// Bytes after which the log's size is looked at, so that `max_size` is not passed by far.
@@ -151,7 +153,7 @@ fn session(shared: &Shared, conn: &Connection, written: &mut bool) -> Result<(),
             Next::Idle => session.note_size(),
             Next::Closed => return Ok(()),
         }
-        if shared.finish_wal.swap(false, Ordering::Relaxed) {
+        if shared.finish_wal.load(Ordering::Relaxed) {
             checkpoint::finish(shared, conn);
         }
     }
@@ -273,7 +275,7 @@ impl<'s, 'c> Session<'s, 'c> {
 
     /// One step of retention, in one transaction.
     fn work(&mut self, work: Work) -> rusqlite::Result<()> {
-        let changed = match work {
+        let (changed, done) = match work {
             Work::Delete { to, done } => {
                 // Said first, so that no reader takes the gap for damage.
                 self.shared.deleted_to.fetch_max(to, Ordering::SeqCst);
@@ -281,8 +283,7 @@ impl<'s, 'c> Session<'s, 'c> {
                 let changed = self.conn.prepare_cached(sql)?.execute([signed(to)])?;
                 let (oldest, received) = learn::oldest(self.conn)?;
                 self.shared.note_oldest(oldest, received);
-                done.send(changed).ok();
-                changed
+                (changed, done)
             }
             Work::ClearRequests { seqs, done } => {
                 let tx = self.conn.unchecked_transaction()?;
@@ -292,12 +293,13 @@ impl<'s, 'c> Session<'s, 'c> {
                     changed += tx.prepare_cached(sql)?.execute([signed(seq)])?;
                 }
                 tx.commit()?;
-                done.send(changed).ok();
-                changed
+                (changed, done)
             }
         };
-        checkpoint::note_written(self.shared, unsigned(changed as i64) * 4096);
+        checkpoint::note_written(self.shared, changed as u64 * STEP_ROW_BYTES);
         self.note_size();
+        // The maintenance thread may have gone.
+        done.send(changed).ok();
         Ok(())
     }
 }

@@ -88,9 +88,7 @@ fn close_commits_what_waits() {
     let waiting: Vec<_> = (0..10).map(|_| log.append(delivery(1)).unwrap()).collect();
     let closer = Arc::clone(&log);
     let closing = std::thread::spawn(move || closer.close());
-    eventually("closing", || {
-        matches!(log.append(delivery(1)), Err(LogError::Closed))
-    });
+    eventually("closing", || !log.stats().writable);
     gate.set(false);
     closing.join().unwrap();
     for wait in waiting {
@@ -309,4 +307,45 @@ fn any_flipped_page_is_an_error_or_the_truth() {
             after = last.seq;
         }
     }
+}
+
+#[test]
+#[ignore = "needs a small disk of its own: HOOKGATE_SMALL_DISK=/mnt/small (a tmpfs of some megabytes)"]
+fn a_full_disk_refuses_and_recovers_when_space_returns() {
+    let disk = std::env::var("HOOKGATE_SMALL_DISK").unwrap();
+    let folder = tempfile::tempdir_in(disk).unwrap();
+    let log = start(&folder.path().join("data"));
+    let big = || {
+        let mut append = delivery(1);
+        append.request = Some(vec![7; 50_000]);
+        append
+    };
+    put(&*log, big()).unwrap();
+    let filler = folder.path().join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    drop(file);
+    let mut acknowledged = 1;
+    let refused = loop {
+        match put(&*log, big()) {
+            Ok(_) => acknowledged += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, LogError::Failed(_)), "{refused}");
+    assert!(!log.stats().writable);
+    assert_eq!(
+        log.read(0, 1_000, usize::MAX).unwrap().len(),
+        acknowledged,
+        "reading goes on"
+    );
+    std::fs::remove_file(&filler).unwrap();
+    eventually("writable again", || log.stats().writable);
+    put(&*log, big()).unwrap();
+    drop(log);
+    let log = start(&folder.path().join("data"));
+    assert_eq!(
+        log.read(0, 1_000, usize::MAX).unwrap().len(),
+        acknowledged + 1
+    );
 }

@@ -5,6 +5,7 @@ mod duplicates;
 mod faults;
 mod model;
 mod retention;
+mod wal;
 
 use super::{Options, SqliteLog, open};
 use crate::log::{
