@@ -11,11 +11,15 @@ mod filters;
 mod fixed;
 mod input;
 mod json;
+mod marks;
+mod names;
 mod problem;
+mod rewrite;
 mod schema;
 mod sink;
 mod template;
 mod text;
+mod tokens;
 mod value;
 
 pub use expression::Expression;

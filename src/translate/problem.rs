@@ -29,12 +29,23 @@ fn code(error: &Error, failed: Code) -> Code {
 
 /// An error of the engine as a problem. `source` is the text that was compiled, `file` its name.
 pub(crate) fn of(error: &Error, file: &str, source: &str, failed: Code) -> Problem {
+    of_rewritten(error, file, source, failed, &|position| position)
+}
+
+/// As [`of`], for a template that was rewritten: `original` maps positions back.
+pub(crate) fn of_rewritten(
+    error: &Error,
+    file: &str,
+    source: &str,
+    failed: Code,
+    original: &dyn Fn(usize) -> usize,
+) -> Problem {
     let inner = innermost(error);
     let code = code(inner, failed);
     let mut problem = Problem::new(code, message(inner, code));
     let place = inner
         .range()
-        .map(|range| Place::of_span(file, source, range))
+        .map(|range| Place::of_span(file, source, original(range.start)..original(range.end)))
         .or_else(|| {
             let line = inner.line().or_else(|| error.line())?;
             let start: usize = source

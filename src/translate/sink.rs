@@ -7,6 +7,7 @@
 //! text of the template too, so nothing printed can make it misjudge the next value.
 
 use super::json::{self, escape_into};
+use super::marks::Mark;
 use super::text;
 use crate::model::limits;
 use minijinja::value::{Object, Value, ValueKind};
@@ -115,7 +116,7 @@ impl io::Write for Sink {
 }
 
 /// As much of JSON's grammar as is needed to know where a value is printed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Lexer {
     in_string: bool,
     after_backslash: bool,
@@ -165,7 +166,8 @@ impl Lexer {
         }
     }
 
-    fn place(&self) -> Place {
+    /// Where a value printed now stands.
+    pub(crate) fn place(&self) -> Place {
         Place {
             in_string: self.in_string,
             after_colon: self.last == b':',
@@ -176,10 +178,13 @@ impl Lexer {
 
 /// Where a value is printed.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    in_string: bool,
-    after_colon: bool,
-    in_list: bool,
+pub(crate) struct Place {
+    /// Inside a JSON string.
+    pub(crate) in_string: bool,
+    /// Right after a colon.
+    pub(crate) after_colon: bool,
+    /// The innermost open bracket is `[`.
+    pub(crate) in_list: bool,
 }
 
 /// The formatter of every template here.
@@ -232,8 +237,22 @@ fn printed<'v>(
     };
     let raw = raw_safe && value.is_safe() && matches!(state.auto_escape(), AutoEscape::None);
     if !real || raw {
-        Ok(plain(state, value))
-    } else if place.in_string {
+        return Ok(plain(state, value));
+    }
+    at(place, state, value)
+}
+
+/// What is printed for a value at a place.
+///
+/// # Errors
+/// When it has no JSON.
+pub(crate) fn at<'v>(place: Place, state: &State, value: &'v Value) -> Result<Cow<'v, str>, Error> {
+    if value.kind() == ValueKind::Plain
+        && let Some(mark) = value.downcast_object_ref::<Mark>()
+    {
+        return Ok(Cow::Owned(mark.print(place)));
+    }
+    if place.in_string {
         Ok(string_content(plain(state, value)))
     } else {
         outside(place, plain(state, value), value)
@@ -268,7 +287,8 @@ pub(crate) fn html(text: &str) -> String {
     out
 }
 
-fn string_content(text: Cow<'_, str>) -> Cow<'_, str> {
+/// A text as the content of a JSON string.
+pub(crate) fn string_content(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
         return text;
     }
@@ -295,7 +315,7 @@ fn outside<'v>(place: Place, printed: Cow<'v, str>, value: &Value) -> Result<Cow
 
 /// A text outside a string: what is JSON already stays (so `|tojson` works), what only separates stays, all else
 /// becomes a string.
-fn bare_text(place: Place, text: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn bare_text(place: Place, text: Cow<'_, str>) -> Cow<'_, str> {
     let separates = || {
         text.chars()
             .all(|c| matches!(c, ',' | ' ' | '\t' | '\n' | '\r'))

@@ -2,8 +2,9 @@
 
 use super::input::{Context, Input, NAMES, ORIGINAL};
 use super::json::Doc;
+use super::rewrite::{self, Rewritten};
 use super::sink::{self, Sink};
-use super::{Failure, Scope, Translated, env, problem, schema};
+use super::{Failure, Scope, Translated, env, names, problem, schema};
 use crate::codes;
 use crate::model::{Note, Place, Problem};
 use minijinja::{Environment, Value};
@@ -16,6 +17,9 @@ const REPEAT_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Template {
     file: String,
+    /// The text as its owner wrote it.
+    source: String,
+    rewritten: Rewritten,
     env: Environment<'static>,
     used: HashSet<String>,
     raw_safe: bool,
@@ -40,14 +44,22 @@ impl Template {
     /// # Errors
     /// Syntax, unknown filters, tests and functions, with line, column and the line's text.
     pub fn compile(file: &str, source: String) -> Result<Self, Problem> {
+        names::check(file, &source)?;
+        let rewritten = rewrite::rewrite(file, &source)?;
         let mut env = env::base().clone();
-        env.add_template_owned(file.to_owned(), source.clone())
-            .map_err(|error| problem::of(&error, file, &source, codes::TEMPLATE_SYNTAX))?;
+        env.add_template_owned(file.to_owned(), rewritten.source.clone())
+            .map_err(|error| {
+                problem::of_rewritten(&error, file, &source, codes::TEMPLATE_SYNTAX, &|at| {
+                    rewritten.original(at)
+                })
+            })?;
         Ok(Self {
             file: file.to_owned(),
-            env,
             used: used_names(&source),
             raw_safe: !source.contains("autoescape"),
+            source,
+            rewritten,
+            env,
         })
     }
 
@@ -120,11 +132,14 @@ impl Template {
     }
 
     fn problem(&self, error: &minijinja::Error) -> Problem {
-        let source = self
-            .env
-            .get_template(&self.file)
-            .map_or_else(|_| String::new(), |t| t.source().to_owned());
-        problem::of(error, &self.file, &source, codes::TEMPLATE_FAILED)
+        let original = |at| self.rewritten.original(at);
+        problem::of_rewritten(
+            error,
+            &self.file,
+            &self.source,
+            codes::TEMPLATE_FAILED,
+            &original,
+        )
     }
 
     /// Fails once more with the engine's memory of where undefined values came from.
@@ -190,6 +205,7 @@ impl Template {
         } else {
             source
         };
-        Some(Place::of_span(&self.file, template.source(), from))
+        let from = self.rewritten.original(from.start)..self.rewritten.original(from.end);
+        Some(Place::of_span(&self.file, &self.source, from))
     }
 }

@@ -436,7 +436,7 @@ fn delta(seconds: f64, months: bool, unit: &str) -> Result<String, Error> {
     let (days, rest) = ((micros / (DAY * 1e6)).floor(), micros % (DAY * 1e6));
     let (seconds, micros) = ((rest / 1e6).floor(), rest % 1e6);
     let (years, days) = ((days / 365.0).floor(), days % 365.0);
-    let whole_months = (days / 30.5).floor();
+    let whole_months = (days / 30.5).round_ties_even().min(11.0);
     if years == 0.0 && days < 1.0 {
         return Ok(if seconds == 0.0 {
             if unit == "microseconds" && micros < 1000.0 {
@@ -578,7 +578,15 @@ fn decompose(
         } else {
             (rest / per + 1e-9).floor()
         };
-        rest = (rest - amount * per).max(0.0);
+        rest = if *one == "month" && !is_last {
+            // Days are whole here: the half day of a month is dropped.
+            let day = DAY / least;
+            let days = (rest / day + 1e-9).floor();
+            (days - amount * 30.5).floor().max(0.0) * day + (rest - days * day)
+        } else {
+            rest - amount * per
+        };
+        rest = rest.max(0.0);
         if amount <= 1e-9 && !(is_last && parts.is_empty()) {
             continue;
         }

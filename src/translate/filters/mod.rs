@@ -71,14 +71,22 @@ const ENGINE_FILTERS: &[&str] = &[
 const OWN_FILTERS: &[&str] = &[
     "b64decode",
     "b64encode",
+    "center",
+    "filesizeformat",
     "flow_run_id",
+    "forceescape",
+    "from_cloud_event",
     "fromjson",
     "iso",
     "regex_match",
     "regex_replace",
     "regex_search",
     "sha256",
+    "striptags",
+    "truncate",
+    "urlize",
     "uuid5",
+    "xmlattr",
 ];
 
 /// Tests.
@@ -87,6 +95,7 @@ pub(crate) const TESTS: &[&str] = &[
     "callable",
     "defined",
     "divisibleby",
+    "endingwith",
     "eq",
     "equalto",
     "escaped",
@@ -98,6 +107,7 @@ pub(crate) const TESTS: &[&str] = &[
     "greaterthan",
     "gt",
     "in",
+    "int",
     "integer",
     "iterable",
     "le",
@@ -112,6 +122,7 @@ pub(crate) const TESTS: &[&str] = &[
     "safe",
     "sameas",
     "sequence",
+    "startingwith",
     "string",
     "test",
     "true",
@@ -142,4 +153,29 @@ pub(crate) fn register(env: &mut Environment<'static>) {
     lists::register(env);
     humanize::register(env);
     cloudevent::register(env);
+    super::marks::register(env);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::translate::env;
+
+    #[test]
+    fn every_listed_name_exists() {
+        let known = |name: &str, kind: &str| {
+            let expression = format!("'{name}' is {kind}");
+            env::base()
+                .compile_expression(&expression)
+                .unwrap()
+                .eval(())
+                .unwrap()
+                .is_true()
+        };
+        for name in super::filter_names() {
+            assert!(known(name, "filter"), "{name}");
+        }
+        for name in super::TESTS {
+            assert!(known(name, "test"), "{name}");
+        }
+    }
 }

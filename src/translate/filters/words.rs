@@ -2,6 +2,7 @@
 
 use super::args::{Args, WIDTH_MAX, bind, failed, width};
 use super::codec::charge;
+use crate::translate::marks::Mark;
 use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, State};
@@ -31,6 +32,10 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("urlize", |v: &Value| urlize(&text::printed(v)));
     env.add_filter("string", |v: &Value| text::printed(v));
     env.add_filter("join", join);
+    env.add_filter("__join", join_strings);
+    env.add_filter("__percent", |state: &State, v: &Value, operand: &Value| {
+        super::pyformat::percent(state, &text::printed(v), operand)
+    });
 }
 
 /// As many characters of a text as `n`, and what follows.
@@ -402,6 +407,24 @@ fn join(state: &State, value: &Value, args: Args) -> Result<String, Error> {
         }
         text::print(out, item);
     })
+}
+
+/// `join` whose separator closes one JSON string and opens the next: the items are kept apart until they are printed.
+fn join_strings(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
+    let args = bind(args, &["d", "attribute"])?;
+    let mut items = Vec::new();
+    if !value.is_undefined() && !value.is_none() {
+        for item in value.try_iter()?.checked() {
+            let item = match args.value(1) {
+                Some(attribute) => super::lists::attribute(&item?, attribute)?,
+                None => item?,
+            };
+            let item = text::printed(&item);
+            charge(state, 16 + item.len())?;
+            items.push(item);
+        }
+    }
+    Ok(Value::from_object(Mark::Joined(items, args.text(0, ""))))
 }
 
 /// Appends every item, or an attribute of it, by `print`.

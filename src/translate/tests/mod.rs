@@ -129,3 +129,183 @@ fn a_static_definition_is_checked_at_once() {
         "{text:?}"
     );
 }
+
+/// A template's problem, at load or at render.
+fn problem(source: &str, body: &str) -> Problem {
+    match Template::compile("t.json.j2", source.to_owned()) {
+        Err(problem) => problem,
+        Ok(template) => {
+            let request = request(&[("content-type", "application/json")], body.as_bytes());
+            translate(&Translator::Template(template), &request)
+                .unwrap_err()
+                .problem
+        }
+    }
+}
+
+#[test]
+fn errors_name_file_line_and_column() {
+    for (source, code, message, line, column, help) in [
+        (
+            "{\n \"a\": {{ body.x|trunkate }}\n}",
+            "HG0302",
+            "There is no filter `trunkate`.",
+            2,
+            17,
+            "Did you mean the filter `truncate`?",
+        ),
+        (
+            "\n{{ lenght(body) }}",
+            "HG0302",
+            "There is no function `lenght`.",
+            2,
+            4,
+            "",
+        ),
+        (
+            "{{ body.x is defind }}",
+            "HG0302",
+            "There is no test `defind`.",
+            1,
+            14,
+            "Did you mean the test `defined`?",
+        ),
+        (
+            "{% if body.x %}\n{{ body.y }}",
+            "HG0301",
+            "The template does not compile",
+            2,
+            13,
+            "",
+        ),
+        (
+            "{\"a\": \"{{ body.l|join('\", \"') }}\",\n \"b\": {{ body.missing + 1 }}}",
+            "HG0303",
+            "`body.missing` is undefined",
+            2,
+            10,
+            "`|default('…')`",
+        ),
+        (
+            "{% for i in range(101) %}{{ i }}{% endfor %}",
+            "HG0303",
+            "range gives at most 100 items",
+            1,
+            13,
+            "",
+        ),
+        (
+            "{\"event\": \"e\"\n \"resource\": {{ body.r }}}",
+            "HG0306",
+            "a comma or a closing bracket is missing",
+            2,
+            2,
+            "|tojson",
+        ),
+        (
+            "{\"event\": {{ body.n }}{{ body.n }}x}",
+            "HG0306",
+            "a comma or a closing bracket is missing",
+            1,
+            35,
+            "|tojson",
+        ),
+        (
+            "{% macro m(x) %}{% if x %}\"{% endif %}{{ x }}\"{% endmacro %}{{ m(1) }}",
+            "HG0301",
+            "leaves a JSON string open",
+            1,
+            27,
+            "each branch",
+        ),
+        (
+            "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}",
+            "HG0304",
+            "",
+            1,
+            20,
+            "budget",
+        ),
+        (
+            "{\"resource\": {\"prefect.resource.id\": \"r\"}}",
+            "HG0402",
+            "`event` is missing",
+            0,
+            0,
+            "",
+        ),
+    ] {
+        let got = problem(source, r#"{"n": 1, "l": []}"#);
+        let place = got.place.as_ref().map_or((0, 0), |p| (p.line, p.column));
+        assert_eq!(
+            (got.code.to_string().as_str(), place),
+            (code, (line, column)),
+            "{source}: {got:?}"
+        );
+        assert!(
+            got.message.contains(message) && got.help.clone().unwrap_or_default().contains(help),
+            "{source}: {got:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_buys_time_or_memory() {
+    let wide = "x".repeat(100_000);
+    let body = json!({"s": wide, "l": vec![wide.clone(); 20], "d": {"k": "v"}, "n": 1}).to_string();
+    for expression in [
+        "'x' * 1000000000",
+        "body.s * 1000000000",
+        "[body.s] * 100000000",
+        "body|tojson(indent=1000000000)",
+        "body|tojson(indent=16)",
+        "body.s|center(1000000000)",
+        "body.s.ljust(1000000000)",
+        "'%1000000000d' % 1",
+        "'{:1000000000}'.format(1)",
+        "'%.1000000000f' % 1.5",
+        "body.s|indent(1000000000)",
+        "body.s|replace('x', body.s)",
+        "body.s.replace('x', body.s)",
+        "body.s|batch(1000000000, 'x')|list",
+        "body.s|list|slice(1000000000)|list",
+        "body.s|wordwrap(1)",
+        "'a\\tb'.expandtabs(1000000000)",
+        "body.s|regex_replace('x', body.s)",
+        "body.s|regex_search('(x+x+)+y')",
+        "body.s|regex_search('((((x{1,99}){1,99}){1,99}){1,99})y')",
+        "range(1000000000)|list",
+        "lipsum(1000000000)",
+        "body.s|round(1000000000)",
+        "(2 ** 126) ** 100000",
+        "body.s|urlize|striptags|wordcount",
+        "body.l|join(body.s)|length",
+        "body.l|map('upper')|join|sha256",
+        "body.s|pprint|length",
+        "1|round(1000000000)",
+        "1.5|round(-1000000000)",
+        "'%s' % (body.l * 100000)",
+        "body.s.zfill(1000000000)",
+        "body.s.encode().split('')",
+        "body.s|truncate(-1)",
+        "1|humanize_metric('V', 1000000000)",
+        "1|humanize_scientific(1000000000)",
+        "1|humanize_intcomma(1000000000)",
+    ] {
+        let source = format!(
+            "{{\"event\": \"e\", \"resource\": {{\"prefect.resource.id\": \"r\"}}, \"payload\": {{\"v\": {{{{ {expression} }}}}}}}}"
+        );
+        let started = std::time::Instant::now();
+        if let Ok(template) = Template::compile("t", source) {
+            let request = request(&[], body.as_bytes());
+            let _ = translate(&Translator::Template(template), &request);
+        }
+        // Unoptimised and beside other tests: the bound is about a hundred times what it takes when built for release.
+        assert!(
+            started.elapsed().as_secs() < 5,
+            "{expression}: {:?}",
+            started.elapsed()
+        );
+        println!("{:?} {expression}", started.elapsed());
+    }
+}

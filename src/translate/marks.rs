@@ -1,0 +1,128 @@
+//! Values that say how they want to be printed: what the rewrite of a template puts around expressions.
+//!
+//! They are objects of their own and not text, so nothing in a request can forge one.
+
+use super::json;
+use super::sink::{self, Place};
+use super::text;
+use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
+use minijinja::{Environment, Error, State};
+use std::fmt;
+use std::sync::Arc;
+
+/// A marked text.
+#[derive(Debug)]
+pub(crate) enum Mark {
+    /// Printed as it is: a fragment of JSON whose values were escaped where they were printed.
+    Fragment(String),
+    /// A literal of the template: as it is where it is part of JSON's structure, else as any text.
+    Literal(String),
+    /// Escaped by hand: kept inside a string if it is right there, outside also if it is the inside of a list or object.
+    Kept(String),
+    /// A joined list whose separator closes and opens strings.
+    Joined(Vec<String>, String),
+}
+
+impl Object for Mark {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        !self.text().is_empty()
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl Mark {
+    /// The text without its mark.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Fragment(text) | Self::Literal(text) | Self::Kept(text) => text.clone(),
+            Self::Joined(items, separator) => items.join(separator),
+        }
+    }
+
+    /// What is printed at a place.
+    pub(crate) fn print(&self, place: Place) -> String {
+        match self {
+            Self::Fragment(text) => text.clone(),
+            Self::Literal(text)
+                if place.in_string || text.contains(['"', '{', '}', '[', ']', ',', ':']) =>
+            {
+                text.clone()
+            }
+            Self::Kept(text) if place.in_string && json::is_json(&format!("\"{text}\"")) => {
+                text.clone()
+            }
+            Self::Kept(text)
+                if !place.in_string
+                    && (json::is_json(&format!("[{text}]"))
+                        || json::is_json(&format!("{{{text}}}"))) =>
+            {
+                text.clone()
+            }
+            Self::Joined(items, separator) if place.in_string => {
+                let items: Vec<String> = items
+                    .iter()
+                    .map(|item| sink::string_content(item.into()).into_owned())
+                    .collect();
+                items.join(separator)
+            }
+            Self::Literal(_) | Self::Kept(_) | Self::Joined(..) => {
+                let text = self.text();
+                if place.in_string {
+                    sink::string_content(text.into()).into_owned()
+                } else {
+                    sink::bare_text(place, text.into()).into_owned()
+                }
+            }
+        }
+    }
+}
+
+/// Registers the filters that the rewrite uses.
+pub(crate) fn register(env: &mut Environment<'static>) {
+    env.add_filter("__fragment", |v: &Value| {
+        if v.is_undefined() {
+            v.clone()
+        } else {
+            Value::from_object(Mark::Fragment(text::printed(v)))
+        }
+    });
+    env.add_filter("__literal", |v: &Value| mark(v, Mark::Literal));
+    env.add_filter("__kept", |v: &Value| mark(v, Mark::Kept));
+    env.add_filter(
+        "__place",
+        |state: &State, v: &Value, in_string: bool, after_colon: bool, in_list: bool| {
+            place(
+                state,
+                v,
+                Place {
+                    in_string,
+                    after_colon,
+                    in_list,
+                },
+            )
+        },
+    );
+}
+
+fn mark(value: &Value, kind: fn(String) -> Mark) -> Value {
+    match value.as_str() {
+        Some(text) => Value::from_object(kind(text.to_owned())),
+        None => value.clone(),
+    }
+}
+
+/// What is printed at a place known from the template's text, since the output is captured there.
+fn place(state: &State, value: &Value, place: Place) -> Result<Value, Error> {
+    if value.kind() == ValueKind::Undefined && !place.after_colon {
+        return Ok(Value::UNDEFINED);
+    }
+    let printed = sink::at(place, state, value)?.into_owned();
+    Ok(Value::from_object(Mark::Fragment(printed)))
+}

@@ -1,0 +1,280 @@
+//! What a template's own text tells about its expressions, put into the template before it is compiled.
+//!
+//! The formatter sees values, not where they came from. So expressions that print literals of the template, escape by
+//! hand, or join with quotes get a filter that marks their value; and blocks whose output is captured, and whose own text holds a
+//! quote, are fragments of JSON: a lexer runs over their text here, and their values are escaped where they are
+//! printed. Only insertions are made, lines stay the same, and positions are mapped back for errors.
+
+mod fragments;
+
+use super::json;
+use super::tokens::{self, Segment, SegmentKind, Token, TokenKind, closing};
+use crate::model::Problem;
+use fragments::Fragments;
+
+/// A template as it is compiled.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    /// The text.
+    pub(crate) source: String,
+    /// Where it is longer than the original: position in the new text, bytes added.
+    added: Vec<(usize, usize)>,
+}
+
+/// One change: bytes `at .. at + removed` become `text`.
+struct Edit {
+    at: usize,
+    removed: usize,
+    text: String,
+}
+
+impl Rewritten {
+    /// The position in the original of a position in the new text.
+    pub(crate) fn original(&self, position: usize) -> usize {
+        let mut shift = 0;
+        for (at, length) in &self.added {
+            if position <= *at {
+                break;
+            }
+            shift += (*length).min(position - at);
+        }
+        position - shift
+    }
+}
+
+/// Rewrites a template.
+///
+/// # Errors
+/// When a fragment's branches leave a JSON string open differently, so that no one can say what is inside it.
+pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
+    let Some(segments) = tokens::segments(source) else {
+        return Ok(Rewritten {
+            source: source.to_owned(),
+            added: Vec::new(),
+        });
+    };
+    let fragments = Fragments::find(file, source, &segments)?;
+    let mut edits = Vec::new();
+    for (i, segment) in segments.iter().enumerate() {
+        operators(&mut edits, source, segment);
+        fragments.calls(&mut edits, source, segment);
+        match segment.kind {
+            SegmentKind::Print => print(&mut edits, source, segment, fragments.place(i)),
+            SegmentKind::Block => {
+                set_literal(&mut edits, source, segment);
+                fragments.block(&mut edits, source, i, segment);
+            }
+            SegmentKind::Text | SegmentKind::Comment => {}
+        }
+    }
+    Ok(apply(source, edits))
+}
+
+fn apply(source: &str, mut edits: Vec<Edit>) -> Rewritten {
+    edits.sort_by_key(|edit| edit.at);
+    let mut out = String::with_capacity(source.len() + 256);
+    let mut added = Vec::new();
+    let mut from = 0;
+    for edit in edits {
+        out.push_str(source.get(from..edit.at).unwrap_or(""));
+        if edit.text.len() > edit.removed {
+            added.push((out.len(), edit.text.len() - edit.removed));
+        }
+        out.push_str(&edit.text);
+        from = edit.at + edit.removed;
+    }
+    out.push_str(source.get(from..).unwrap_or(""));
+    Rewritten { source: out, added }
+}
+
+fn insert(edits: &mut Vec<Edit>, at: usize, text: impl Into<String>) {
+    edits.push(Edit {
+        at,
+        removed: 0,
+        text: text.into(),
+    });
+}
+
+/// `'%s' % x` becomes `'%s'|__percent(x)`: the engine has no such operator.
+fn operators(edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
+    let tokens = &segment.tokens;
+    for (i, pair) in tokens.windows(2).enumerate() {
+        let [literal, operator] = pair else { continue };
+        if literal.kind != TokenKind::Text || !operator.is(b'%') {
+            continue;
+        }
+        let end = operand_end(tokens, i + 2, source);
+        if let Some(last) = end
+            .checked_sub(1)
+            .and_then(|at| tokens.get(at))
+            .filter(|_| end > i + 2)
+        {
+            edits.push(Edit {
+                at: operator.span.start,
+                removed: 1,
+                text: "|__percent(".into(),
+            });
+            insert(edits, last.span.end, ")");
+        }
+    }
+}
+
+/// The index behind an operand with its attributes, calls, subscripts and filters.
+fn operand_end(tokens: &[Token], from: usize, source: &str) -> usize {
+    let mut at = from;
+    match tokens.get(at).map(|t| t.kind) {
+        Some(TokenKind::Sign(b'(' | b'[' | b'{')) => at = closing(tokens, at).unwrap_or(from),
+        Some(TokenKind::Name | TokenKind::Text | TokenKind::Number) => at += 1,
+        _ => return from,
+    }
+    loop {
+        match tokens.get(at).map(|t| t.kind) {
+            Some(TokenKind::Sign(b'.' | b'|'))
+                if tokens
+                    .get(at + 1)
+                    .is_some_and(|t| !t.text(source).is_empty()) =>
+            {
+                at += 2
+            }
+            Some(TokenKind::Sign(b'(' | b'[')) => match closing(tokens, at) {
+                Some(end) => at = end,
+                None => return at,
+            },
+            _ => return at,
+        }
+    }
+}
+
+/// Marks what `{{ … }}` prints.
+fn print(
+    edits: &mut Vec<Edit>,
+    source: &str,
+    segment: &Segment,
+    place: Option<super::sink::Place>,
+) {
+    let tokens = &segment.tokens;
+    let mut suffix = String::new();
+    if let Some(literals) = literal_result(tokens, source) {
+        if literals.iter().any(|text| is_structure(text)) {
+            suffix.push_str(")|__literal");
+        } else if literals.iter().any(|text| text.contains('\\')) {
+            suffix.push_str(")|__kept");
+        }
+    } else if let Some(join) = quoting_join(tokens, source) {
+        insert(edits, join.span.start, "__");
+    } else if escapes_by_hand(tokens, source) {
+        suffix.push_str(")|__kept");
+    }
+    if let Some(place) = place {
+        suffix.push_str(&format!(
+            ")|__place({}, {}, {})",
+            place.in_string, place.after_colon, place.in_list
+        ));
+    }
+    if !suffix.is_empty() {
+        insert(
+            edits,
+            segment.inner.start,
+            "(".repeat(suffix.matches(")|__").count()),
+        );
+        insert(edits, segment.inner.end, suffix);
+    }
+}
+
+/// Whether a literal is a part of JSON's structure and no mere word or separator.
+fn is_structure(text: &str) -> bool {
+    let structural = text.contains(['"', '{', '}', '[', ']', ':']);
+    structural || (text.contains(',') && !text.chars().all(|c| c == ',' || c.is_whitespace()))
+}
+
+/// A literal's text between its quotes, escapes left as they are but quotes.
+fn literal_text(token: &Token, source: &str) -> String {
+    let text = token.text(source);
+    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
+    inner.replace("\\\"", "\"").replace("\\'", "'")
+}
+
+/// The literals of an expression that gives nothing else: `'x'`, `'x' if … else 'y'`.
+fn literal_result(tokens: &[Token], source: &str) -> Option<Vec<String>> {
+    let (first, rest) = tokens.split_first()?;
+    if first.is(b'(') && closing(tokens, 0) == Some(tokens.len()) {
+        return literal_result(tokens.get(1..tokens.len() - 1)?, source);
+    }
+    if first.kind != TokenKind::Text {
+        return None;
+    }
+    let mut literals = vec![literal_text(first, source)];
+    let Some((condition, rest)) = rest.split_first() else {
+        return Some(literals);
+    };
+    if condition.text(source) != "if" {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for (i, token) in rest.iter().enumerate() {
+        match token.kind {
+            TokenKind::Sign(b'(' | b'[' | b'{') => depth += 1,
+            TokenKind::Sign(b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            TokenKind::Name if depth == 0 && token.text(source) == "else" => {
+                literals.extend(literal_result(rest.get(i + 1..)?, source)?);
+                return Some(literals);
+            }
+            _ => {}
+        }
+    }
+    Some(literals)
+}
+
+/// The name of a `join` that comes last and whose separator holds a quote.
+fn quoting_join<'t>(tokens: &'t [Token], source: &str) -> Option<&'t Token> {
+    let at = tokens.iter().rposition(|t| t.is(b'|'))?;
+    let name = tokens.get(at + 1)?;
+    let separator = tokens.get(at + 3)?;
+    let last = tokens.get(at + 2)?.is(b'(') && closing(tokens, at + 2) == Some(tokens.len());
+    (name.text(source) == "join"
+        && last
+        && separator.kind == TokenKind::Text
+        && literal_text(separator, source).contains('"'))
+    .then_some(name)
+}
+
+/// Whether an expression escapes by hand: a literal with a backslash, or `tojson` that is not the last word.
+fn escapes_by_hand(tokens: &[Token], source: &str) -> bool {
+    let backslash = tokens
+        .iter()
+        .any(|t| t.kind == TokenKind::Text && t.text(source).contains('\\'));
+    let json_inside = tokens.windows(2).enumerate().any(|(i, pair)| {
+        let [bar, name] = pair else { return false };
+        if !bar.is(b'|') || name.text(source) != "tojson" {
+            return false;
+        }
+        let end = match tokens.get(i + 2) {
+            Some(open) if open.is(b'(') => closing(tokens, i + 2).unwrap_or(tokens.len()),
+            _ => i + 2,
+        };
+        end < tokens.len()
+    });
+    backslash || json_inside
+}
+
+/// `{% set x = ', "a": 1' %}`: a literal that holds a quote and is no JSON by itself stays a piece of the template.
+fn set_literal(edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
+    if segment.keyword(source) != "set" {
+        return;
+    }
+    let Some(equals) = segment.tokens.iter().position(|t| t.is(b'=')) else {
+        return;
+    };
+    let value = segment.tokens.get(equals + 1..).unwrap_or(&[]);
+    let (Some(first), Some(last)) = (value.first(), value.last()) else {
+        return;
+    };
+    if literal_result(value, source).is_some_and(|literals| {
+        literals
+            .iter()
+            .any(|text| text.contains('"') && !json::is_json(text))
+    }) {
+        insert(edits, first.span.start, "(");
+        insert(edits, last.span.end, ")|__literal");
+    }
+}

@@ -1,0 +1,269 @@
+//! Blocks whose output is captured (macro, call, filter, set) and whose own text holds a quote: fragments of JSON.
+
+use super::{Edit, insert};
+use crate::codes;
+use crate::model::{self, Problem};
+use crate::translate::sink::{Lexer, Place};
+use crate::translate::tokens::{Segment, SegmentKind, TokenKind, closing};
+use std::collections::{HashMap, HashSet};
+
+/// What was found about a template.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    /// Places of the prints inside fragments, by segment.
+    places: HashMap<usize, Place>,
+    /// Names whose call gives a fragment.
+    callables: HashSet<String>,
+    /// Beginning and end of fragments by segment.
+    opens: HashSet<usize>,
+    closes: HashMap<usize, usize>,
+    /// Names of set blocks by segment.
+    names: HashMap<usize, String>,
+    /// Calls whose output is a fragment, by segment of beginning and end.
+    wrapped: HashSet<usize>,
+}
+
+/// A block that captures.
+struct Capture {
+    open: usize,
+    close: usize,
+    /// Segments that are its own, nested captures left out.
+    own: Vec<usize>,
+    has_quote: bool,
+}
+
+/// A block that is open while reading.
+struct Open {
+    keyword: String,
+    segment: usize,
+    captures: bool,
+    own: Vec<usize>,
+    has_quote: bool,
+}
+
+fn captures(source: &str, segment: &Segment) -> bool {
+    match segment.keyword(source) {
+        "macro" | "call" | "filter" => true,
+        "set" => !segment.tokens.iter().any(|t| t.is(b'=')),
+        _ => false,
+    }
+}
+
+fn find_captures(source: &str, segments: &[Segment]) -> Vec<Capture> {
+    let mut stack: Vec<Open> = Vec::new();
+    let mut found = Vec::new();
+    for (i, segment) in segments.iter().enumerate() {
+        let keyword = segment.keyword(source);
+        if let Some(name) = keyword.strip_prefix("end")
+            && stack.iter().any(|open| open.keyword == name)
+        {
+            while let Some(open) = stack.pop() {
+                let done = open.keyword == name;
+                if open.captures {
+                    found.push(Capture {
+                        open: open.segment,
+                        close: i,
+                        own: open.own,
+                        has_quote: open.has_quote,
+                    });
+                }
+                if done {
+                    break;
+                }
+            }
+        }
+        if let Some(owner) = stack.iter_mut().rev().find(|open| open.captures) {
+            owner.own.push(i);
+            owner.has_quote |= segment.kind == SegmentKind::Text
+                && source
+                    .get(segment.span.clone())
+                    .is_some_and(|text| text.contains('"'));
+        }
+        let captures = captures(source, segment);
+        if captures || matches!(keyword, "if" | "for" | "with" | "block" | "autoescape") {
+            stack.push(Open {
+                keyword: keyword.to_owned(),
+                segment: i,
+                captures,
+                own: Vec::new(),
+                has_quote: false,
+            });
+        }
+    }
+    found
+}
+
+impl Fragments {
+    /// Looks through a template.
+    ///
+    /// # Errors
+    /// When branches inside a fragment end in different states.
+    pub(super) fn find(file: &str, source: &str, segments: &[Segment]) -> Result<Self, Problem> {
+        let captures = find_captures(source, segments);
+        let mut out = Self::default();
+        for capture in captures.iter().filter(|capture| capture.has_quote) {
+            out.read(file, source, segments, capture)?;
+            out.opens.insert(capture.open);
+            out.closes.insert(capture.close, capture.open);
+            let Some(open) = segments.get(capture.open) else {
+                continue;
+            };
+            match open.keyword(source) {
+                "macro" => {
+                    if let Some(name) = open.tokens.get(1) {
+                        out.callables.insert(name.text(source).to_owned());
+                    }
+                }
+                "call" => {
+                    out.callables.insert("caller".to_owned());
+                }
+                "set" => {
+                    let name = open
+                        .tokens
+                        .iter()
+                        .skip(1)
+                        .take_while(|t| !t.is(b'|'))
+                        .map(|t| t.text(source));
+                    out.names.insert(capture.open, name.collect());
+                }
+                _ => {}
+            }
+        }
+        for capture in &captures {
+            let call = segments
+                .get(capture.open)
+                .filter(|open| open.keyword(source) == "call");
+            if call.is_some_and(|call| {
+                capture.has_quote
+                    || call
+                        .tokens
+                        .iter()
+                        .any(|t| out.callables.contains(t.text(source)))
+            }) {
+                out.wrapped.insert(capture.open);
+                out.wrapped.insert(capture.close);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Runs the lexer over a fragment's own text, and notes where its values stand.
+    fn read(
+        &mut self,
+        file: &str,
+        source: &str,
+        segments: &[Segment],
+        capture: &Capture,
+    ) -> Result<(), Problem> {
+        let mut lexer = Lexer::default();
+        // For each open `if` or `for`: the state at its beginning, whether it has an `else`, and how its branches ended.
+        let mut branches: Vec<(Lexer, bool, Vec<bool>)> = Vec::new();
+        for (i, segment) in capture
+            .own
+            .iter()
+            .filter_map(|i| Some((*i, segments.get(*i)?)))
+        {
+            match segment.kind {
+                SegmentKind::Text => {
+                    lexer.feed(source.get(segment.span.clone()).unwrap_or("").as_bytes())
+                }
+                SegmentKind::Print => {
+                    let place = lexer.place();
+                    self.places.insert(i, place);
+                    if !place.in_string {
+                        lexer.feed(b"0");
+                    }
+                }
+                SegmentKind::Comment => {}
+                SegmentKind::Block => match segment.keyword(source) {
+                    "if" | "for" => branches.push((lexer.clone(), false, Vec::new())),
+                    word @ ("elif" | "else") => {
+                        if let Some((start, has_else, ends)) = branches.last_mut() {
+                            ends.push(lexer.place().in_string);
+                            *has_else |= word == "else";
+                            lexer = start.clone();
+                        }
+                    }
+                    word @ ("endif" | "endfor") => {
+                        if let Some((start, has_else, mut ends)) = branches.pop() {
+                            let end = lexer.place().in_string;
+                            if !has_else || word == "endfor" {
+                                ends.push(start.place().in_string);
+                            }
+                            if ends.iter().any(|other| *other != end) {
+                                return Err(uneven(file, source, segment));
+                            }
+                        }
+                    }
+                    _ => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a print inside a fragment stands.
+    pub(super) fn place(&self, segment: usize) -> Option<Place> {
+        self.places.get(&segment).copied()
+    }
+
+    /// Marks what calls of fragments give.
+    pub(super) fn calls(&self, edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
+        if self.callables.is_empty() || matches!(segment.keyword(source), "macro" | "call") {
+            return;
+        }
+        let tokens = &segment.tokens;
+        for (i, token) in tokens.iter().enumerate() {
+            let called = token.kind == TokenKind::Name
+                && tokens.get(i + 1).is_some_and(|next| next.is(b'('));
+            let member = i
+                .checked_sub(1)
+                .and_then(|at| tokens.get(at))
+                .is_some_and(|before| before.is(b'.') || before.is(b'|'));
+            if !called || member || !self.callables.contains(token.text(source)) {
+                continue;
+            }
+            if let Some(last) = closing(tokens, i + 1).and_then(|end| tokens.get(end - 1)) {
+                insert(edits, last.span.end, "|__fragment");
+            }
+        }
+    }
+
+    /// Marks what a block gives.
+    pub(super) fn block(&self, edits: &mut Vec<Edit>, source: &str, i: usize, segment: &Segment) {
+        let text = source.get(segment.span.clone()).unwrap_or("");
+        let before = if text.starts_with("{%-") { "{%-" } else { "{%" };
+        let after = if text.ends_with("-%}") { "-%}" } else { "%}" };
+        match segment.keyword(source) {
+            "filter" if self.opens.contains(&i) => {
+                if let Some(last) = segment.tokens.last() {
+                    insert(edits, last.span.end, "|__fragment");
+                }
+            }
+            "endset" if self.closes.contains_key(&i) => {
+                if let Some(name) = self.closes.get(&i).and_then(|open| self.names.get(open)) {
+                    insert(
+                        edits,
+                        segment.span.end,
+                        format!("{{% set {name} = {name}|__fragment {after}"),
+                    );
+                }
+            }
+            "call" if self.wrapped.contains(&i) => insert(
+                edits,
+                segment.span.start,
+                format!("{before} filter __fragment %}}"),
+            ),
+            "endcall" if self.wrapped.contains(&i) => {
+                insert(edits, segment.span.end, format!("{{% endfilter {after}"))
+            }
+            _ => {}
+        }
+    }
+}
+
+fn uneven(file: &str, source: &str, segment: &Segment) -> Problem {
+    Problem::new(codes::TEMPLATE_SYNTAX, "One branch leaves a JSON string open and another does not, so what follows cannot be escaped rightly.")
+        .at(model::Place::of_span(file, source, segment.span.clone()))
+        .help("Write the quotes so that each branch opens and closes the same ones.")
+}
