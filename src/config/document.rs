@@ -76,6 +76,14 @@ impl Context {
         u32::try_from(line).unwrap_or(u32::MAX)
     }
 
+    /// What a text in this file is called when it fails later, when its place in the file is not known.
+    pub(super) fn text_name(&self, key: &str) -> String {
+        match self.webhook.borrow().as_deref() {
+            Some(webhook) => format!("{}, `{key}` of {webhook}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// Later findings belong to this webhook.
     pub(super) fn enter_webhook(&self, name: Option<String>) {
         *self.webhook.borrow_mut() = name;

@@ -135,7 +135,7 @@ fn template(cx: &Context, value: &Value<'_, '_>) -> Option<Template> {
 /// A template whose text stands in this file.
 pub(super) fn template_text(cx: &Context, value: &Value<'_, '_>) -> Option<Template> {
     let text = value.text(cx)?;
-    match Template::compile(&cx.name, text.to_owned()) {
+    match Template::compile(&cx.text_name(&value.name), text.to_owned()) {
         Ok(template) => Some(template),
         Err(problem) => {
             cx.report(Severity::Error, value.relocate(cx, problem));
@@ -147,7 +147,7 @@ pub(super) fn template_text(cx: &Context, value: &Value<'_, '_>) -> Option<Templ
 /// An expression whose text stands in this file.
 pub(super) fn expression(cx: &Context, value: &Value<'_, '_>) -> Option<Expression> {
     let text = value.filled(cx)?;
-    match Expression::compile(&cx.name, text) {
+    match Expression::compile(&cx.text_name(&value.name), text) {
         Ok(expression) => Some(expression),
         Err(mut problem) => {
             problem.message = format!("`{}`: {}", value.name, problem.message);
