@@ -51,7 +51,6 @@ pub(super) struct Clocks {
     expire: Instant,
     /// Set while there is more to delete.
     expire_below: Option<Seq>,
-    sweep_from: String,
     /// Damage reported by readers that has been dealt with.
     damaged: u64,
 }
@@ -65,7 +64,6 @@ impl Default for Clocks {
             yielding: None,
             expire: now,
             expire_below: None,
-            sweep_from: String::new(),
             damaged: 0,
         }
     }
@@ -211,8 +209,6 @@ impl Indexer {
         if let Some(oldest) = self.clocks.expire_below {
             if !self.writer.expire(oldest)? {
                 self.clocks.expire_below = None;
-                let from = std::mem::take(&mut self.clocks.sweep_from);
-                self.clocks.sweep_from = self.writer.sweep_resources(&from)?;
             }
             return Ok(YIELD_STEP);
         }

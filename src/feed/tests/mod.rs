@@ -33,6 +33,13 @@ impl FakeLog {
         })
     }
 
+    /// As one whose first deliveries retention took.
+    pub(super) fn starting_after(seq: Seq) -> Arc<Self> {
+        let log = Self::new();
+        log.head.send_replace(seq);
+        log
+    }
+
     pub(super) fn push(&self, delivery: Delivery) -> Seq {
         let seq = *self.head.borrow() + 1;
         self.records.lock().unwrap().insert(seq, delivery);
@@ -183,7 +190,10 @@ pub(super) struct Setup {
 
 impl Setup {
     pub(super) fn new(deliveries: u64) -> Self {
-        let log = FakeLog::new();
+        Self::with(FakeLog::new(), deliveries)
+    }
+
+    pub(super) fn with(log: Arc<FakeLog>, deliveries: u64) -> Self {
         for n in 1..=deliveries {
             log.push(delivery(n));
         }

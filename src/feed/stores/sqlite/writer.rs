@@ -35,7 +35,9 @@ pub(in crate::feed) struct Writer {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     kinds: HashMap<u64, i64>,
+    /// Of one epoch.
     resources: HashSet<i64>,
+    epoch: i64,
     hasher: RandomState,
 }
 
@@ -168,7 +170,7 @@ fn insert_row(
         sums.minute(1, occurred, number);
     }
     if let (Some(event), Some(print)) = (event, row.resource) {
-        known.resource(transaction, event.resource_id(), print)?;
+        known.resource(transaction, rows::epoch(number), event.resource_id(), print)?;
     }
     let sql = "INSERT OR REPLACE INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     transaction.prepare_cached(sql)?.execute(params![
@@ -251,9 +253,14 @@ impl Known {
     fn resource(
         &mut self,
         transaction: &Transaction<'_>,
+        epoch: i64,
         text: &str,
         print: i64,
     ) -> Result<(), StoreError> {
+        if self.epoch != epoch {
+            self.resources.clear();
+            self.epoch = epoch;
+        }
         if self.resources.contains(&print) {
             return Ok(());
         }
@@ -261,10 +268,13 @@ impl Known {
             .rev()
             .find_map(|end| text.get(..end))
             .unwrap_or("");
-        let sql = "INSERT OR IGNORE INTO resources VALUES (?1, ?2, ?3)";
-        transaction
-            .prepare_cached(sql)?
-            .execute(params![cut, print, cut.len() == text.len()])?;
+        let sql = "INSERT OR IGNORE INTO resources VALUES (?1, ?2, ?3, ?4)";
+        transaction.prepare_cached(sql)?.execute(params![
+            epoch,
+            cut,
+            print,
+            cut.len() == text.len()
+        ])?;
         if self.resources.len() >= CACHE_ENTRIES_MAX {
             self.resources.clear();
         }
