@@ -92,6 +92,7 @@ impl EventLog for MadeLog {
     fn stats(&self) -> LogStats {
         LogStats::default()
     }
+    fn set_retention_floor(&self, _: hookgate::log::RetentionFloor) {}
     fn close(&self) {}
 }
 

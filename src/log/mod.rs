@@ -4,7 +4,18 @@
 //! the commit that holds its delivery. The writer also decides duplicates, so copies that arrive at the
 //! same instant are caught. No SQL and no path outside `stores/`.
 
+mod keys;
+#[cfg(test)]
+pub mod memory;
+mod own;
+mod queue;
+mod record;
+mod retention;
+pub(crate) mod stores;
+
 use crate::model::{Delivery, Outcome, Seq};
+pub use own::own_event;
+pub use record::compress_request;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -144,6 +155,9 @@ pub struct LogStats {
     pub over_size: bool,
 }
 
+/// Says how far retention may go: nothing above the number may be deleted; none: nothing holds it back.
+pub type RetentionFloor = Arc<dyn Fn() -> Option<Seq> + Send + Sync>;
+
 /// The append-only log. Calls that touch the disk block; call them from a thread that may.
 pub trait EventLog: Send + Sync {
     /// Hands a delivery to the writer. The receiver gets the result after the commit that holds it.
@@ -184,6 +198,9 @@ pub trait EventLog: Send + Sync {
     /// Deliveries waiting for the writer: readers of the log yield while it is not zero.
     fn queued(&self) -> usize;
 
+    /// Says how far retention may go. Until this has been called once, nothing is deleted.
+    fn set_retention_floor(&self, floor: RetentionFloor);
+
     /// Figures.
     fn stats(&self) -> LogStats;
 
@@ -191,19 +208,18 @@ pub trait EventLog: Send + Sync {
     fn close(&self);
 }
 
-/// Compresses a request for the log, before the writer (lz4; SHA-256 of the plain bytes in lower-case hex).
-#[must_use]
-pub fn compress_request(_http: &[u8]) -> (Vec<u8>, String) {
-    unimplemented!()
-}
+/// The two halves of an open store.
+pub type Opened = (Arc<dyn EventLog>, Arc<dyn crate::state::State>);
 
 /// Opens (or makes) the log and the state in a folder, with a lock against a second process.
 ///
 /// # Errors
 /// Locked, newer, or not readable; an existing store is then untouched.
 pub fn open(
-    _settings: &StoreSettings,
-    _metrics: &crate::telemetry::Metrics,
-) -> Result<(Arc<dyn EventLog>, Arc<dyn crate::state::State>), OpenError> {
-    unimplemented!()
+    settings: &StoreSettings,
+    metrics: &crate::telemetry::Metrics,
+) -> Result<Opened, OpenError> {
+    let options = stores::sqlite::Options::default();
+    let (log, state) = stores::sqlite::open(settings, metrics, options)?;
+    Ok((log, state))
 }

@@ -1,5 +1,7 @@
 //! What is neither derivable from the log nor a delivery: sinks' cursors, dead letters, holds. Fully synchronous.
 
+pub(crate) mod stores;
+
 use crate::codes::Code;
 use crate::model::{Event, Position, Seq};
 use jiff::Timestamp;

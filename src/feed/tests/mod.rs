@@ -1,6 +1,7 @@
 //! The feed over a log in memory.
 
 mod paging;
+mod real_log;
 mod rebuild;
 mod ring;
 mod search;
@@ -106,6 +107,8 @@ impl EventLog for FakeLog {
     fn stats(&self) -> LogStats {
         LogStats::default()
     }
+
+    fn set_retention_floor(&self, _: crate::log::RetentionFloor) {}
 
     fn close(&self) {}
 }

@@ -31,7 +31,7 @@ impl Writer {
         transaction.execute("DELETE FROM resources WHERE epoch < ?1", [epoch])?;
         if last.is_none() {
             let seq = i64::try_from(oldest).unwrap_or(rows::SEQ_MAX);
-            transaction.execute("DELETE FROM minutes WHERE last < ?1", [end])?;
+            transaction.execute("DELETE FROM spans WHERE last < ?1", [end])?;
             transaction.execute("DELETE FROM duplicates WHERE seq < ?1", [seq])?;
             // A ring entry bears the number of the delivery before it.
             transaction.execute("DELETE FROM ring WHERE seq < ?1 - 1", [seq])?;

@@ -1,6 +1,6 @@
 //! Connections that read, and what they are asked. Every statement is fixed; values are bound.
 
-use super::writer::{MINUTE, RESOURCE_BYTES_MAX};
+use super::writer::{RESOURCE_BYTES_MAX, SPAN_MICROS};
 use super::{READER_CACHE_KIB, StoreError};
 use crate::feed::plan::{Arm, Plan, Prints};
 use crate::feed::rows::{self, Kind, Row};
@@ -115,6 +115,9 @@ impl Readers {
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if !self.path.exists() {
+            return Err(StoreError::Damaged("the file is gone".into()));
+        }
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(Duration::from_secs(2))?;
         connection.execute_batch(&format!(
@@ -276,9 +279,10 @@ impl Reader<'_> {
             TimeField::Received => 0,
             TimeField::Occurred => 1,
         };
-        let from = range.from.map_or(i64::MIN, |t| t.div_euclid(MINUTE));
-        let to = range.to.map_or(i64::MAX, |t| t.div_euclid(MINUTE));
-        let sql = "SELECT min(first), max(last) FROM minutes WHERE field = ?1 AND minute BETWEEN ?2 AND ?3";
+        let from = range.from.map_or(i64::MIN, |t| t.div_euclid(SPAN_MICROS));
+        let to = range.to.map_or(i64::MAX, |t| t.div_euclid(SPAN_MICROS));
+        let sql =
+            "SELECT min(first), max(last) FROM spans WHERE field = ?1 AND part BETWEEN ?2 AND ?3";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let found: (Option<i64>, Option<i64>) =
             statement.query_row([field, from, to], |row| Ok((row.get(0)?, row.get(1)?)))?;

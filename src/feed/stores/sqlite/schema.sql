@@ -46,13 +46,13 @@ CREATE INDEX rows_resource ON rows (number >> 29, resource, kind) WHERE resource
 CREATE INDEX rows_event ON rows (number >> 29, event) WHERE event IS NOT NULL;
 CREATE INDEX rows_key ON rows (number >> 29, key) WHERE key IS NOT NULL;
 
--- First and last row of each minute: turns a range of time into a range of rows, whatever the clock did.
-CREATE TABLE minutes (
+-- First and last row of each part of time (10 s): turns a range of time into a range of rows, whatever the clock did.
+CREATE TABLE spans (
     field  INTEGER NOT NULL,
-    minute INTEGER NOT NULL,
+    part   INTEGER NOT NULL,
     first  INTEGER NOT NULL,
     last   INTEGER NOT NULL,
-    PRIMARY KEY (field, minute)
+    PRIMARY KEY (field, part)
 ) WITHOUT ROWID;
 
 CREATE TABLE duplicates (

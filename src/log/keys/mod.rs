@@ -1,0 +1,200 @@
+//! Delivery keys in memory: a fingerprint to the sequence number of the delivery that had it first.
+//!
+//! Only the writer decides with it; the snapshot thread reads it shard by shard. A hit is confirmed by
+//! reading the record, so a collision of fingerprints never makes a duplicate while the record is there.
+//! About 20 bytes a key, growing shard by shard.
+
+pub(crate) mod snapshot;
+mod table;
+
+use crate::model::Seq;
+use sha2::{Digest, Sha256};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use table::Table;
+
+/// Shards, so that growing moves a thousandth of all keys at once.
+const SHARDS: usize = 1_024;
+/// Keys with one fingerprint that are remembered beside the table: with honest senders there is none.
+const COLLIDED_MAX: usize = 1_024;
+/// Deliveries between two marks of the time index.
+const MARK_EVERY: u64 = 1_024;
+
+/// The fingerprint of a webhook's delivery key: the first 8 bytes of SHA-256 over webhook, LF, key.
+/// Not a faster hash, since a sender must not be able to make another's key collide.
+pub(crate) fn fingerprint(webhook: Option<&str>, key: &str) -> u64 {
+    let mut hasher = Sha256::new();
+    hasher.update(webhook.unwrap_or_default());
+    hasher.update(b"\n");
+    hasher.update(key);
+    let digest: [u8; 32] = hasher.finalize().into();
+    digest
+        .first_chunk()
+        .map_or(0, |head| u64::from_le_bytes(*head))
+}
+
+/// The memory of keys.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    shards: Vec<Mutex<Table>>,
+    rest: Mutex<Rest>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
+    /// Older holders of a fingerprint that another key has taken.
+    collided: Vec<(u64, Seq)>,
+    /// Sequence number and time of receipt, now and then: what is older than the window is found by it.
+    marks: Vec<(Seq, i64)>,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            rest: Mutex::default(),
+        }
+    }
+
+    fn shard(&self, print: u64) -> Option<MutexGuard<'_, Table>> {
+        // The table uses the high bits; the shard the low ones.
+        let shard = self
+            .shards
+            .get(usize::try_from(print % SHARDS as u64).ok()?)?;
+        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest delivery that had a fingerprint.
+    pub(crate) fn get(&self, print: u64) -> Option<Seq> {
+        self.shard(print)?.get(print)
+    }
+
+    /// Older deliveries with the same fingerprint and another key, newest first.
+    pub(crate) fn collided(&self, print: u64) -> Vec<Seq> {
+        let rest = self.rest();
+        let with = rest.collided.iter().filter(|(other, _)| *other == print);
+        with.map(|(_, seq)| *seq).rev().collect()
+    }
+
+    /// Remembers a key. `keep_old`: the one before is another key's, and counts still.
+    pub(crate) fn insert(&self, print: u64, seq: Seq, keep_old: bool) {
+        let Some(old) = self
+            .shard(print)
+            .and_then(|mut shard| shard.insert(print, seq))
+        else {
+            return;
+        };
+        if keep_old && old != seq {
+            let mut rest = self.rest();
+            if rest.collided.len() >= COLLIDED_MAX {
+                rest.collided.remove(0);
+            }
+            rest.collided.push((print, old));
+        }
+    }
+
+    /// Whether a delivery's time of receipt is kept.
+    pub(crate) fn is_mark(seq: Seq) -> bool {
+        seq % MARK_EVERY == 1
+    }
+
+    /// Notes when a delivery was received.
+    pub(crate) fn mark(&self, seq: Seq, received: i64) {
+        if !Self::is_mark(seq) {
+            return;
+        }
+        let mut rest = self.rest();
+        if rest.marks.last().is_none_or(|(last, _)| *last < seq) {
+            rest.marks.push((seq, received));
+        }
+    }
+
+    /// Forgets what was received before `before` (in microseconds): all up to the last mark before which nothing is newer.
+    pub(crate) fn forget(&self, before: i64) {
+        let first = {
+            let mut rest = self.rest();
+            // A mark older than the window says that all before it were old, unless the clock jumped back:
+            // so stop at the first mark that is not old.
+            let old = rest.marks.iter().take_while(|(_, at)| *at < before).count();
+            let Some((first, _)) = old.checked_sub(1).and_then(|i| rest.marks.get(i)).copied()
+            else {
+                return;
+            };
+            rest.marks.drain(..old.saturating_sub(1));
+            rest.collided.retain(|(_, seq)| *seq >= first);
+            first
+        };
+        for shard in &self.shards {
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain_from(first);
+        }
+    }
+
+    /// How many keys are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let lens = self.shards.iter().map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.len()
+        });
+        lens.sum()
+    }
+
+    /// Bytes that the tables hold.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = self.shards.iter().map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.bytes()
+        });
+        bytes.sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_keys_are_found_in_little_memory() {
+        let keys = Keys::new();
+        let print = |n: u64| fingerprint(Some("w"), &n.to_string());
+        for n in 1..=200_000 {
+            keys.insert(print(n), n, false);
+        }
+        assert_eq!(keys.len(), 200_000);
+        assert!((1..=200_000).all(|n| keys.get(print(n)) == Some(n)));
+        assert_eq!(keys.get(print(0)), None);
+        assert!(keys.bytes() < 200_000 * 27, "{}", keys.bytes());
+    }
+
+    #[test]
+    fn webhook_and_key_are_kept_apart() {
+        assert_ne!(fingerprint(Some("a"), "bc"), fingerprint(Some("ab"), "c"));
+        assert_ne!(fingerprint(Some("a"), "b"), fingerprint(None, "b"));
+    }
+
+    #[test]
+    fn old_keys_are_forgotten_and_collisions_kept() {
+        let keys = Keys::new();
+        for seq in 1..=4_000_u64 {
+            keys.insert(fingerprint(None, &seq.to_string()), seq, false);
+            keys.mark(seq, i64::try_from(seq).unwrap() * 10);
+        }
+        keys.insert(7, 3_000, true);
+        keys.insert(7, 3_500, true);
+        assert_eq!((keys.get(7), keys.collided(7)), (Some(3_500), vec![3_000]));
+        keys.forget(20_600);
+        // Marks are at 1, 1025, 2049, 3073: all before 2049 is gone.
+        assert_eq!(keys.get(fingerprint(None, "2048")), None);
+        assert_eq!(keys.get(fingerprint(None, "2049")), Some(2_049));
+        assert_eq!(keys.len(), 4_000 - 2_048 + 1);
+        keys.forget(0);
+        assert_eq!(keys.len(), 4_000 - 2_048 + 1);
+    }
+}

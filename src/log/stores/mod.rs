@@ -1,0 +1,4 @@
+//! Where the log may live. SQL and paths are only here.
+
+pub(crate) mod schema;
+pub(crate) mod sqlite;

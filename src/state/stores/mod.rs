@@ -1,0 +1,3 @@
+//! Where the state may live. SQL and paths are only here.
+
+pub(crate) mod sqlite;
