@@ -6,6 +6,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "a program for developers; it may stop at once"
 )]
 
@@ -91,6 +92,7 @@ impl EventLog for MadeLog {
     fn stats(&self) -> LogStats {
         LogStats::default()
     }
+    fn set_retention_floor(&self, _: hookgate::log::RetentionFloor) {}
     fn close(&self) {}
 }
 

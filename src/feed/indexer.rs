@@ -16,9 +16,9 @@ use tokio::sync::{mpsc, watch};
 const BATCH_RECORDS: usize = 5_000;
 /// Bytes of heads in one batch at most.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Deliveries in one batch at most while others wait for the log's writer: 10,000 a second.
+/// Deliveries that are indexed then while others wait for the log's writer: 10,000 a second.
 const BATCH_RECORDS_BUSY: usize = 2_000;
-/// How long the indexer yields before it takes a batch all the same.
+/// How long the indexer yields before it goes on all the same.
 const YIELD_MAX: Duration = Duration::from_millis(200);
 /// How long it looks away while it yields.
 const YIELD_STEP: Duration = Duration::from_millis(3);
@@ -48,10 +48,11 @@ pub(super) struct Clocks {
     batch: Instant,
     ring: Instant,
     yielding: Option<Instant>,
+    /// Deliveries that may still be indexed before it yields again.
+    allowance: usize,
     expire: Instant,
     /// Set while there is more to delete.
     expire_below: Option<Seq>,
-    sweep_from: String,
     /// Damage reported by readers that has been dealt with.
     damaged: u64,
 }
@@ -63,9 +64,9 @@ impl Default for Clocks {
             batch: now,
             ring: now,
             yielding: None,
+            allowance: 0,
             expire: now,
             expire_below: None,
-            sweep_from: String::new(),
             damaged: 0,
         }
     }
@@ -136,29 +137,34 @@ impl Indexer {
     }
 
     fn index(&mut self, newest: Seq, indexed: Seq, urgent: bool) -> Result<Duration, Trouble> {
-        let busy = self.log.queued() > 0;
-        if !urgent {
-            if busy {
-                let since = *self.clocks.yielding.get_or_insert_with(Instant::now);
-                if since.elapsed() < YIELD_MAX {
-                    return Ok(YIELD_STEP);
-                }
+        let busy = !urgent && self.log.queued() > 0;
+        if !busy {
+            self.clocks.yielding = None;
+            self.clocks.allowance = 0;
+        } else if self.clocks.allowance == 0 {
+            let since = *self.clocks.yielding.get_or_insert_with(Instant::now);
+            if since.elapsed() < YIELD_MAX {
+                return Ok(YIELD_STEP);
             }
-            let many = newest - indexed >= BATCH_RECORDS as u64;
-            let early = BATCH_EVERY.saturating_sub(self.clocks.batch.elapsed());
-            if !many && !early.is_zero() {
-                return Ok(early);
-            }
+            self.clocks.yielding = None;
+            self.clocks.allowance = BATCH_RECORDS_BUSY;
         }
-        self.clocks.yielding = None;
-        let records_max = if busy && !urgent {
-            BATCH_RECORDS_BUSY
+        let early = BATCH_EVERY.saturating_sub(self.clocks.batch.elapsed());
+        let many = newest - indexed >= BATCH_RECORDS as u64;
+        if !urgent && !busy && !many && !early.is_zero() {
+            return Ok(early);
+        }
+        let records_max = if busy {
+            self.clocks.allowance
         } else {
             BATCH_RECORDS
         };
         let (records, to) = self.read(newest, indexed, records_max)?;
         self.writer.index(&records, to)?;
         self.clocks.batch = Instant::now();
+        // Bytes may have cut the batch short: the rest of the allowance follows at once.
+        let rest = self.clocks.allowance.saturating_sub(records.len());
+        self.clocks.allowance = if records.is_empty() { 0 } else { rest };
         self.progress.set(|state| state.indexed = to);
         Ok(Duration::ZERO)
     }
@@ -211,8 +217,6 @@ impl Indexer {
         if let Some(oldest) = self.clocks.expire_below {
             if !self.writer.expire(oldest)? {
                 self.clocks.expire_below = None;
-                let from = std::mem::take(&mut self.clocks.sweep_from);
-                self.clocks.sweep_from = self.writer.sweep_resources(&from)?;
             }
             return Ok(YIELD_STEP);
         }
@@ -250,17 +254,19 @@ impl Indexer {
     }
 
     fn rebuild(&mut self) -> Duration {
+        self.progress.set(|state| state.indexed = 0);
         match sqlite::create(&self.path) {
             Ok(writer) => {
                 self.writer = writer;
                 self.readers.renew();
                 self.clocks.damaged = self.progress.get().damaged;
                 self.clocks.expire_below = None;
-                self.progress.set(|state| state.indexed = 0);
                 Duration::ZERO
             }
             Err(error) => {
                 tracing::warn!(%error, "feed.db cannot be rebuilt; it is tried again");
+                // What is open now is not to be written to.
+                self.progress.set(|state| state.damaged += 1);
                 RETRY_AFTER
             }
         }

@@ -58,6 +58,7 @@ impl<'p, 'q> Merge<'p, 'q> {
         };
         for arm in 0..merge.arms.len() {
             merge.advance(arm, reader)?;
+            reader.check_time()?;
         }
         Ok(merge)
     }

@@ -18,6 +18,9 @@ const KINDS_MAX: usize = 50_000;
 /// Below this many rows the kinds' ranges are read even where another index could be used.
 const FEW_ROWS: i64 = 5_000;
 
+/// Rows that could be read in the time of one seek.
+const SEEK_ROWS: i64 = 8;
+
 /// What a query is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
@@ -90,7 +93,7 @@ impl<'q> Plan<'q> {
         }
         plan.narrow(reader)?;
         let counted = plan.choose_kinds(reader)?;
-        plan.choose_arms(&counted);
+        plan.choose_arms(&counted, reader.epochs());
         if what == What::Deliveries {
             plan.arms.push(Arm::Ring);
         }
@@ -199,11 +202,18 @@ impl<'q> Plan<'q> {
         Ok(found)
     }
 
-    fn choose_arms(&mut self, kinds: &Kinds) {
+    fn choose_arms(&mut self, kinds: &Kinds, epochs: i64) {
         if kinds.rows == 0 || self.bounds.0 > self.bounds.1 {
             return;
         }
         let few = kinds.rows < FEW_ROWS && kinds.ids.len() <= KIND_ARMS_MAX;
+        // Reading a range costs a seek in each epoch, as much as reading some rows.
+        let worth_it = |arms: usize| {
+            let seeks = i64::try_from(arms)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(epochs);
+            arms <= ARMS_MAX && seeks.saturating_mul(SEEK_ROWS) <= kinds.rows
+        };
         let required = self.required();
         let mut best: Option<Vec<Arm>> = None;
         for (term, prints) in &self.prints {
@@ -216,7 +226,7 @@ impl<'q> Plan<'q> {
                 Term::Uuid(UuidField::Event, _) => set.map(Arm::Event).collect(),
                 Term::Uuid(UuidField::Delivery, _) => set.map(Arm::Delivery).collect(),
                 Term::Text(TextField::Key, _) => set.map(Arm::Key).collect(),
-                _ if few || prints.set.len() * kinds.ids.len() > ARMS_MAX => continue,
+                _ if few || !worth_it(prints.set.len() * kinds.ids.len()) => continue,
                 _ => set
                     .flat_map(|resource| {
                         let each = kinds.ids.iter();

@@ -13,6 +13,11 @@ pub(super) const INDEX_MAX: i64 = (1 << INDEX_BITS) - 1;
 /// Largest sequence number that a row's number can hold.
 pub(super) const SEQ_MAX: i64 = i64::MAX >> INDEX_BITS;
 
+/// Bits of a row's number below its epoch (32,768 deliveries). Indexes of what comes in no order are kept
+/// epoch by epoch: inserting touches only the newest epoch's pages, a megabyte or so that stays in memory,
+/// instead of one page of a large index for every row. A lookup asks each epoch.
+pub(super) const EPOCH_BITS: u32 = 15 + INDEX_BITS;
+
 const _: () = assert!(limits::EVENTS_PER_REQUEST_MAX <= 1 << INDEX_BITS);
 
 /// Number of the row of an event, or, with index 0, of a delivery.
@@ -20,6 +25,11 @@ pub(super) fn number(seq: Seq, index: usize) -> i64 {
     let seq = i64::try_from(seq).unwrap_or(SEQ_MAX).min(SEQ_MAX);
     let index = i64::try_from(index).unwrap_or(INDEX_MAX).min(INDEX_MAX);
     (seq << INDEX_BITS) | index
+}
+
+/// The epoch of a row's number.
+pub(super) fn epoch(number: i64) -> i64 {
+    number >> EPOCH_BITS
 }
 
 /// The place that a row's number stands for.

@@ -76,10 +76,20 @@ impl LogFeed {
     /// Begins a query: what was acknowledged before is in, if that takes no longer than it may.
     fn begin(&self) -> Result<Reader<'_>, FeedError> {
         let head = *self.log.head().borrow();
-        self.progress.wait_for(head, CATCH_UP);
-        self.readers
-            .begin(Instant::now() + QUERY_TIME)
-            .map_err(|e| self.report(&e))
+        let until = Instant::now() + CATCH_UP;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            self.progress.wait_for(head, left);
+            let reader = self
+                .readers
+                .begin(Instant::now() + QUERY_TIME)
+                .map_err(|e| self.report(&e))?;
+            let indexed = reader.indexed_to().map_err(|e| self.report(&e))?;
+            // Behind what was waited for: the store is just being made again.
+            if indexed >= head || left.is_zero() {
+                return Ok(reader);
+            }
+        }
     }
 
     /// The error for the caller; a damaged store is made again by the indexer.

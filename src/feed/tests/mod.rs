@@ -1,6 +1,7 @@
 //! The feed over a log in memory.
 
 mod paging;
+mod real_log;
 mod rebuild;
 mod ring;
 mod search;
@@ -31,6 +32,13 @@ impl FakeLog {
             head: watch::Sender::new(0),
             queued: AtomicUsize::new(0),
         })
+    }
+
+    /// As one whose first deliveries retention took.
+    pub(super) fn starting_after(seq: Seq) -> Arc<Self> {
+        let log = Self::new();
+        log.head.send_replace(seq);
+        log
     }
 
     pub(super) fn push(&self, delivery: Delivery) -> Seq {
@@ -185,7 +193,10 @@ pub(super) struct Setup {
 
 impl Setup {
     pub(super) fn new(deliveries: u64) -> Self {
-        let log = FakeLog::new();
+        Self::with(FakeLog::new(), deliveries)
+    }
+
+    pub(super) fn with(log: Arc<FakeLog>, deliveries: u64) -> Self {
         for n in 1..=deliveries {
             log.push(delivery(n));
         }

@@ -21,10 +21,11 @@ const APPLICATION_ID: i64 = 0x6867_6664;
 const WRITER_CACHE_KIB: i64 = 6_000;
 /// KiB of pages that each reader holds in memory.
 const READER_CACHE_KIB: i64 = 2_000;
-/// Pages in the write-ahead log before the indexer copies them back.
-const CHECKPOINT_PAGES: i64 = 2_000;
+/// Pages in the write-ahead log before the indexer copies them back (32 MB). A batch rewrites much the same pages
+/// as the one before, so the longer this waits, the less is written and synced.
+const CHECKPOINT_PAGES: i64 = 8_000;
 /// Bytes that the write-ahead log is cut to after a checkpoint.
-const WAL_BYTES: i64 = 16 * 1024 * 1024;
+const WAL_BYTES: i64 = 32 * 1024 * 1024;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Error)]

@@ -1,12 +1,12 @@
 //! Connections that read, and what they are asked. Every statement is fixed; values are bound.
 
-use super::writer::{MINUTE, RESOURCE_BYTES_MAX};
+use super::writer::{RESOURCE_BYTES_MAX, SPAN_MICROS};
 use super::{READER_CACHE_KIB, StoreError};
 use crate::feed::plan::{Arm, Plan, Prints};
 use crate::feed::rows::{self, Kind, Row};
 use crate::model::{Delivery, Outcome, Position, Seq};
 use crate::query::{Pattern, Range, TimeField};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, Statement, params};
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -63,6 +63,8 @@ pub(in crate::feed) struct Reader<'p> {
     connection: Option<Connection>,
     generation: u64,
     deadline: Instant,
+    /// First and last number of a row.
+    span: (i64, i64),
 }
 
 impl Readers {
@@ -100,17 +102,22 @@ impl Readers {
             connection: idle,
             generation: pool.generation,
             deadline,
+            span: (0, -1),
         };
         drop(pool);
         if reader.connection.is_none() {
             reader.connection = Some(self.connect()?);
         }
         reader.connection()?.execute_batch("BEGIN")?;
+        reader.span = reader.read_span()?;
         Ok(reader)
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if !self.path.exists() {
+            return Err(StoreError::Damaged("the file is gone".into()));
+        }
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(Duration::from_secs(2))?;
         connection.execute_batch(&format!(
@@ -149,12 +156,27 @@ impl Reader<'_> {
         self.connection.as_ref().ok_or(StoreError::Busy)
     }
 
+    fn read_span(&self) -> Result<(i64, i64), StoreError> {
+        let sql = "SELECT (SELECT min(number) FROM rows), (SELECT max(number) FROM rows)";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let (first, last): (Option<i64>, Option<i64>) =
+            statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((first.unwrap_or(0), last.unwrap_or(-1)))
+    }
+
+    /// How many epochs a lookup asks.
+    pub(in crate::feed) fn epochs(&self) -> i64 {
+        rows::epoch(self.span.1) - rows::epoch(self.span.0) + 1
+    }
+
     /// Whether the query's time is up.
     pub(in crate::feed) fn is_late(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
-    fn check_time(&self) -> Result<(), StoreError> {
+    /// # Errors
+    /// When the query's time is up.
+    pub(in crate::feed) fn check_time(&self) -> Result<(), StoreError> {
         if self.is_late() {
             return Err(StoreError::Slow);
         }
@@ -216,29 +238,32 @@ impl Reader<'_> {
             prints.complete = false;
             return Ok(());
         }
-        let sql = "SELECT text, print, whole FROM resources WHERE text >= ?1 ORDER BY text";
+        let sql = "SELECT text, print, whole FROM resources
+                   WHERE epoch = ?1 AND text >= ?2 ORDER BY text";
         let mut statement = self.connection()?.prepare_cached(sql)?;
-        let mut found = statement.query([pattern.prefix()])?;
         let mut seen = 0_u32;
-        while let Some(row) = found.next()? {
-            let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-            let whole: bool = row.get(2)?;
-            if !text.starts_with(pattern.prefix()) {
-                break;
-            }
-            if !whole {
-                // What was cut off may fit.
-                prints.complete = false;
-            } else if pattern.matches(text) {
-                prints.set.insert(row.get(1)?);
-            }
-            if prints.set.len() > RESOURCES_MAX {
-                prints.complete = false;
-                break;
-            }
-            seen = seen.wrapping_add(1);
-            if seen.is_multiple_of(4_096) {
-                self.check_time()?;
+        for epoch in rows::epoch(self.span.0)..=rows::epoch(self.span.1) {
+            let mut found = statement.query(params![epoch, pattern.prefix()])?;
+            while let Some(row) = found.next()? {
+                let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+                let whole: bool = row.get(2)?;
+                if !text.starts_with(pattern.prefix()) {
+                    break;
+                }
+                if !whole {
+                    // What was cut off may fit.
+                    prints.complete = false;
+                } else if pattern.matches(text) {
+                    prints.set.insert(row.get(1)?);
+                }
+                if prints.set.len() > RESOURCES_MAX {
+                    prints.complete = false;
+                    return Ok(());
+                }
+                seen = seen.wrapping_add(1);
+                if seen.is_multiple_of(4_096) {
+                    self.check_time()?;
+                }
             }
         }
         Ok(())
@@ -254,9 +279,10 @@ impl Reader<'_> {
             TimeField::Received => 0,
             TimeField::Occurred => 1,
         };
-        let from = range.from.map_or(i64::MIN, |t| t.div_euclid(MINUTE));
-        let to = range.to.map_or(i64::MAX, |t| t.div_euclid(MINUTE));
-        let sql = "SELECT min(first), max(last) FROM minutes WHERE field = ?1 AND minute BETWEEN ?2 AND ?3";
+        let from = range.from.map_or(i64::MIN, |t| t.div_euclid(SPAN_MICROS));
+        let to = range.to.map_or(i64::MAX, |t| t.div_euclid(SPAN_MICROS));
+        let sql =
+            "SELECT min(first), max(last) FROM spans WHERE field = ?1 AND part BETWEEN ?2 AND ?3";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let found: (Option<i64>, Option<i64>) =
             statement.query_row([field, from, to], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -273,52 +299,71 @@ impl Reader<'_> {
     ) -> Result<Vec<Row>, StoreError> {
         let asc = ascending;
         // Which index is ours to say: SQLite has no statistics about a feed that changes all the time.
-        let (sql, a, b) = match arm {
+        let (sql, by_epoch, values) = match arm {
             Arm::Ring => return Ok(Vec::new()),
-            Arm::All => (log_rows!(asc, "NOT INDEXED", ""), None, None),
+            Arm::All => (log_rows!(asc, "NOT INDEXED", ""), false, [None, None]),
             Arm::Kind(kind) => (
                 log_rows!(asc, "INDEXED BY rows_kind", "kind = ?4 AND "),
-                Some(kind),
-                None,
+                false,
+                [Some(kind), None],
+            ),
+            Arm::Delivery(half) => (
+                log_rows!(asc, "INDEXED BY rows_delivery", "delivery = ?4 AND "),
+                false,
+                [Some(half), None],
             ),
             Arm::Resource { resource, kind } => (
                 log_rows!(
                     asc,
                     "INDEXED BY rows_resource",
-                    "resource = ?4 AND kind = ?5 AND "
+                    "number >> 29 = ?4 AND resource = ?5 AND kind = ?6 AND "
                 ),
-                Some(resource),
-                Some(kind),
+                true,
+                [Some(resource), Some(kind)],
             ),
             Arm::Event(half) => (
-                log_rows!(asc, "INDEXED BY rows_event", "event = ?4 AND "),
-                Some(half),
-                None,
-            ),
-            Arm::Delivery(half) => (
-                log_rows!(asc, "INDEXED BY rows_delivery", "delivery = ?4 AND "),
-                Some(half),
-                None,
+                log_rows!(
+                    asc,
+                    "INDEXED BY rows_event",
+                    "number >> 29 = ?4 AND event = ?5 AND "
+                ),
+                true,
+                [Some(half), None],
             ),
             Arm::Key(print) => (
-                log_rows!(asc, "INDEXED BY rows_key", "key = ?4 AND "),
-                Some(print),
-                None,
+                log_rows!(
+                    asc,
+                    "INDEXED BY rows_key",
+                    "number >> 29 = ?4 AND key = ?5 AND "
+                ),
+                true,
+                [Some(print), None],
             ),
         };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.connection()?.prepare_cached(sql)?;
-        for (i, value) in [Some(bounds.0), Some(bounds.1), Some(limit), a, b]
-            .into_iter()
-            .flatten()
-            .enumerate()
-        {
-            statement.raw_bind_parameter(i + 1, value)?;
-        }
-        let mut found = statement.raw_query();
+        let bounds = (bounds.0.max(self.span.0), bounds.1.min(self.span.1));
         let mut rows = Vec::new();
-        while let Some(row) = found.next()? {
-            rows.push(log_row(row)?);
+        if bounds.0 > bounds.1 {
+            return Ok(rows);
+        }
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        if !by_epoch {
+            fetch(&mut statement, bounds, limit, values, &mut rows)?;
+            return Ok(rows);
+        }
+        let (first, last) = (rows::epoch(bounds.0), rows::epoch(bounds.1));
+        for step in 0..=last - first {
+            let epoch = if ascending { first + step } else { last - step };
+            let [a, b] = values;
+            fetch(
+                &mut statement,
+                bounds,
+                limit,
+                [Some(epoch), a, b],
+                &mut rows,
+            )?;
+            if rows.len() >= limit {
+                break;
+            }
         }
         Ok(rows)
     }
@@ -418,6 +463,27 @@ impl Reader<'_> {
         }
         self.log_rows(arm, bounds, plan.ascending, limit)
     }
+}
+
+/// Adds rows until there are `limit`.
+fn fetch<const N: usize>(
+    statement: &mut Statement<'_>,
+    bounds: (i64, i64),
+    limit: usize,
+    values: [Option<i64>; N],
+    rows: &mut Vec<Row>,
+) -> Result<(), rusqlite::Error> {
+    let left = i64::try_from(limit.saturating_sub(rows.len())).unwrap_or(i64::MAX);
+    let first = [bounds.0, bounds.1, left];
+    let all = first.into_iter().chain(values.into_iter().flatten());
+    for (i, value) in all.enumerate() {
+        statement.raw_bind_parameter(i + 1, value)?;
+    }
+    let mut found = statement.raw_query();
+    while let Some(row) = found.next()? {
+        rows.push(log_row(row)?);
+    }
+    Ok(())
 }
 
 fn log_row(row: &SqlRow<'_>) -> Result<Row, rusqlite::Error> {

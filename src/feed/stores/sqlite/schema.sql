@@ -19,12 +19,13 @@ CREATE TABLE kinds (
     UNIQUE (event, webhook, provider, outcome, code)
 );
 
--- Ids of resources in order, for wildcards. A text longer than the limit is cut; `whole` says so.
+-- Ids of resources in order, for wildcards, epoch by epoch. A text longer than the limit is cut; `whole` says so.
 CREATE TABLE resources (
+    epoch INTEGER NOT NULL,
     text  TEXT NOT NULL,
     print INTEGER NOT NULL,
     whole INTEGER NOT NULL,
-    PRIMARY KEY (text, print)
+    PRIMARY KEY (epoch, text, print)
 ) WITHOUT ROWID;
 
 -- `number` is the sequence number and the event's index, so rows and the first two indexes are appended to.
@@ -40,17 +41,18 @@ CREATE TABLE rows (
 );
 CREATE INDEX rows_kind ON rows (kind);
 CREATE INDEX rows_delivery ON rows (delivery);
-CREATE INDEX rows_resource ON rows (resource, kind) WHERE resource IS NOT NULL;
-CREATE INDEX rows_event ON rows (event) WHERE event IS NOT NULL;
-CREATE INDEX rows_key ON rows (key) WHERE key IS NOT NULL;
+-- What comes in no order is indexed epoch by epoch (EPOCH_BITS).
+CREATE INDEX rows_resource ON rows (number >> 29, resource, kind) WHERE resource IS NOT NULL;
+CREATE INDEX rows_event ON rows (number >> 29, event) WHERE event IS NOT NULL;
+CREATE INDEX rows_key ON rows (number >> 29, key) WHERE key IS NOT NULL;
 
--- First and last row of each minute: turns a range of time into a range of rows, whatever the clock did.
-CREATE TABLE minutes (
+-- First and last row of each part of time (10 s): turns a range of time into a range of rows, whatever the clock did.
+CREATE TABLE spans (
     field  INTEGER NOT NULL,
-    minute INTEGER NOT NULL,
+    part   INTEGER NOT NULL,
     first  INTEGER NOT NULL,
     last   INTEGER NOT NULL,
-    PRIMARY KEY (field, minute)
+    PRIMARY KEY (field, part)
 ) WITHOUT ROWID;
 
 CREATE TABLE duplicates (
