@@ -34,14 +34,21 @@ enum Progress {
     Unsent,
     /// Taken by the sink, not shown by it yet.
     Sent(Instant),
+    /// Taken more than once and never shown: sent only when its turn to be tested comes.
+    Suspect,
+    /// A suspect that is being tested.
+    Tested,
     Settled,
 }
 
 #[derive(Debug)]
 struct Slot {
-    item: Arc<Item>,
+    position: Position,
+    /// None once it is settled: only its place is kept until the frontier has passed it.
+    item: Option<Arc<Item>>,
     progress: Progress,
     attempts: u32,
+    last_sent: Option<Instant>,
 }
 
 /// Events to send in one attempt.
@@ -70,8 +77,9 @@ pub(crate) struct Window {
     scanned: Seq,
     unsent: usize,
     unsent_bytes: usize,
-    /// Bytes of everything that is kept.
+    /// Bytes of everything that is not settled.
     bytes: usize,
+    /// Sent, suspects that are tested included.
     sent: usize,
     /// Sizes in which the next unsent events are tried after a refusal; the last one is next.
     split: Vec<usize>,
@@ -105,9 +113,11 @@ impl Window {
             self.unsent_bytes += item.json.len() + 1;
             self.bytes += item.json.len() + 1;
             self.slots.push_back(Slot {
-                item: Arc::new(item),
+                position: item.position,
+                item: Some(Arc::new(item)),
                 progress: Progress::Unsent,
                 attempts: 0,
+                last_sent: None,
             });
         }
         self.scanned = self.scanned.max(scanned);
@@ -123,7 +133,12 @@ impl Window {
         self.unsent_bytes
     }
 
-    /// Bytes of all events that are kept, also of those that wait behind an unsettled one.
+    /// Places that are kept: of events on their way, and of settled ones behind such.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes of all events that are not settled.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -145,7 +160,8 @@ impl Window {
 
     /// When the oldest event that is not settled was received.
     pub(crate) fn oldest_received(&self) -> Option<Timestamp> {
-        self.slots.front().map(|slot| slot.item.received)
+        let item = self.slots.front()?.item.as_ref()?;
+        Some(item.received)
     }
 
     /// The next unsent events within both limits (at least one, if there is any).
@@ -154,17 +170,36 @@ impl Window {
         let mut items = Vec::new();
         let mut bytes = 1;
         for slot in &mut self.slots {
-            if slot.progress != Progress::Unsent {
+            let Some(item) = slot
+                .item
+                .as_ref()
+                .filter(|_| slot.progress == Progress::Unsent)
+            else {
                 continue;
-            }
-            bytes += slot.item.json.len() + 1;
+            };
+            bytes += item.json.len() + 1;
             if items.len() >= events_max.max(1) || (bytes > bytes_max && !items.is_empty()) {
                 break;
             }
-            slot.attempts = slot.attempts.saturating_add(1);
-            items.push(Arc::clone(&slot.item));
+            items.push(Arc::clone(item));
         }
         Batch { items }
+    }
+
+    /// The batch is sent now.
+    pub(crate) fn sending(&mut self, batch: &Batch, at: Instant) {
+        for item in &batch.items {
+            if let Some(slot) = self.slot(item.position) {
+                slot.attempts = slot.attempts.saturating_add(1);
+                slot.last_sent = Some(at);
+            }
+        }
+    }
+
+    /// Whether any of these was sent before, so that the sink may have it.
+    pub(crate) fn was_sent(&mut self, batch: &Batch) -> bool {
+        let mut slots = batch.items.iter().map(|item| item.position);
+        slots.any(|at| self.slot(at).is_some_and(|slot| slot.last_sent.is_some()))
     }
 
     /// The batch was delivered for certain.
@@ -204,11 +239,11 @@ impl Window {
             return false;
         }
         self.bury(batch, verdict);
-        self.settle();
         true
     }
 
-    fn bury(&mut self, batch: &Batch, verdict: &Verdict) {
+    /// Makes dead letters of a batch.
+    pub(crate) fn bury(&mut self, batch: &Batch, verdict: &Verdict) {
         for item in &batch.items {
             let attempts = self.slot(item.position).map_or(1, |slot| slot.attempts);
             self.dead.push(NewDeadLetter {
@@ -222,61 +257,96 @@ impl Window {
             });
         }
         self.mark(batch, Progress::Settled);
+        self.settle();
     }
 
-    /// Everything unconfirmed is sent again; a split under way starts anew.
+    /// Everything unconfirmed is sent again (suspects: tested again); a split under way starts anew.
     pub(crate) fn reset(&mut self) {
-        for slot in &mut self.slots {
-            if matches!(slot.progress, Progress::Sent(_)) {
-                slot.progress = Progress::Unsent;
-                self.sent -= 1;
-                self.unsent += 1;
-                self.unsent_bytes += slot.item.json.len() + 1;
-            }
-        }
+        self.change(|slot| match slot.progress {
+            Progress::Sent(_) => Some(Progress::Unsent),
+            Progress::Tested => Some(Progress::Suspect),
+            Progress::Unsent | Progress::Suspect | Progress::Settled => None,
+        });
         self.split.clear();
     }
 
     /// Unconfirmed events, in order.
     pub(crate) fn unconfirmed(&self) -> Vec<Arc<Item>> {
-        let sent = |slot: &&Slot| matches!(slot.progress, Progress::Sent(_));
+        let sent = |slot: &&Slot| matches!(slot.progress, Progress::Sent(_) | Progress::Tested);
         let slots = self.slots.iter().filter(sent);
-        slots.map(|slot| Arc::clone(&slot.item)).collect()
+        slots.filter_map(|slot| slot.item.clone()).collect()
     }
 
-    /// When the oldest unconfirmed event was sent.
+    /// When the oldest unconfirmed event that is no suspect was sent.
     pub(crate) fn unconfirmed_since(&self) -> Option<Instant> {
         let sent = self.slots.iter().filter_map(|slot| match slot.progress {
             Progress::Sent(at) => Some(at),
-            Progress::Unsent | Progress::Settled => None,
+            Progress::Unsent | Progress::Suspect | Progress::Tested | Progress::Settled => None,
         });
         sent.min()
     }
 
-    /// The sink shows these ids: how many unconfirmed events that settles.
+    /// Unconfirmed events that are no suspects and were sent before a time.
+    pub(crate) fn unconfirmed_before(&self, time: Instant) -> Vec<Position> {
+        let late = |slot: &&Slot| matches!(slot.progress, Progress::Sent(at) if at <= time);
+        self.slots
+            .iter()
+            .filter(late)
+            .map(|slot| slot.position)
+            .collect()
+    }
+
+    /// The sink shows these ids: how many events on their way that settles. Some may not even be sent.
     pub(crate) fn shown(&mut self, ids: &HashSet<Uuid>) -> usize {
-        let mut settled = 0;
-        for slot in &mut self.slots {
-            if matches!(slot.progress, Progress::Sent(_)) && ids.contains(&slot.item.event.id) {
-                slot.progress = Progress::Settled;
-                settled += 1;
-            }
-        }
-        self.sent -= settled;
+        let settled = self.change(|slot| {
+            let item = slot.item.as_ref()?;
+            ids.contains(&item.event.id).then_some(Progress::Settled)
+        });
         self.settle();
         settled
     }
 
-    /// Everything up to and including this delivery is settled or not for this sink.
-    pub(crate) fn frontier(&self) -> Seq {
-        self.slots.front().map_or(self.scanned, |slot| {
-            slot.item.position.seq.saturating_sub(1)
-        })
+    /// Holds events back until they are tested.
+    pub(crate) fn suspect(&mut self, positions: &[Position]) {
+        for at in positions {
+            self.mark_one(*at, Progress::Suspect);
+        }
     }
 
-    /// The oldest event that is not settled.
-    pub(crate) fn front(&self) -> Option<Position> {
-        self.slots.front().map(|slot| slot.item.position)
+    /// Those of the suspects that are still on their way, as a batch.
+    pub(crate) fn suspects(&mut self, positions: &[Position]) -> Batch {
+        let held = positions.iter().filter_map(|at| {
+            let slot = self.slot(*at)?;
+            let is_held = matches!(slot.progress, Progress::Suspect | Progress::Tested);
+            slot.item.clone().filter(|_| is_held)
+        });
+        Batch {
+            items: held.collect(),
+        }
+    }
+
+    /// The suspects were taken once more.
+    pub(crate) fn tested(&mut self, batch: &Batch) {
+        self.mark(batch, Progress::Tested);
+    }
+
+    /// When one of these was sent last.
+    pub(crate) fn last_sent(&self, positions: &[Position]) -> Option<Instant> {
+        let sent = positions.iter().filter_map(|at| {
+            let place = self
+                .slots
+                .binary_search_by_key(at, |slot| slot.position)
+                .ok()?;
+            self.slots.get(place)?.last_sent
+        });
+        sent.max()
+    }
+
+    /// Everything up to and including this delivery is settled or not for this sink.
+    pub(crate) fn frontier(&self) -> Seq {
+        self.slots
+            .front()
+            .map_or(self.scanned, |slot| slot.position.seq.saturating_sub(1))
     }
 
     /// Whether there are dead letters to store.
@@ -303,7 +373,7 @@ impl Window {
         while self
             .slots
             .front()
-            .is_some_and(|slot| slot.item.position.seq <= seq)
+            .is_some_and(|slot| slot.position.seq <= seq)
         {
             self.pop_front();
         }
@@ -313,14 +383,34 @@ impl Window {
 
     fn mark(&mut self, batch: &Batch, to: Progress) {
         for item in &batch.items {
-            let bytes = item.json.len() + 1;
-            let Some(slot) = self.slot(item.position) else {
-                continue;
-            };
-            let from = std::mem::replace(&mut slot.progress, to);
-            self.count(from, bytes, false);
-            self.count(to, bytes, true);
+            self.mark_one(item.position, to);
         }
+    }
+
+    fn mark_one(&mut self, position: Position, to: Progress) {
+        let Some(slot) = self.slot(position) else {
+            return;
+        };
+        let (from, bytes) = (slot.progress, slot.bytes());
+        if from == Progress::Settled {
+            return;
+        }
+        slot.turn(to);
+        self.count(from, bytes, false);
+        self.count(to, bytes, true);
+    }
+
+    /// Changes every slot for which there is a change; how many.
+    fn change(&mut self, change: impl Fn(&Slot) -> Option<Progress>) -> usize {
+        let changes: Vec<_> = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some((slot.position, change(slot)?)))
+            .collect();
+        for (position, to) in &changes {
+            self.mark_one(*position, *to);
+        }
+        changes.len()
     }
 
     fn count(&mut self, progress: Progress, bytes: usize, more: bool) {
@@ -330,15 +420,17 @@ impl Window {
                 self.unsent = step(self.unsent, 1);
                 self.unsent_bytes = step(self.unsent_bytes, bytes);
             }
-            Progress::Sent(_) => self.sent = step(self.sent, 1),
-            Progress::Settled => {}
+            Progress::Sent(_) | Progress::Tested => self.sent = step(self.sent, 1),
+            Progress::Suspect => {}
+            Progress::Settled => return,
         }
+        self.bytes = step(self.bytes, bytes);
     }
 
     fn slot(&mut self, position: Position) -> Option<&mut Slot> {
         let at = self
             .slots
-            .binary_search_by_key(&position, |slot| slot.item.position)
+            .binary_search_by_key(&position, |slot| slot.position)
             .ok()?;
         self.slots.get_mut(at)
     }
@@ -355,9 +447,21 @@ impl Window {
 
     fn pop_front(&mut self) {
         if let Some(slot) = self.slots.pop_front() {
-            let bytes = slot.item.json.len() + 1;
-            self.count(slot.progress, bytes, false);
-            self.bytes = self.bytes.saturating_sub(bytes);
+            self.count(slot.progress, slot.bytes(), false);
+        }
+    }
+}
+
+impl Slot {
+    fn bytes(&self) -> usize {
+        self.item.as_ref().map_or(0, |item| item.json.len() + 1)
+    }
+
+    /// Lets go of an event that is settled.
+    fn turn(&mut self, to: Progress) {
+        self.progress = to;
+        if to == Progress::Settled {
+            self.item = None;
         }
     }
 }
@@ -479,7 +583,7 @@ mod tests {
             let unsettled = self.all.iter().filter(open).count();
             assert_eq!(window.unsent() + window.sent(), unsettled);
             assert_eq!(window.unsent_bytes(), window.unsent() * 10);
-            assert_eq!(window.bytes(), window.slots.len() * 10);
+            assert_eq!(window.bytes(), unsettled * 10);
         }
     }
 
