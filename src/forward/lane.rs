@@ -10,7 +10,7 @@ use super::{SinkFailure, SinkSettings, StartFrom, own};
 use crate::codes;
 use crate::log::{EventLog, LogError};
 use crate::model::limits::UNCONFIRMED_EVENTS_MAX;
-use crate::model::{Position, Seq, event::Event};
+use crate::model::{Seq, event::Event};
 use crate::query::Query;
 use crate::state::State;
 use crate::telemetry::{MetricLabels, Metrics};

@@ -106,3 +106,51 @@ async fn one_event_that_spoils_all_that_are_written_with_it() {
     assert_eq!((letters.len(), letters[0].seq), (1, 18));
     assert!(sink.has_stored(0..17) && sink.has_stored(18..40));
 }
+
+#[tokio::test]
+async fn a_sink_that_ignores_ids_it_saw_lately_makes_no_innocent_dead_letter() {
+    let bench = Bench::new();
+    let sink = ScriptedSink::forgetful();
+    let together = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let batch_now = together.clone();
+    sink.script(move |batch| {
+        *batch_now.lock().unwrap() = batch.to_vec();
+        Ok(())
+    });
+    let seen = std::sync::Mutex::new(std::collections::HashMap::new());
+    let remembers = Duration::from_millis(60);
+    sink.store(move |n| {
+        let mut seen = seen.lock().unwrap();
+        let now = std::time::Instant::now();
+        let is_probe = n == u64::MAX;
+        if !is_probe && seen.get(&n).is_some_and(|at| now - *at < remembers) {
+            return false;
+        }
+        seen.insert(n, now);
+        !together.lock().unwrap().contains(&5)
+    });
+    bench.log.add_events(0..12);
+    bench.start(&sink);
+    bench.until_cursor(12).await;
+    let letters = bench.state.letters();
+    assert_eq!((letters.len(), letters[0].seq), (1, 6));
+    assert!(sink.has_stored(0..5) && sink.has_stored(6..12));
+}
+
+#[tokio::test]
+async fn what_the_sink_has_from_before_a_restart_is_not_sent_again() {
+    let bench = Bench::new();
+    let sink = ScriptedSink::forgetful();
+    bench.log.add_events(0..300);
+    bench.start(&sink);
+    bench.until_cursor(300).await;
+    bench.forwarders.stop(Duration::from_secs(5)).await;
+    // As after a crash: the cursor was not stored, and the log went on.
+    let state = MemoryState::new();
+    state.put_cursor("out", 100, None);
+    bench.log.add_events(300..310);
+    let again = Bench::over(bench.log.clone(), state, Tuning::fast());
+    again.start(&sink);
+    again.until_cursor(310).await;
+    assert_eq!(sink.taken(), (0..310).collect::<Vec<_>>());
+}
