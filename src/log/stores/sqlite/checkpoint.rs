@@ -15,6 +15,8 @@ use std::time::Duration;
 pub(super) const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 /// What the writer may copy itself, in bytes: some milliseconds.
 const REST_BYTES: u64 = 4 * 1024 * 1024;
+/// Times `checkpoint_bytes` after which the writer copies all itself: the thread had no time to.
+const OVERDUE: u64 = 8;
 /// Copies in a row after which the writer does what is left, however much that is.
 const PASSES_MAX: u32 = 4;
 /// The thread looks by itself this often.
@@ -26,6 +28,10 @@ pub(super) fn note_written(shared: &Shared, bytes: u64) {
     let before = shared.wal_bytes.fetch_add(bytes, Ordering::Relaxed);
     if before < limit && before + bytes >= limit {
         shared.unpark("log-checkpoint");
+    }
+    let total = shared.wal_total.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    if total >= limit.saturating_mul(OVERDUE) {
+        shared.finish_wal.store(true, Ordering::Relaxed);
     }
 }
 
@@ -56,6 +62,7 @@ fn copy(shared: &Shared, conn: &Connection) -> rusqlite::Result<()> {
         shared.wal_bytes.store(0, Ordering::Relaxed);
         let rest = passive(conn)?;
         if rest == 0 {
+            shared.wal_total.store(0, Ordering::Relaxed);
             return Ok(());
         }
         if rest <= REST_BYTES {
@@ -69,7 +76,10 @@ fn copy(shared: &Shared, conn: &Connection) -> rusqlite::Result<()> {
 /// Copies the rest, on the writer's thread. A reader in the way is no error: the next time will do.
 pub(super) fn finish(shared: &Shared, conn: &Connection) {
     match passive(conn) {
-        Ok(_) => shared.wal_bytes.store(0, Ordering::Relaxed),
+        Ok(_) => {
+            shared.wal_bytes.store(0, Ordering::Relaxed);
+            shared.wal_total.store(0, Ordering::Relaxed);
+        }
         Err(error) => tracing::warn!(%error, "the WAL of the log could not be copied"),
     }
 }

@@ -94,8 +94,6 @@ pub(super) struct Shared {
     pub(super) oldest: AtomicU64,
     /// Microseconds since the epoch.
     pub(super) oldest_received: AtomicI64,
-    /// The newest time of receipt at the start.
-    pub(super) newest_received: Option<i64>,
     pub(super) bytes: AtomicU64,
     pub(super) over_size: AtomicBool,
     /// Requests up to here were deleted, or stay.
@@ -106,6 +104,8 @@ pub(super) struct Shared {
     pub(super) metrics: LogMetrics,
     /// Bytes written to the WAL since it was last copied.
     pub(super) wal_bytes: AtomicU64,
+    /// Bytes written to the WAL since all of it was copied.
+    pub(super) wal_total: AtomicU64,
     /// Whether the writer is to copy the rest of the WAL itself.
     pub(super) finish_wal: AtomicBool,
     /// What the maintenance thread remembers.
@@ -132,7 +132,6 @@ impl Shared {
             keys: Keys::new(),
             oldest: AtomicU64::new(0),
             oldest_received: AtomicI64::new(0),
-            newest_received: None,
             bytes: AtomicU64::new(0),
             over_size: AtomicBool::new(false),
             cleared: AtomicU64::new(0),
@@ -147,6 +146,7 @@ impl Shared {
                 head: metrics.log_head.clone(),
             },
             wal_bytes: AtomicU64::new(0),
+            wal_total: AtomicU64::new(0),
             finish_wal: AtomicBool::new(false),
             memory: Mutex::default(),
             deleted_to: AtomicU64::new(0),
@@ -159,7 +159,8 @@ impl Shared {
     pub(super) fn started(mut self, start: Start) -> Self {
         self.head.send_replace(start.head);
         self.keys = start.keys;
-        self.newest_received = start.newest_received;
+        let memory = Memory::new(&self.options.clock, start.newest_received);
+        self.memory = Mutex::new(Some(memory));
         self.cleared.store(start.covered.cleared, Ordering::Relaxed);
         self.snapshot_head
             .store(start.covered.head, Ordering::Relaxed);

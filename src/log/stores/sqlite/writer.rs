@@ -4,7 +4,7 @@ use super::checkpoint;
 use super::decide::Decider;
 use super::learn;
 use super::maintenance::Work;
-use super::shared::{FailurePoint, Shared, signed, unsigned};
+use super::shared::{FailurePoint, Shared, signed};
 use crate::log::LogError;
 use crate::log::queue::{Job, Next};
 use crate::log::record;
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(60);
 /// First and longest pause between two tries to open the store again.
 const REOPEN_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// A guess at what one row of maintenance writes to the WAL, in bytes.
+const STEP_ROW_BYTES: u64 = 4096;
 /// How often the log's size is looked at.
 const SIZE_EVERY: Duration = Duration::from_millis(250);
 /// Bytes after which the log's size is looked at, so that `max_size` is not passed by far.
@@ -99,7 +101,7 @@ fn reopen(shared: &Shared) -> Result<Connection, String> {
             )
             .optional()
             .map_err(text)?;
-        record::decode(&bytes.unwrap_or_default())
+        record::decode(&bytes.unwrap_or_default(), head)
             .map_err(|reason| format!("record {head} cannot be read back: {reason}"))?;
     }
     // A real write with its sync: reading alone says nothing about a full disk.
@@ -138,13 +140,17 @@ fn session(shared: &Shared, conn: &Connection, written: &mut bool) -> Result<(),
     let mut session = Session::new(shared, conn).map_err(|error| error.to_string())?;
     let mut batch = Vec::new();
     loop {
-        match shared.queue.next(&mut batch, IDLE) {
+        let dirty = session.bytes_since > 0;
+        match shared
+            .queue
+            .next(&mut batch, if dirty { SIZE_EVERY } else { IDLE })
+        {
             Next::Commit => {
                 session.commit(&mut batch)?;
                 *written = true;
             }
             Next::Work(work) => session.work(work).map_err(|error| error.to_string())?,
-            Next::Idle => {}
+            Next::Idle => session.note_size(),
             Next::Closed => return Ok(()),
         }
         if shared.finish_wal.swap(false, Ordering::Relaxed) {
@@ -218,6 +224,7 @@ impl<'s, 'c> Session<'s, 'c> {
         for (seq, job) in (first..).zip(batch) {
             self.may_fail(FailurePoint::Insert)?;
             self.decider.decide(job, seq)?;
+            record::seal(&mut job.head, seq);
             self.insert
                 .execute((signed(seq), &job.head, &job.request))
                 .map_err(text)?;
@@ -268,7 +275,7 @@ impl<'s, 'c> Session<'s, 'c> {
 
     /// One step of retention, in one transaction.
     fn work(&mut self, work: Work) -> rusqlite::Result<()> {
-        let changed = match work {
+        let (changed, done) = match work {
             Work::Delete { to, done } => {
                 // Said first, so that no reader takes the gap for damage.
                 self.shared.deleted_to.fetch_max(to, Ordering::SeqCst);
@@ -276,8 +283,7 @@ impl<'s, 'c> Session<'s, 'c> {
                 let changed = self.conn.prepare_cached(sql)?.execute([signed(to)])?;
                 let (oldest, received) = learn::oldest(self.conn)?;
                 self.shared.note_oldest(oldest, received);
-                done.send(changed).ok();
-                changed
+                (changed, done)
             }
             Work::ClearRequests { seqs, done } => {
                 let tx = self.conn.unchecked_transaction()?;
@@ -287,12 +293,13 @@ impl<'s, 'c> Session<'s, 'c> {
                     changed += tx.prepare_cached(sql)?.execute([signed(seq)])?;
                 }
                 tx.commit()?;
-                done.send(changed).ok();
-                changed
+                (changed, done)
             }
         };
-        checkpoint::note_written(self.shared, unsigned(changed as i64) * 4096);
+        checkpoint::note_written(self.shared, changed as u64 * STEP_ROW_BYTES);
         self.note_size();
+        // The maintenance thread may have gone.
+        done.send(changed).ok();
         Ok(())
     }
 }
