@@ -250,7 +250,7 @@ impl Forwarders {
             return Ok(());
         }
         let tuning = &self.deps.tuning;
-        let until = Instant::now() + tuning.stale_apart;
+        let until = Instant::now() + tuning.probe;
         while Instant::now() < until {
             tokio::time::sleep(tuning.poll.1).await;
             if !sink.shown(&batch).await?.is_empty() {

@@ -10,7 +10,7 @@ use super::{SinkFailure, SinkSettings, StartFrom, own};
 use crate::codes;
 use crate::log::{EventLog, LogError};
 use crate::model::limits::UNCONFIRMED_EVENTS_MAX;
-use crate::model::{Position, Seq, event::Event};
+use crate::model::{Seq, event::Event};
 use crate::query::Query;
 use crate::state::State;
 use crate::telemetry::{MetricLabels, Metrics};
@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes of events kept beside the next batch: unconfirmed ones, and those that wait behind one.
 const WINDOW_BYTES: usize = 16 * 1024 * 1024;
+
+/// Places kept of events that are settled, behind one that is not.
+const PLACES_MAX: usize = 200_000;
 
 /// What all loops share.
 #[derive(Clone)]
@@ -63,13 +66,10 @@ pub(super) struct Lane {
     busy: bool,
     poll_wait: Duration,
     poll_at: Instant,
-    /// How often the oldest event was taken and not shown in time, and which one that is.
-    silent_rounds: u32,
-    silent_front: Option<Position>,
-    /// An event that is dropped in silence is looked for: one batch at a time, and in halves.
-    searching: bool,
-    /// The only batch under way while searching.
-    apart: Option<Batch>,
+    /// What was taken more than once and never shown.
+    search: confirm::Search,
+    /// Events after the start that the sink may have from before it.
+    doubtful: usize,
     /// The next record of the log cannot be read.
     damaged: Option<(Seq, String)>,
 }
@@ -98,10 +98,8 @@ impl Lane {
             busy: false,
             poll_wait: deps.tuning.poll.0,
             poll_at: now,
-            silent_rounds: 0,
-            silent_front: None,
-            searching: false,
-            apart: None,
+            search: confirm::Search::default(),
+            doubtful: UNCONFIRMED_EVENTS_MAX,
             damaged: None,
             deps,
             settings,
@@ -128,6 +126,7 @@ impl Lane {
             self.cut_off().await?;
             self.skip_damaged().await?;
             self.store_if_due().await?;
+            self.test_suspects().await?;
             if self.window.sent() > 0 && Instant::now() >= self.poll_at {
                 self.confirm().await?;
             } else if self.window.unsent() > 0 && self.has_room() {
@@ -151,8 +150,7 @@ impl Lane {
     /// Whether another batch may be under way beside those that are not confirmed.
     fn has_room(&self) -> bool {
         let next = self.events_max().min(self.window.unsent());
-        let fits = self.window.sent() + next <= UNCONFIRMED_EVENTS_MAX;
-        self.window.sent() == 0 || (fits && !self.searching)
+        self.window.sent() == 0 || self.window.sent() + next <= UNCONFIRMED_EVENTS_MAX
     }
 
     /// Whether the next batch is not full yet and there is more in the log.
@@ -161,6 +159,7 @@ impl Lane {
             && self.window.scanned() < *self.head.borrow()
             && self.window.unsent() < self.events_max()
             && self.window.unsent_bytes() < self.bytes_max()
+            && self.window.len() < PLACES_MAX
             && self.window.bytes() < self.bytes_max().saturating_add(WINDOW_BYTES)
     }
 
@@ -231,9 +230,10 @@ impl Lane {
 
     async fn send(&mut self) -> Result<(), Stopped> {
         let batch = self.window.next_batch(self.events_max(), self.bytes_max());
-        if batch.items.is_empty() {
+        if batch.items.is_empty() || self.is_known(&batch).await? {
             return Ok(());
         }
+        self.window.sending(&batch, Instant::now());
         let started = Instant::now();
         let result = self.sink.send(&batch.items).await;
         self.observe(started.elapsed());
@@ -244,16 +244,9 @@ impl Lane {
                 self.worked(batch.items.len()).await;
             }
             Ok(Proof::Taken) => {
-                if self.window.sent() == 0 {
-                    self.poll_wait = self.deps.tuning.poll.0;
-                    self.poll_at = Instant::now() + self.poll_wait;
-                }
+                self.poll_soon();
                 self.window.taken(&batch, Instant::now());
-                if self.searching {
-                    self.apart = Some(batch);
-                } else {
-                    self.window.pass(batch.items.len());
-                }
+                self.window.pass(batch.items.len());
             }
             Err(SinkError::Refused { status, answer }) => {
                 self.refused(&batch, status, answer).await;
@@ -286,6 +279,9 @@ impl Lane {
         }
         if self.window.frontier() > self.stored {
             until = until.min(self.store_at());
+        }
+        if let Some(at) = self.next_test_at() {
+            until = until.min(at);
         }
         // While nothing more may be sent, what comes into the log changes nothing.
         let listens = self.window.unsent() == 0 && self.damaged.is_none();

@@ -480,6 +480,10 @@ impl Sink for ScriptedSink {
         usize::MAX
     }
 
+    fn confirms(&self) -> bool {
+        self.confirm
+    }
+
     fn send<'a>(&'a self, batch: &'a [Arc<Item>]) -> BoxFuture<'a, Result<Proof, SinkError>> {
         let numbers: Vec<_> = batch.iter().map(|item| number(item)).collect();
         let answer = lock(&self.script)(&numbers);
@@ -487,7 +491,9 @@ impl Sink for ScriptedSink {
         if answer.is_ok() {
             lock(&self.taken).extend(&numbers);
             let (under_way, most) = &mut *lock(&self.unconfirmed);
-            under_way.extend(batch.iter().map(|item| item.event.id));
+            // Probes are not counted: they have no number.
+            let counted = batch.iter().zip(&numbers).filter(|(_, n)| **n != u64::MAX);
+            under_way.extend(counted.map(|(item, _)| item.event.id));
             *most = under_way.len().max(*most);
             let stores = lock(&self.stores);
             let kept = batch.iter().zip(&numbers).filter(|(_, n)| stores(**n));

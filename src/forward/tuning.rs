@@ -21,8 +21,10 @@ pub(crate) struct Tuning {
     pub(crate) poll: (Duration, Duration),
     /// How long a sent event may stay unconfirmed before it is sent again.
     pub(crate) stale: Duration,
-    /// The same while the events are sent apart to find one that is dropped in silence.
-    pub(crate) stale_apart: Duration,
+    /// How long a probe, or a dead letter that is sent again, may stay unconfirmed.
+    pub(crate) probe: Duration,
+    /// How long a sink may ignore an id because it has seen it, though it has lost the event.
+    pub(crate) forgets: Duration,
     /// How long a removed sink's cursor is kept.
     pub(crate) removed: Duration,
     /// How often gauges are refreshed and removed cursors looked at.
@@ -44,7 +46,9 @@ impl Default for Tuning {
             // Prefect writes what it took at the latest 5 s later.
             poll: (Duration::from_millis(100), Duration::from_secs(1)),
             stale: Duration::from_secs(30),
-            stale_apart: Duration::from_secs(12),
+            probe: Duration::from_secs(12),
+            // Prefect's publisher leaves out ids that it saw in the last 5 minutes.
+            forgets: Duration::from_secs(310),
             removed: Duration::from_secs(24 * 3600),
             housekeeping: Duration::from_secs(5),
             restart: Duration::from_secs(5),
@@ -80,7 +84,8 @@ impl Tuning {
             cursor_idle: millis(5),
             poll: (millis(1), millis(4)),
             stale: millis(60),
-            stale_apart: millis(30),
+            probe: millis(60),
+            forgets: millis(80),
             removed: Duration::from_secs(24 * 3600),
             housekeeping: millis(10),
             restart: Duration::from_secs(5),

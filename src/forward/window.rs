@@ -34,14 +34,21 @@ enum Progress {
     Unsent,
     /// Taken by the sink, not shown by it yet.
     Sent(Instant),
+    /// Taken more than once and never shown: sent only when its turn to be tested comes.
+    Suspect,
+    /// A suspect that is being tested.
+    Tested,
     Settled,
 }
 
 #[derive(Debug)]
 struct Slot {
-    item: Arc<Item>,
+    position: Position,
+    /// None once it is settled: only its place is kept until the frontier has passed it.
+    item: Option<Arc<Item>>,
     progress: Progress,
     attempts: u32,
+    last_sent: Option<Instant>,
 }
 
 /// Events to send in one attempt.
@@ -70,8 +77,9 @@ pub(crate) struct Window {
     scanned: Seq,
     unsent: usize,
     unsent_bytes: usize,
-    /// Bytes of everything that is kept.
+    /// Bytes of everything that is not settled.
     bytes: usize,
+    /// Sent, suspects that are tested included.
     sent: usize,
     /// Sizes in which the next unsent events are tried after a refusal; the last one is next.
     split: Vec<usize>,
@@ -105,9 +113,11 @@ impl Window {
             self.unsent_bytes += item.json.len() + 1;
             self.bytes += item.json.len() + 1;
             self.slots.push_back(Slot {
-                item: Arc::new(item),
+                position: item.position,
+                item: Some(Arc::new(item)),
                 progress: Progress::Unsent,
                 attempts: 0,
+                last_sent: None,
             });
         }
         self.scanned = self.scanned.max(scanned);
@@ -123,7 +133,12 @@ impl Window {
         self.unsent_bytes
     }
 
-    /// Bytes of all events that are kept, also of those that wait behind an unsettled one.
+    /// Places that are kept: of events on their way, and of settled ones behind such.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes of all events that are not settled.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -145,7 +160,8 @@ impl Window {
 
     /// When the oldest event that is not settled was received.
     pub(crate) fn oldest_received(&self) -> Option<Timestamp> {
-        self.slots.front().map(|slot| slot.item.received)
+        let item = self.slots.front()?.item.as_ref()?;
+        Some(item.received)
     }
 
     /// The next unsent events within both limits (at least one, if there is any).
@@ -154,17 +170,36 @@ impl Window {
         let mut items = Vec::new();
         let mut bytes = 1;
         for slot in &mut self.slots {
-            if slot.progress != Progress::Unsent {
+            let Some(item) = slot
+                .item
+                .as_ref()
+                .filter(|_| slot.progress == Progress::Unsent)
+            else {
                 continue;
-            }
-            bytes += slot.item.json.len() + 1;
+            };
+            bytes += item.json.len() + 1;
             if items.len() >= events_max.max(1) || (bytes > bytes_max && !items.is_empty()) {
                 break;
             }
-            slot.attempts = slot.attempts.saturating_add(1);
-            items.push(Arc::clone(&slot.item));
+            items.push(Arc::clone(item));
         }
         Batch { items }
+    }
+
+    /// The batch is sent now.
+    pub(crate) fn sending(&mut self, batch: &Batch, at: Instant) {
+        for item in &batch.items {
+            if let Some(slot) = self.slot(item.position) {
+                slot.attempts = slot.attempts.saturating_add(1);
+                slot.last_sent = Some(at);
+            }
+        }
+    }
+
+    /// Whether any of these was sent before, so that the sink may have it.
+    pub(crate) fn was_sent(&mut self, batch: &Batch) -> bool {
+        let mut slots = batch.items.iter().map(|item| item.position);
+        slots.any(|at| self.slot(at).is_some_and(|slot| slot.last_sent.is_some()))
     }
 
     /// The batch was delivered for certain.
@@ -204,11 +239,11 @@ impl Window {
             return false;
         }
         self.bury(batch, verdict);
-        self.settle();
         true
     }
 
-    fn bury(&mut self, batch: &Batch, verdict: &Verdict) {
+    /// Makes dead letters of a batch.
+    pub(crate) fn bury(&mut self, batch: &Batch, verdict: &Verdict) {
         for item in &batch.items {
             let attempts = self.slot(item.position).map_or(1, |slot| slot.attempts);
             self.dead.push(NewDeadLetter {
@@ -222,61 +257,96 @@ impl Window {
             });
         }
         self.mark(batch, Progress::Settled);
+        self.settle();
     }
 
-    /// Everything unconfirmed is sent again; a split under way starts anew.
+    /// Everything unconfirmed is sent again (suspects: tested again); a split under way starts anew.
     pub(crate) fn reset(&mut self) {
-        for slot in &mut self.slots {
-            if matches!(slot.progress, Progress::Sent(_)) {
-                slot.progress = Progress::Unsent;
-                self.sent -= 1;
-                self.unsent += 1;
-                self.unsent_bytes += slot.item.json.len() + 1;
-            }
-        }
+        self.change(|slot| match slot.progress {
+            Progress::Sent(_) => Some(Progress::Unsent),
+            Progress::Tested => Some(Progress::Suspect),
+            Progress::Unsent | Progress::Suspect | Progress::Settled => None,
+        });
         self.split.clear();
     }
 
     /// Unconfirmed events, in order.
     pub(crate) fn unconfirmed(&self) -> Vec<Arc<Item>> {
-        let sent = |slot: &&Slot| matches!(slot.progress, Progress::Sent(_));
+        let sent = |slot: &&Slot| matches!(slot.progress, Progress::Sent(_) | Progress::Tested);
         let slots = self.slots.iter().filter(sent);
-        slots.map(|slot| Arc::clone(&slot.item)).collect()
+        slots.filter_map(|slot| slot.item.clone()).collect()
     }
 
-    /// When the oldest unconfirmed event was sent.
+    /// When the oldest unconfirmed event that is no suspect was sent.
     pub(crate) fn unconfirmed_since(&self) -> Option<Instant> {
         let sent = self.slots.iter().filter_map(|slot| match slot.progress {
             Progress::Sent(at) => Some(at),
-            Progress::Unsent | Progress::Settled => None,
+            Progress::Unsent | Progress::Suspect | Progress::Tested | Progress::Settled => None,
         });
         sent.min()
     }
 
-    /// The sink shows these ids: how many unconfirmed events that settles.
+    /// Unconfirmed events that are no suspects and were sent before a time.
+    pub(crate) fn unconfirmed_before(&self, time: Instant) -> Vec<Position> {
+        let late = |slot: &&Slot| matches!(slot.progress, Progress::Sent(at) if at <= time);
+        self.slots
+            .iter()
+            .filter(late)
+            .map(|slot| slot.position)
+            .collect()
+    }
+
+    /// The sink shows these ids: how many events on their way that settles. Some may not even be sent.
     pub(crate) fn shown(&mut self, ids: &HashSet<Uuid>) -> usize {
-        let mut settled = 0;
-        for slot in &mut self.slots {
-            if matches!(slot.progress, Progress::Sent(_)) && ids.contains(&slot.item.event.id) {
-                slot.progress = Progress::Settled;
-                settled += 1;
-            }
-        }
-        self.sent -= settled;
+        let settled = self.change(|slot| {
+            let item = slot.item.as_ref()?;
+            ids.contains(&item.event.id).then_some(Progress::Settled)
+        });
         self.settle();
         settled
     }
 
-    /// Everything up to and including this delivery is settled or not for this sink.
-    pub(crate) fn frontier(&self) -> Seq {
-        self.slots.front().map_or(self.scanned, |slot| {
-            slot.item.position.seq.saturating_sub(1)
-        })
+    /// Holds events back until they are tested.
+    pub(crate) fn suspect(&mut self, positions: &[Position]) {
+        for at in positions {
+            self.mark_one(*at, Progress::Suspect);
+        }
     }
 
-    /// The oldest event that is not settled.
-    pub(crate) fn front(&self) -> Option<Position> {
-        self.slots.front().map(|slot| slot.item.position)
+    /// Those of the suspects that are still on their way, as a batch.
+    pub(crate) fn suspects(&mut self, positions: &[Position]) -> Batch {
+        let held = positions.iter().filter_map(|at| {
+            let slot = self.slot(*at)?;
+            let is_held = matches!(slot.progress, Progress::Suspect | Progress::Tested);
+            slot.item.clone().filter(|_| is_held)
+        });
+        Batch {
+            items: held.collect(),
+        }
+    }
+
+    /// The suspects were taken once more.
+    pub(crate) fn tested(&mut self, batch: &Batch) {
+        self.mark(batch, Progress::Tested);
+    }
+
+    /// When one of these was sent last.
+    pub(crate) fn last_sent(&self, positions: &[Position]) -> Option<Instant> {
+        let sent = positions.iter().filter_map(|at| {
+            let place = self
+                .slots
+                .binary_search_by_key(at, |slot| slot.position)
+                .ok()?;
+            self.slots.get(place)?.last_sent
+        });
+        sent.max()
+    }
+
+    /// Everything up to and including this delivery is settled or not for this sink.
+    pub(crate) fn frontier(&self) -> Seq {
+        self.slots
+            .front()
+            .map_or(self.scanned, |slot| slot.position.seq.saturating_sub(1))
     }
 
     /// Whether there are dead letters to store.
@@ -303,7 +373,7 @@ impl Window {
         while self
             .slots
             .front()
-            .is_some_and(|slot| slot.item.position.seq <= seq)
+            .is_some_and(|slot| slot.position.seq <= seq)
         {
             self.pop_front();
         }
@@ -313,14 +383,34 @@ impl Window {
 
     fn mark(&mut self, batch: &Batch, to: Progress) {
         for item in &batch.items {
-            let bytes = item.json.len() + 1;
-            let Some(slot) = self.slot(item.position) else {
-                continue;
-            };
-            let from = std::mem::replace(&mut slot.progress, to);
-            self.count(from, bytes, false);
-            self.count(to, bytes, true);
+            self.mark_one(item.position, to);
         }
+    }
+
+    fn mark_one(&mut self, position: Position, to: Progress) {
+        let Some(slot) = self.slot(position) else {
+            return;
+        };
+        let (from, bytes) = (slot.progress, slot.bytes());
+        if from == Progress::Settled {
+            return;
+        }
+        slot.turn(to);
+        self.count(from, bytes, false);
+        self.count(to, bytes, true);
+    }
+
+    /// Changes every slot for which there is a change; how many.
+    fn change(&mut self, change: impl Fn(&Slot) -> Option<Progress>) -> usize {
+        let changes: Vec<_> = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some((slot.position, change(slot)?)))
+            .collect();
+        for (position, to) in &changes {
+            self.mark_one(*position, *to);
+        }
+        changes.len()
     }
 
     fn count(&mut self, progress: Progress, bytes: usize, more: bool) {
@@ -330,15 +420,17 @@ impl Window {
                 self.unsent = step(self.unsent, 1);
                 self.unsent_bytes = step(self.unsent_bytes, bytes);
             }
-            Progress::Sent(_) => self.sent = step(self.sent, 1),
-            Progress::Settled => {}
+            Progress::Sent(_) | Progress::Tested => self.sent = step(self.sent, 1),
+            Progress::Suspect => {}
+            Progress::Settled => return,
         }
+        self.bytes = step(self.bytes, bytes);
     }
 
     fn slot(&mut self, position: Position) -> Option<&mut Slot> {
         let at = self
             .slots
-            .binary_search_by_key(&position, |slot| slot.item.position)
+            .binary_search_by_key(&position, |slot| slot.position)
             .ok()?;
         self.slots.get_mut(at)
     }
@@ -355,190 +447,24 @@ impl Window {
 
     fn pop_front(&mut self) {
         if let Some(slot) = self.slots.pop_front() {
-            let bytes = slot.item.json.len() + 1;
-            self.count(slot.progress, bytes, false);
-            self.bytes = self.bytes.saturating_sub(bytes);
+            self.count(slot.progress, slot.bytes(), false);
+        }
+    }
+}
+
+impl Slot {
+    fn bytes(&self) -> usize {
+        self.item.as_ref().map_or(0, |item| item.json.len() + 1)
+    }
+
+    /// Lets go of an event that is settled.
+    fn turn(&mut self, to: Progress) {
+        self.progress = to;
+        if to == Progress::Settled {
+            self.item = None;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::event;
-    use super::*;
-    use crate::codes;
-    use proptest::prelude::*;
-
-    fn item(seq: Seq, index: u32, n: u64) -> Item {
-        Item {
-            position: Position { seq, index },
-            webhook: None,
-            received: Timestamp::now(),
-            event: event("x", n),
-            json: "x".repeat(9),
-        }
-    }
-
-    fn verdict() -> Verdict {
-        Verdict {
-            code: codes::SINK_REFUSED,
-            reason: "no".into(),
-            answer: String::new(),
-        }
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Read { deliveries: u64, events: u32 },
-        Deliver(usize),
-        Refuse(usize),
-        Take(usize),
-        Show(usize),
-        Reset,
-        Store,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0..3_u64, 0..5_u32).prop_map(|(deliveries, events)| Step::Read { deliveries, events }),
-            (1..6_usize).prop_map(Step::Deliver),
-            (1..6_usize).prop_map(Step::Refuse),
-            (1..6_usize).prop_map(Step::Take),
-            (0..12_usize).prop_map(Step::Show),
-            Just(Step::Reset),
-            Just(Step::Store),
-        ]
-    }
-
-    /// What a sink and a store would hold.
-    #[derive(Default)]
-    struct Books {
-        scanned: Seq,
-        numbers: u64,
-        all: Vec<Position>,
-        settled: HashSet<Position>,
-        dead: HashSet<Position>,
-        stored_dead: Vec<Position>,
-        frontier: Seq,
-    }
-
-    impl Books {
-        fn apply(&mut self, window: &mut Window, step: &Step) {
-            let places = |batch: &Batch| batch.items.iter().map(|i| i.position).collect::<Vec<_>>();
-            match *step {
-                Step::Read { deliveries, events } => {
-                    let mut items = Vec::new();
-                    for seq in self.scanned + 1..=self.scanned + deliveries {
-                        for index in 0..events {
-                            items.push(item(seq, index, self.numbers));
-                            self.all.push(Position { seq, index });
-                            self.numbers += 1;
-                        }
-                    }
-                    self.scanned += deliveries;
-                    window.extend(items, self.scanned);
-                }
-                Step::Deliver(n) => {
-                    let batch = window.next_batch(n, 1_000);
-                    self.settled.extend(places(&batch));
-                    window.delivered(&batch);
-                }
-                Step::Refuse(n) => {
-                    let batch = window.next_batch(n, 1_000);
-                    if !batch.items.is_empty() && window.refused(&batch, &verdict()) {
-                        self.dead.extend(places(&batch));
-                    }
-                }
-                Step::Take(n) => {
-                    let batch = window.next_batch(n, 1_000);
-                    window.taken(&batch, Instant::now());
-                    window.pass(batch.items.len());
-                }
-                Step::Show(n) => {
-                    let shown: Vec<_> = window.unconfirmed().into_iter().take(n).collect();
-                    self.settled.extend(shown.iter().map(|i| i.position));
-                    window.shown(&shown.iter().map(|i| i.event.id).collect());
-                }
-                Step::Reset => window.reset(),
-                Step::Store => {
-                    let stored = window.dead_letters().into_iter().map(|d| d.position);
-                    self.stored_dead.extend(stored);
-                    window.stored(window.frontier());
-                }
-            }
-        }
-
-        fn check(&mut self, window: &Window) {
-            let frontier = window.frontier();
-            assert!(frontier >= self.frontier, "the frontier went back");
-            self.frontier = frontier;
-            let open = |p: &&Position| !self.settled.contains(p) && !self.dead.contains(p);
-            let first_open = self.all.iter().find(open);
-            let expected = first_open.map_or(self.scanned, |p| p.seq - 1);
-            assert_eq!(frontier, expected, "neither skips nor lags");
-            let unsettled = self.all.iter().filter(open).count();
-            assert_eq!(window.unsent() + window.sent(), unsettled);
-            assert_eq!(window.unsent_bytes(), window.unsent() * 10);
-            assert_eq!(window.bytes(), window.slots.len() * 10);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_frontier_follows_exactly_what_is_settled(steps in prop::collection::vec(step(), 0..80)) {
-            let mut window = Window::new(0);
-            let mut books = Books::default();
-            for step in &steps {
-                books.apply(&mut window, step);
-                books.check(&window);
-            }
-            // Whatever happened, delivering the rest settles everything, and each dead letter is kept once.
-            window.reset();
-            while window.unsent() > 0 {
-                books.apply(&mut window, &Step::Deliver(3));
-            }
-            books.apply(&mut window, &Step::Store);
-            books.check(&window);
-            let kept: HashSet<_> = books.stored_dead.iter().copied().collect();
-            prop_assert_eq!(kept.len(), books.stored_dead.len());
-            prop_assert_eq!(kept, books.dead);
-        }
-
-        #[test]
-        fn halving_finds_every_poison_event(poison in prop::collection::hash_set(0..200_u64, 0..12)) {
-            let mut window = Window::new(0);
-            window.extend((0..200).map(|n| item(n + 1, 0, n)).collect(), 200);
-            let mut delivered = Vec::new();
-            let mut tries = 0;
-            while window.unsent() > 0 {
-                let batch = window.next_batch(200, 1_000_000);
-                let numbers: Vec<_> = batch.items.iter().map(|i| i.position.seq - 1).collect();
-                tries += 1;
-                if numbers.iter().any(|n| poison.contains(n)) {
-                    window.refused(&batch, &verdict());
-                } else {
-                    delivered.extend(numbers);
-                    window.delivered(&batch);
-                }
-            }
-            let fine: Vec<_> = (0..200).filter(|n| !poison.contains(n)).collect();
-            prop_assert_eq!(delivered, fine);
-            prop_assert_eq!(window.dead_letters().len(), poison.len());
-            prop_assert!(tries <= 1 + 17 * poison.len());
-            prop_assert!(!window.is_split());
-        }
-    }
-
-    #[test]
-    fn batches_keep_both_limits() {
-        let mut window = Window::new(0);
-        window.extend((0..10).map(|n| item(n + 1, 0, n)).collect(), 10);
-        assert_eq!(window.next_batch(3, 1_000).items.len(), 3);
-        assert_eq!(window.next_batch(100, 1 + 40).items.len(), 4);
-        assert_eq!(
-            window.next_batch(100, 1).items.len(),
-            1,
-            "one that is too large goes alone"
-        );
-    }
-}
+mod tests;

@@ -195,7 +195,7 @@ impl Lane {
         let (from, to) = (range.from, range.to);
         self.with_state(move |state| state.skip(&range)).await?;
         self.window.skip_to(to);
-        self.apart = None;
+        self.search.interrupted();
         self.stored = self.stored.max(to);
         self.show();
         tracing::warn!(sink = %self.board.name, from_seq = from, to_seq = to, reason, "deliveries were skipped");

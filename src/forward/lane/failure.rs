@@ -43,7 +43,7 @@ impl Lane {
     /// An attempt failed for reasons that are not the events': everything unconfirmed is sent again later.
     pub(super) async fn failed(&mut self, error: &SinkError) -> Result<(), Stopped> {
         self.window.reset();
-        self.apart = None;
+        self.search.interrupted();
         self.health.failures = self.health.failures.saturating_add(1);
         self.health.failing_since.get_or_insert_with(Instant::now);
         let (condition, wait) = match error {
@@ -140,9 +140,13 @@ impl Lane {
 
     /// Splits a batch, or makes a dead letter of its only event.
     pub(super) async fn give_up(&mut self, batch: &Batch, verdict: &Verdict) {
-        if !self.window.refused(batch, verdict) {
-            return;
+        if self.window.refused(batch, verdict) {
+            self.buried(batch, verdict).await;
         }
+    }
+
+    /// An event was made a dead letter.
+    pub(super) async fn buried(&mut self, batch: &Batch, verdict: &Verdict) {
         self.busy = true;
         let mut labels = self.board.labels();
         labels.push(("reason", verdict.code.to_string()));

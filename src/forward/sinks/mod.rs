@@ -33,6 +33,11 @@ pub(super) trait Sink: Send + Sync {
         usize::MAX
     }
 
+    /// Whether it must be asked for what it took. Such a sink is also asked before anything is sent again.
+    fn confirms(&self) -> bool {
+        false
+    }
+
     /// Sends a batch, in order, whole or not at all.
     fn send<'a>(&'a self, batch: &'a [Arc<Item>]) -> BoxFuture<'a, Result<Proof, SinkError>>;
 

@@ -102,6 +102,10 @@ impl Sink for Prefect {
         BYTES_MAX
     }
 
+    fn confirms(&self) -> bool {
+        self.confirm
+    }
+
     fn send<'a>(&'a self, batch: &'a [Arc<Item>]) -> BoxFuture<'a, Result<Proof, SinkError>> {
         Box::pin(self.post(batch))
     }

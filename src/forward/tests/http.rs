@@ -6,7 +6,6 @@ use crate::forward::{HttpOptions, HttpTarget, PrefectOptions, SinkKind, SinkSett
 use crate::model::Secret;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
-use std::sync::Mutex;
 
 fn secret(text: &str) -> Secret {
     Secret::new(text.into())
@@ -290,22 +289,21 @@ async fn a_stop_does_not_wait_for_a_sink_that_stalls() {
 #[tokio::test]
 async fn prefect_is_asked_until_it_shows_every_event() {
     let model = Arc::new(PrefectModel::default());
-    let lives = Arc::new(Mutex::new(0));
-    let (serving, counting) = (model.clone(), lives.clone());
+    let serving = model.clone();
+    let (posts, is_killed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let server = FakeSink::start(move |_, request| {
-        let answer = serving.answer(request);
-        if request.path.ends_with("/filter") {
-            let mut asked = counting.lock().unwrap();
-            *asked += 1;
-            match *asked {
-                // It is killed with a part in memory, comes back, and later writes what it is sent again.
-                1..=3 => {}
-                4 => serving.forget(),
-                5 => return Reply::status(503),
-                _ => serving.flush(|_| true),
-            }
+        if request.path.ends_with("/events") {
+            posts.fetch_add(1, Ordering::Relaxed);
+        } else if is_killed.load(Ordering::Relaxed) {
+            // It came back, and writes what it is sent again.
+            serving.flush(|_| true);
+        } else if posts.load(Ordering::Relaxed) >= 2 {
+            // It is killed with two batches in memory.
+            is_killed.store(true, Ordering::Relaxed);
+            serving.forget();
+            return Reply::status(503);
         }
-        answer
+        serving.answer(request)
     });
     let bench = Bench::new();
     bench.log.add_events(0..450);

@@ -22,6 +22,7 @@ use std::time::Duration;
 mod fake_sink;
 mod http;
 mod real_prefect;
+mod silent;
 mod store;
 
 struct Bench {
@@ -467,70 +468,6 @@ async fn a_state_that_fails_stops_sending_and_loses_nothing() {
     bench.until_cursor(8).await;
     assert_eq!(bench.state.letters().len(), 1);
     assert_eq!(sink.taken(), [0, 1, 2, 3, 4, 5, 7]);
-}
-
-#[tokio::test]
-async fn the_cursor_waits_until_events_are_shown() {
-    let bench = Bench::new();
-    let sink = ScriptedSink::forgetful();
-    // The first twenty batches are lost in the sink's memory.
-    let calls = Arc::new(AtomicUsize::new(0));
-    let seen = calls.clone();
-    sink.script(move |_| {
-        seen.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    });
-    let count = calls.clone();
-    sink.store(move |_| count.load(Ordering::Relaxed) > 20);
-    bench.log.add_events(0..5_000);
-    bench.start(&sink);
-    until("the limit of unconfirmed events", || {
-        sink.taken().len() >= 2_000
-    })
-    .await;
-    assert_eq!(bench.state.seq("out"), Some(0));
-    bench.until_cursor(5_000).await;
-    assert!(sink.has_stored(0..5_000));
-    assert_eq!(sink.unconfirmed_max(), 2_000);
-    assert!(bench.state.letters().is_empty());
-}
-
-#[tokio::test]
-async fn an_event_that_is_dropped_in_silence_becomes_a_dead_letter() {
-    let bench = Bench::new();
-    let sink = ScriptedSink::forgetful();
-    sink.store(|n| n != 42);
-    bench.log.add_events(0..300);
-    bench.start(&sink);
-    bench.until_cursor(300).await;
-    let letters = bench.state.letters();
-    assert_eq!(letters.len(), 1);
-    assert_eq!(
-        (letters[0].seq, letters[0].code.to_string().as_str()),
-        (43, "HG0704")
-    );
-    assert!(sink.has_stored(0..42) && sink.has_stored(43..300));
-    // The probe, which has no number.
-    assert!(sink.taken().contains(&u64::MAX));
-}
-
-#[tokio::test]
-async fn a_sink_that_stores_nothing_at_all_makes_no_dead_letters() {
-    let bench = Bench::new();
-    let sink = ScriptedSink::forgetful();
-    sink.store(|_| false);
-    bench.log.add_events(0..3);
-    bench.start(&sink);
-    until("a probe", || sink.taken().contains(&u64::MAX)).await;
-    until("told", || {
-        bench.log.own_events() == ["hookgate.sink.failing"]
-    })
-    .await;
-    assert!(bench.state.letters().is_empty());
-    assert_eq!(bench.state_of(), "failing");
-    sink.store(|_| true);
-    until("delivered", || bench.state.seq("out") >= Some(3)).await;
-    assert!(sink.has_stored(0..3));
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ fn serve(stream: TcpStream, shared: &Shared) {
             Reply::Stall => {
                 // Ends when the client gives up and closes.
                 writer.set_read_timeout(Some(Duration::from_secs(60))).ok();
-                reader.read(&mut [0]).ok();
+                reader.read_exact(&mut [0]).ok();
                 return;
             }
         }
