@@ -38,7 +38,7 @@ struct Call {
 #[serde(untagged)]
 enum RequestInput {
     Http(String),
-    Object(RequestObject),
+    Object(Box<RequestObject>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -167,7 +167,7 @@ fn subject(
                 )
             })
         }
-        (Some(RequestInput::Object(object)), None) => Ok((from_object(object)?, None)),
+        (Some(RequestInput::Object(object)), None) => Ok((from_object(*object)?, None)),
         (None, Some(id)) => {
             let row = deliveries::find(admin, id)?;
             let bytes = requests::stored(admin, &row)?.ok_or_else(|| requests::gone(&row))?;
