@@ -77,7 +77,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
         None => Format::Text,
     };
     match format {
-        Format::Text => text(&name, &loaded, &results, arguments, global),
+        Format::Text => output::out(&text(&name, &loaded, &results, arguments, global)),
         Format::Json => all(&loaded, &results, &name)
             .iter()
             .for_each(output::json_line),
@@ -201,7 +201,7 @@ fn text(
     results: &[TestResult],
     arguments: &Arguments,
     global: &Global,
-) {
+) -> String {
     let mut rows = vec![file_row(name, loaded), secrets_row(loaded, arguments)];
     if let Some(config) = &loaded.config {
         rows.extend(template_rows(config, &loaded.findings));
@@ -237,7 +237,7 @@ fn text(
     for result in results {
         page.push_str(&test_text(result, name));
     }
-    output::out(&page);
+    page
 }
 
 type Row = (String, &'static str, String);
@@ -284,11 +284,13 @@ fn file_row(name: &str, loaded: &Loaded) -> Row {
             plural(config.webhooks.len(), "webhook"),
             plural(config.sinks.len(), "sink")
         ),
-        None => plural(errors, "error"),
+        None if errors > 0 => plural(errors, "error"),
+        None => String::new(),
     };
     let warnings = found.len() - errors;
     if warnings > 0 {
-        detail = format!("{detail}, {}", plural(warnings, "warning"));
+        let comma = if detail.is_empty() { "" } else { ", " };
+        detail = format!("{detail}{comma}{}", plural(warnings, "warning"));
     }
     (name.to_owned(), state(found.into_iter()), detail)
 }

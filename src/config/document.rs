@@ -32,6 +32,9 @@ pub(super) struct Context {
     /// Whether secrets are replaced by a placeholder.
     pub(super) no_secrets: bool,
     text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    /// The text with credentials masked, byte for byte as long.
     shown: RefCell<String>,
     findings: RefCell<Vec<Finding>>,
     files: RefCell<Vec<PathBuf>>,
@@ -49,6 +52,9 @@ impl Context {
             folder: file.parent().unwrap_or(Path::new("/")).to_path_buf(),
             no_secrets,
             shown: RefCell::new(text.clone()),
+            lines: std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect(),
             text,
             findings: RefCell::default(),
             files: RefCell::new(vec![file.to_path_buf()]),
@@ -64,12 +70,22 @@ impl Context {
 
     /// The place of a byte range, with credentials masked in its source line.
     pub(super) fn place(&self, span: Range<usize>) -> Place {
-        Place::of_span(&self.name, &self.shown.borrow(), span)
+        let line = self.lines.partition_point(|start| *start <= span.start);
+        let begin = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        let shown = self.shown.borrow();
+        let inside = span.start.saturating_sub(begin)..span.end.saturating_sub(begin);
+        let place = Place::of_span(&self.name, shown.get(begin..end).unwrap_or(""), inside);
+        Place {
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            ..place
+        }
     }
 
     /// Line from 1 of a byte offset.
     pub(super) fn line(&self, offset: usize) -> u32 {
-        self.place(offset..offset).line
+        let line = self.lines.partition_point(|start| *start <= offset);
+        u32::try_from(line).unwrap_or(u32::MAX)
     }
 
     /// Later findings belong to this webhook.
@@ -161,6 +177,7 @@ impl Context {
         if errors.is_empty() {
             let mut shown = self.shown.borrow_mut();
             mask_table(table.get_ref(), &mut shown);
+            mask_slugs(table.get_ref(), &mut shown);
             return Some(table);
         }
         // Where strings may be unclosed, everything after the key of a credential is hidden.
@@ -192,6 +209,40 @@ fn mask_table(table: &DeTable<'_>, shown: &mut String) {
         } else {
             mask_nested(value, shown);
         }
+    }
+}
+
+/// Hides slugs wherever else they stand, such as in a `public_url`.
+fn mask_slugs(root: &DeTable<'_>, shown: &mut String) {
+    let webhooks = root.get("webhook").and_then(|w| w.get_ref().as_array());
+    let slugs: Vec<&str> = webhooks
+        .into_iter()
+        .flat_map(|list| list.iter())
+        .filter_map(|webhook| {
+            webhook
+                .get_ref()
+                .as_table()?
+                .get("slug")?
+                .get_ref()
+                .as_str()
+        })
+        // A short one may be an ordinary word, and is no secret worth the name.
+        .filter(|slug| slug.len() >= crate::model::limits::SLUG_CHARS_SAFE)
+        .collect();
+    // Looking for each slug in the whole text would take too long in a file of a thousand webhooks.
+    let mut start = 0;
+    while let Some(at) = shown.get(start..).and_then(|rest| rest.find("/hooks/")) {
+        let from = start + at + "/hooks/".len();
+        let rest = shown.get(from..).unwrap_or("");
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+        let to = from + end.unwrap_or(rest.len());
+        if shown
+            .get(from..to)
+            .is_some_and(|word| slugs.contains(&word))
+        {
+            shown.replace_range(from..to, &"*".repeat(to - from));
+        }
+        start = to;
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
         .ok_or_else(|| format!("\"{text}\" is no network, such as \"10.0.0.0/8\", nor an address"))
 }
 
-/// Reads an absolute `http` or `https` URL and drops a trailing slash. No user, query or fragment.
+/// Reads an absolute `http` or `https` URL, kept as written. No user, query or fragment.
 ///
 /// # Errors
 /// Says what is wrong; never repeats the text, which may hold a password or a slug.
@@ -116,7 +116,7 @@ pub(super) fn parse_url(text: &str) -> Result<String, String> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("the URL cannot have a query or a fragment".to_owned());
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    Ok(text.to_owned())
 }
 
 impl Value<'_, '_> {
@@ -159,6 +159,12 @@ impl Value<'_, '_> {
         self.parsed_as(cx, parse_address, "an address such as \"127.0.0.1:8080\"")
     }
 
+    /// A URL that something is appended to: without a slash at its end.
+    pub(super) fn base_url(&self, cx: &Context) -> Option<String> {
+        self.url(cx).map(|url| url.trim_end_matches('/').to_owned())
+    }
+
+    /// A URL as written: some senders sign it.
     pub(super) fn url(&self, cx: &Context) -> Option<String> {
         self.parsed_as(cx, parse_url, "a URL such as \"https://hooks.example.com\"")
     }
@@ -278,7 +284,7 @@ mod tests {
         assert!(parse_network("10.0.0.0/33").is_err());
         assert_eq!(
             parse_url("https://a.example/x/"),
-            Ok("https://a.example/x".into())
+            Ok("https://a.example/x/".into())
         );
         for bad in [
             "a.example",

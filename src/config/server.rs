@@ -37,6 +37,16 @@ pub(super) fn read(cx: &Context, value: Option<&Value<'_, '_>>, over: &Overrides
         "HOOKGATE_ADMIN",
         8081,
     );
+    if admin == listen && admin.port() != 0 {
+        let message = format!("`listen` and `admin` are both {listen}");
+        let problem = crate::model::Problem::new(codes::INVALID_VALUE, message)
+            .help("senders must not reach the admin listener: give it another port");
+        let place = admin_span.clone().map(|span| cx.place(span));
+        cx.report(
+            super::Severity::Error,
+            crate::model::Problem { place, ..problem },
+        );
+    }
     let token_value = get("admin_token");
     let has_token = token_value.is_some();
     let token = token_value.and_then(|v| secrets::read(cx, &v));
@@ -46,7 +56,7 @@ pub(super) fn read(cx: &Context, value: Option<&Value<'_, '_>>, over: &Overrides
     let server = Server {
         edge: EdgeSettings {
             listen,
-            public_url: get("public_url").and_then(|v| v.url(cx)),
+            public_url: get("public_url").and_then(|v| v.base_url(cx)),
             trusted_proxies: get("trusted_proxies")
                 .and_then(|v| v.networks(cx))
                 .unwrap_or_default(),

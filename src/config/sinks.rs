@@ -198,7 +198,7 @@ fn target(cx: &Context, table: &Table<'_, '_, '_>) -> Option<HttpTarget> {
 
 /// Link-local addresses hold cloud metadata services: no event belongs there.
 fn sink_url(cx: &Context, value: &Value<'_, '_>) -> Option<String> {
-    let url = value.url(cx)?;
+    let url = value.base_url(cx)?;
     let parsed = reqwest::Url::parse(&url).ok()?;
     let host = parsed
         .host_str()

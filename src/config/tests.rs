@@ -205,6 +205,14 @@ path = ""
 }
 
 #[test]
+fn listeners_are_apart() {
+    let same = "[server]\nlisten = \"127.0.0.1:8081\"\n";
+    insta::assert_snapshot!(findings(same), @"");
+    let free = "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
+    assert_eq!(findings(free), "");
+}
+
+#[test]
 fn an_exposed_admin_listener_needs_a_token() {
     insta::assert_snapshot!(findings("[server]\nadmin = \"0.0.0.0:8081\"\n"), @r#"
     E HG0218 2:9 ‹"0.0.0.0:8081"› the admin listener 0.0.0.0:8081 is reachable from elsewhere, and has no token
@@ -405,6 +413,16 @@ fn ten_mistakes_at_once() {
     E HG0204 32:8 ‹"prefct"› `kind`: "prefct" is none of "prefect", "http", "ndjson"
         did you mean "prefect"?
     "#);
+}
+
+#[test]
+fn a_slug_in_a_url_is_hidden_too() {
+    let url = "public_url = \"https://a.example/hooks/fakeslug00000000000001?x\"";
+    let said = findings(&with_event(url));
+    assert!(
+        said.contains("HG0204") && !said.contains("fakeslug"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -629,7 +647,7 @@ enabled = 1
     E HG0202 20:11 ‹1› `enabled` must be true or false, not a whole number
     "#);
     let webhook = only(&with_event(
-        "rate = { per_second = 0.5 }\nmax_body = \"1 KiB\"\nmethods = [\"POST\"]\nresponse = { body = \"ok\" }\ndelivery_key = \"none\"\nallow = [\"::1\"]",
+        "rate = { per_second = 0.5 }\nmax_body = \"1 KiB\"\nmethods = [\"POST\"]\npublic_url = \"https://a.example/x/\"\nresponse = { body = \"ok\" }\ndelivery_key = \"none\"\nallow = [\"::1\"]",
     ));
     assert_eq!(
         webhook.rate,
@@ -647,6 +665,7 @@ enabled = 1
         Response::Own { status: 200, .. }
     ));
     assert!(matches!(webhook.key, KeyRule::None));
+    assert_eq!(webhook.public_url.as_deref(), Some("https://a.example/x/"));
 }
 
 #[test]

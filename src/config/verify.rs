@@ -29,7 +29,7 @@ pub(super) fn read(
         return by_provider(cx, table, provider, secret.as_ref(), secrets);
     };
     if verify.value.as_str() == Some("none") {
-        if let Some(secret) = &secret {
+        if let (Some(secret), false) = (&secret, shakes_hands(provider)) {
             no_effect(cx, secret, "`verify = \"none\"` asks for nothing");
         }
         return Some(open(secrets.flatten()));
@@ -44,6 +44,12 @@ pub(super) fn read(
     }
     let cloudevents = table.get("cloudevents").is_some();
     own(cx, &verify, cloudevents, secret.as_ref(), secrets)
+}
+
+/// Whether handshakes may compute with a secret though deliveries are not checked with it.
+fn shakes_hands(provider: Option<&Option<Provider>>) -> bool {
+    let provider = provider.and_then(Option::as_ref);
+    provider.is_some_and(|p| !p.handshakes.is_empty())
 }
 
 fn open(secrets: Option<Vec<DatedSecret>>) -> Guard {
@@ -82,9 +88,7 @@ fn by_provider(
     };
     let Some(spec) = known.and_then(|p| p.verify.as_ref()) else {
         unverified(cx, table, known.map(|p| p.title.as_str()));
-        // Handshakes may compute with a secret though deliveries are not signed.
-        let handshake = known.is_some_and(|p| !p.handshakes.is_empty());
-        if let (Some(value), false) = (value, handshake) {
+        if let (Some(value), false) = (value, shakes_hands(provider)) {
             no_effect(cx, value, "nothing here is checked with it");
         }
         return match secrets {

@@ -212,15 +212,25 @@ impl Forwarders {
                 Ok(())
             }
             Err(error) => {
-                let (reason, answer) = reason_and_answer(&error);
                 let told = error.to_string();
-                self.with_state(move |state| {
-                    state.refuse_dead_letter_again(id, &reason, &answer, Timestamp::now())
-                })
-                .await?;
+                self.keep_reason(id, error).await?;
                 Err(RetryError::Refused(told))
             }
         }
+    }
+
+    /// A sink that was not reached says nothing about the event: the dead letter keeps the reason it has.
+    async fn keep_reason(&self, id: i64, error: SinkError) -> Result<(), StateError> {
+        let (reason, answer) = match error {
+            SinkError::Refused { status, answer } => {
+                (format!("the sink answered {status}"), answer)
+            }
+            SinkError::Silent => (error.to_string(), String::new()),
+            SinkError::Retry { .. } | SinkError::Misconfigured { .. } => return Ok(()),
+        };
+        let now = Timestamp::now();
+        self.with_state(move |state| state.refuse_dead_letter_again(id, &reason, &answer, now))
+            .await
     }
 
     async fn send_again(&self, sink: &dyn Sink, letter: DeadLetter) -> Result<(), SinkError> {
@@ -391,17 +401,6 @@ async fn drop_removed(deps: &Deps, sink: String, removed: Timestamp) {
     let name = "hookgate.sink.removed";
     if let Err(error) = own::write(deps.log.as_ref(), name, &sink, payload).await {
         tracing::warn!(sink, event = name, error = %error, "an own event was not kept");
-    }
-}
-
-fn reason_and_answer(error: &SinkError) -> (String, String) {
-    match error {
-        SinkError::Refused { status, answer } => {
-            (format!("the sink answered {status}"), answer.clone())
-        }
-        SinkError::Retry { .. } | SinkError::Silent | SinkError::Misconfigured { .. } => {
-            (error.to_string(), String::new())
-        }
     }
 }
 

@@ -208,6 +208,9 @@ pub trait EventLog: Send + Sync {
     fn close(&self);
 }
 
+/// The two halves of an open store.
+pub type Opened = (Arc<dyn EventLog>, Arc<dyn crate::state::State>);
+
 /// Opens (or makes) the log and the state in a folder, with a lock against a second process.
 ///
 /// # Errors
@@ -215,7 +218,7 @@ pub trait EventLog: Send + Sync {
 pub fn open(
     settings: &StoreSettings,
     metrics: &crate::telemetry::Metrics,
-) -> Result<(Arc<dyn EventLog>, Arc<dyn crate::state::State>), OpenError> {
+) -> Result<Opened, OpenError> {
     let options = stores::sqlite::Options::default();
     let (log, state) = stores::sqlite::open(settings, metrics, options)?;
     Ok((log, state))

@@ -1,12 +1,13 @@
 //! How a delivery and its request lie in a store: versioned, checksummed, compressed where that helps.
 //!
 //! A head is `version u8 · flags u8 · crc32 u32 · received i64 (µs) · outcome u8 · keys u16 · keys × u64 ·
-//! length u32 · JSON`, little-endian, the JSON as lz4 when flag 1 is set. The checksum is over all but itself.
+//! length u32 · JSON`, little-endian, the JSON as lz4 when flag 1 is set. The checksum is over all but itself,
+//! xored with the sequence number.
 //! What retention and the key memory need stands before the JSON, so that they need not parse it.
 //! A request is `version u8 · flags u8 · crc32 u32 · length u32 · bytes`.
 
-use crate::model::Delivery;
 use crate::model::limits::{BODY_BYTES_MAX, EVENTS_BYTES_MAX};
+use crate::model::{Delivery, Seq};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -77,9 +78,24 @@ pub(crate) fn encode(
     pack(out, &json).ok_or_else(|| "the record is too large".to_owned())
 }
 
-/// Reads a head, with version and checksum checked.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Head, String> {
-    let flags = check(bytes)?;
+/// Binds an encoded head to its place: under another sequence number its checksum does not match.
+pub(crate) fn seal(head: &mut [u8], seq: Seq) {
+    if let Some(crc) = head.get_mut(2..PREFIX_BYTES) {
+        for (byte, key) in crc.iter_mut().zip(seal_key(seq).to_le_bytes()) {
+            *byte ^= key;
+        }
+    }
+}
+
+/// What is mixed into the checksum; nothing for 0, a head that has no place yet.
+#[allow(clippy::cast_possible_truncation, reason = "both halves are used")]
+fn seal_key(seq: Seq) -> u32 {
+    (seq as u32) ^ ((seq >> 32) as u32)
+}
+
+/// Reads a head (of place `seq`; 0: it has none yet), with version and checksum checked.
+pub(crate) fn decode(bytes: &[u8], seq: Seq) -> Result<Head, String> {
+    let flags = check(bytes, seq)?;
     let start = FIXED_BYTES + 8 * usize::from(prints_count(bytes)?);
     let json = unpack(flags, bytes.get(start..).ok_or("it is cut off")?)?;
     serde_json::from_slice(&json).map_err(|error| format!("its JSON is malformed: {error}"))
@@ -103,8 +119,8 @@ pub(crate) fn peek(bytes: &[u8]) -> Result<Peek, String> {
 }
 
 /// Whether a head is whole, by its checksum.
-pub(crate) fn is_whole(bytes: &[u8]) -> bool {
-    check(bytes).is_ok()
+pub(crate) fn is_whole(bytes: &[u8], seq: Seq) -> bool {
+    check(bytes, seq).is_ok()
 }
 
 /// Compresses a request for the log, before the writer (lz4; SHA-256 of the plain bytes in lower-case hex).
@@ -120,7 +136,7 @@ pub fn compress_request(http: &[u8]) -> (Vec<u8>, String) {
 
 /// The plain bytes of a stored request, with version, checksum and SHA-256 checked.
 pub(crate) fn decompress_request(bytes: &[u8], sha256: Option<&str>) -> Result<Vec<u8>, String> {
-    let flags = check(bytes)?;
+    let flags = check(bytes, 0)?;
     let plain = unpack(flags, bytes.get(PREFIX_BYTES..).ok_or("it is cut off")?)?;
     match sha256 {
         Some(want) if hex::encode(Sha256::digest(&plain)) != want => {
@@ -182,12 +198,12 @@ fn unpack(flags: u8, bytes: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// Checks version and checksum, and gives the flags.
-fn check(bytes: &[u8]) -> Result<u8, String> {
+fn check(bytes: &[u8], seq: Seq) -> Result<u8, String> {
     if bytes.first() != Some(&VERSION) {
         return Err(version_text(bytes));
     }
     let [flags, crc @ ..]: [u8; 5] = array(bytes, 1)?;
-    if checksum(bytes) != Some(u32::from_le_bytes(crc)) {
+    if checksum(bytes) != Some(u32::from_le_bytes(crc) ^ seal_key(seq)) {
         return Err("its checksum does not match".to_owned());
     }
     Ok(flags)
@@ -228,5 +244,113 @@ fn outcome_number(outcome: crate::model::Outcome) -> u8 {
         O::Parked => 3,
         O::Rejected => 4,
         O::Handshake => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Outcome;
+    use proptest::prelude::*;
+
+    fn delivery(key: &str, outcome: Outcome) -> Delivery {
+        Delivery {
+            id: uuid::Uuid::nil(),
+            received: jiff::Timestamp::from_microsecond(1_800_000_000_123_456).unwrap(),
+            webhook: Some("w".to_owned()),
+            provider: None,
+            outcome,
+            code: Some(crate::codes::LOG_FULL),
+            status: 204,
+            key: Some(key.to_owned()),
+            error: Some(crate::model::Problem::new(crate::codes::LOG_FULL, "m").help("h")),
+            events: Vec::new(),
+            notes: Vec::new(),
+            duplicate_of: None,
+            replay_of: None,
+            request: None,
+            verification: None,
+            masked: Vec::new(),
+            timing: None,
+        }
+    }
+
+    #[test]
+    fn a_long_head_is_compressed_and_its_front_can_be_peeked_at() {
+        let long = "abc".repeat(10_000);
+        let head = encode(
+            &delivery(&long, Outcome::Parked),
+            &["i".to_owned()],
+            &[7, 8],
+        )
+        .unwrap();
+        assert!(head.len() < 1_000 && head.capacity() <= 2 * head.len());
+        let want = Peek {
+            received: 1_800_000_000_123_456,
+            parked: true,
+            prints: vec![7, 8],
+        };
+        assert_eq!(peek(&head).unwrap(), want);
+        assert_eq!(peek(head.get(..40).unwrap()).unwrap(), want);
+        let read = decode(&head, 0).unwrap();
+        assert_eq!(read.delivery.key.as_ref(), Some(&long));
+        assert_eq!(read.item_keys, ["i"]);
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let mut head = encode(&delivery("k", Outcome::Accepted), &[], &[]).unwrap();
+        head[0] = 2;
+        let want = "its record version is 2, this program knows 1";
+        assert_eq!(decode(&head, 0).unwrap_err(), want);
+        assert_eq!(peek(&head).unwrap_err(), want);
+        assert_eq!(decode(&[], 0).unwrap_err(), "it is empty");
+    }
+
+    #[test]
+    fn the_format_of_version_1_stays_readable() {
+        let head = hex::decode(VERSION_1).unwrap();
+        let read = decode(&head, 5).unwrap();
+        assert_eq!(read.delivery.key.as_deref(), Some("k"));
+        assert_eq!(peek(&head).unwrap().prints, [0x0807_0605_0403_0201]);
+    }
+
+    const VERSION_1: &str = "0101c4d45eef40629a28176506000001000102030405060708d9000000d37b2264223a7b226964223a223001\
+        00102d08000b0500040200a0222c22726563656976653200f035323032372d30312d31355430383a30303a30\
+        302e3132333435365a222c22776562686f6f6b223a2277222c226f7574636f6d65223a226163636570746564\
+        222c22636f641200fd19484730363031222c22737461747573223a3230342c226b6579223a226b222c226572\
+        726f72223a7b3000606d65737361674300f0016d222c2268656c70223a2268227d7d7d";
+
+    proptest! {
+        #[test]
+        fn heads_and_requests_come_back_as_they_were(
+            key in ".{0,200}", prints in proptest::collection::vec(any::<u64>(), 0..20), seq: u64,
+            body in proptest::collection::vec(any::<u8>(), 0..2_000),
+        ) {
+            let mut head = encode(&delivery(&key, Outcome::Accepted), &[], &prints).unwrap();
+            seal(&mut head, seq);
+            prop_assert_eq!(decode(&head, seq).unwrap().delivery.key.unwrap(), key);
+            prop_assert_eq!(peek(&head).unwrap().prints, prints);
+            prop_assert!(decode(&head, seq ^ 4).is_err());
+            let (packed, sha256) = compress_request(&body);
+            prop_assert_eq!(decompress_request(&packed, Some(&sha256)).unwrap(), body);
+            prop_assert!(decompress_request(&packed, Some("00")).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_at_worst(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut bytes = bytes;
+            decode(&bytes, 1).ok();
+            peek(&bytes).ok();
+            decompress_request(&bytes, None).ok();
+            if bytes.len() > 10 {
+                bytes[0] = VERSION;
+                let crc = checksum(&bytes).unwrap();
+                bytes[2..6].copy_from_slice(&crc.to_le_bytes());
+                decode(&bytes, 0).ok();
+                peek(&bytes).ok();
+                decompress_request(&bytes, None).ok();
+            }
+        }
     }
 }

@@ -20,7 +20,10 @@ impl Lane {
         let is_late = self.is_late();
         let shown = match self.ask(is_late).await {
             Ok(shown) => shown,
-            Err(error) => return self.failed(&error).await,
+            Err(error) => {
+                self.count_attempt(error.result());
+                return self.failed(&error).await;
+            }
         };
         let (first, longest) = self.deps.tuning.poll;
         self.poll_wait = if shown > 0 {

@@ -6,6 +6,7 @@ use super::address::{CheckedResolver, LinkLocal, is_refused};
 use crate::model::limits::SINK_ANSWER_BYTES_MAX;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
@@ -19,6 +20,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Secrets shorter than this are not looked for in answers: they would hide ordinary words.
 const SECRET_CHARS_MIN: usize = 4;
+
+/// Values in the query shorter than this are taken for options.
+const QUERY_SECRET_BYTES_MIN: usize = 8;
+/// Idle connections are closed before the servers that we know close theirs (uvicorn: 5 s).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long an answer's body that nobody needs may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A target that can be called.
 pub(super) struct Caller {
@@ -35,10 +43,11 @@ impl Caller {
     /// # Errors
     /// `Misconfigured`, without any secret.
     pub(super) fn new(target: &HttpTarget) -> Result<Self, SinkError> {
-        let url = Url::parse(target.url.trim())
+        let mut url = Url::parse(target.url.trim())
             .map_err(|e| SinkError::misconfigured(format!("`url` is not a URL: {e}")))?;
         check_literal(&url)?;
-        let (headers, secrets) = headers(target, &url)?;
+        let userinfo = take_userinfo(&mut url);
+        let (headers, secrets) = headers(target, userinfo, &url)?;
         Ok(Self {
             client: client(url.scheme() == "https")?,
             url,
@@ -94,6 +103,23 @@ impl Caller {
         let answer = self.excerpt(response).await;
         Err(SinkError::of_status(status, answer, after)
             .unwrap_or_else(|| SinkError::retry("the sink gave no answer")))
+    }
+
+    /// POSTs JSON; the body of an answer of 2xx does not matter.
+    ///
+    /// # Errors
+    /// As [`Self::post`].
+    pub(super) async fn hand_over(
+        &self,
+        url: Url,
+        body: Vec<u8>,
+        more: HeaderMap,
+    ) -> Result<(), SinkError> {
+        let response = self.post(url, body, more).await?;
+        // A connection is used again only when its answer was read; whether that works changes nothing.
+        let rest = read_up_to(response, SINK_ANSWER_BYTES_MAX);
+        drop(tokio::time::timeout(DRAIN_TIMEOUT, rest).await);
+        Ok(())
     }
 
     /// The first bytes of an answer, without what we sent as a secret.
@@ -158,6 +184,7 @@ fn client(tls: bool) -> Result<Client, SinkError> {
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
         .pool_max_idle_per_host(2)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .dns_resolver(CheckedResolver);
     if !tls {
         // A host without any certificate authority can still have sinks on plain HTTP.
@@ -182,17 +209,33 @@ fn check_literal(url: &Url) -> Result<(), SinkError> {
     Ok(())
 }
 
-fn headers(target: &HttpTarget, url: &Url) -> Result<(HeaderMap, Vec<String>), SinkError> {
+/// Takes user and password out of a URL, decoded, so that it can be shown and passed on without them.
+fn take_userinfo(url: &mut Url) -> Option<(String, String)> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = decode(url.username());
+    let password = decode(url.password().unwrap_or(""));
+    // Only a URL without a host has no place for them, and then there are none.
+    let is_clean = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    (is_clean && (!user.is_empty() || !password.is_empty())).then_some((user, password))
+}
+
+fn headers(
+    target: &HttpTarget,
+    userinfo: Option<(String, String)>,
+    url: &Url,
+) -> Result<(HeaderMap, Vec<String>), SinkError> {
     let mut headers = HeaderMap::new();
     let mut secrets = Vec::new();
-    let authorization = match (&target.token, &target.auth) {
+    let configured = target.auth.as_ref();
+    let pair = configured.map(|(user, password)| (user.clone(), password.expose().to_owned()));
+    let authorization = match (&target.token, pair.or(userinfo)) {
         (Some(token), _) => {
             secrets.push(token.expose().to_owned());
             Some(format!("Bearer {}", token.expose()))
         }
         (None, Some((user, password))) => {
-            let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
-            secrets.extend([password.expose().to_owned(), pair.clone()]);
+            let pair = STANDARD.encode(format!("{user}:{password}"));
+            secrets.extend([password, pair.clone()]);
             Some(format!("Basic {pair}"))
         }
         (None, None) => None,
@@ -207,7 +250,9 @@ fn headers(target: &HttpTarget, url: &Url) -> Result<(HeaderMap, Vec<String>), S
         headers.insert(key, header_value(name, value.expose())?);
         secrets.push(value.expose().to_owned());
     }
-    secrets.extend(url.password().map(str::to_owned));
+    // Some put a key into the query; a short value there is an option, not a key.
+    let query = url.query_pairs().map(|(_, value)| value.into_owned());
+    secrets.extend(query.filter(|value| value.len() >= QUERY_SECRET_BYTES_MIN));
     secrets.retain(|secret| secret.chars().count() >= SECRET_CHARS_MIN);
     // Longest first, so that one secret inside another does not leave the rest of it.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -247,4 +292,73 @@ fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let innermost = std::iter::successors(error.source(), |e| (*e).source()).last();
     printable(&innermost.map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::dns::{Name, Resolve, Resolving};
+
+    struct OnlyLinkLocal;
+
+    impl Resolve for OnlyLinkLocal {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async { Err(LinkLocal.into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_link_local_address() {
+        drop(client(false));
+        let builder = Client::builder().no_proxy().tls_certs_only([]);
+        let client = builder.dns_resolver(OnlyLinkLocal).build().unwrap();
+        let error = client
+            .get("http://metadata.test/")
+            .send()
+            .await
+            .unwrap_err();
+        let error = unreachable(error);
+        assert_eq!(error.result(), "misconfigured");
+        assert!(error.to_string().contains("link-local"), "{error}");
+    }
+
+    #[test]
+    fn userinfo_leaves_the_url() {
+        let target = HttpTarget {
+            url: "https://u%40x:fake-p%3Aass-0001@example.com/a?key=fake-key-0001&v=1".into(),
+            token: None,
+            auth: None,
+            headers: Vec::new(),
+        };
+        let caller = Caller::new(&target).unwrap();
+        assert_eq!(
+            caller.url().as_str(),
+            "https://example.com/a?key=fake-key-0001&v=1"
+        );
+        let pair = STANDARD.encode("u@x:fake-p:ass-0001");
+        assert_eq!(caller.headers[AUTHORIZATION], format!("Basic {pair}"));
+        assert_eq!(
+            caller.secrets,
+            [pair, "fake-p:ass-0001".into(), "fake-key-0001".into()]
+        );
+        assert!(!format!("{caller:?}").contains("fake"));
+    }
+
+    #[test]
+    fn joined_with_and_without_a_slash() {
+        for (url, joined) in [
+            ("http://h:1/api", "http://h:1/api/events/filter"),
+            ("http://h:1/api/", "http://h:1/api/events/filter"),
+            ("http://h:1", "http://h:1/events/filter"),
+        ] {
+            let target = HttpTarget {
+                url: url.into(),
+                token: None,
+                auth: None,
+                headers: Vec::new(),
+            };
+            let caller = Caller::new(&target).unwrap();
+            assert_eq!(caller.join(&["events", "filter"]).unwrap().as_str(), joined);
+        }
+    }
 }

@@ -50,7 +50,8 @@ impl Http {
             let signature = key.sign(&id, &timestamp, &body)?;
             insert(&mut headers, "webhook-signature", &signature)?;
         }
-        self.caller.post(self.caller.url(), body, headers).await?;
+        let url = self.caller.url();
+        self.caller.hand_over(url, body, headers).await?;
         Ok(Proof::Delivered)
     }
 }

@@ -59,9 +59,8 @@ impl Prefect {
 
     async fn post(&self, batch: &[Arc<Item>]) -> Result<Proof, SinkError> {
         let url = self.caller.join(&["events"])?;
-        self.caller
-            .post(url, json_array(batch), HeaderMap::new())
-            .await?;
+        let body = json_array(batch);
+        self.caller.hand_over(url, body, HeaderMap::new()).await?;
         Ok(if self.confirm {
             Proof::Taken
         } else {

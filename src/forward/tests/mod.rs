@@ -22,6 +22,7 @@ use std::time::Duration;
 mod fake_sink;
 mod http;
 mod real_prefect;
+mod store;
 
 struct Bench {
     log: Arc<MemoryLog>,

@@ -66,9 +66,11 @@ async fn every_event_once_though_the_server_is_killed() {
         .port();
     let mut server = Server::start(&executable, home.path(), port);
     let url = format!("http://127.0.0.1:{port}/api");
-    let mut tuning = Tuning::default();
-    tuning.backoff_cap = Duration::from_secs(1);
-    tuning.failing_after = Duration::from_secs(1);
+    let tuning = Tuning {
+        backoff_cap: Duration::from_secs(1),
+        failing_after: Duration::from_secs(1),
+        ..Tuning::default()
+    };
     let bench = Bench::over(MemoryLog::new(), MemoryState::new(), tuning);
     bench.log.add_events(0..EVENTS);
     let target = HttpTarget {

@@ -57,7 +57,9 @@ impl Keys {
 
     fn shard(&self, print: u64) -> Option<MutexGuard<'_, Table>> {
         // The table uses the high bits; the shard the low ones.
-        let shard = self.shards.get((print % SHARDS as u64) as usize)?;
+        let shard = self
+            .shards
+            .get(usize::try_from(print % SHARDS as u64).ok()?)?;
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

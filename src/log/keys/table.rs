@@ -16,7 +16,7 @@ impl Table {
     fn place(&self, print: u64) -> Option<usize> {
         let count = self.slots.len();
         // Multiply-shift instead of a remainder: sizes need not be powers of two.
-        let start = ((u128::from(print) * count as u128) >> 64) as usize;
+        let start = usize::try_from((u128::from(print) * count as u128) >> 64).ok()?;
         (start..count).chain(0..start).find(|i| {
             self.slots
                 .get(*i)

@@ -321,9 +321,11 @@ fn malformed(
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
+/// The longest front of whole characters that may be kept.
 fn cut(answer: &str) -> &str {
-    answer
-        .get(..answer.floor_char_boundary(SINK_ANSWER_BYTES_MAX))
+    let end = (0..=SINK_ANSWER_BYTES_MAX.min(answer.len())).rev();
+    end.filter_map(|end| answer.get(..end))
+        .next()
         .unwrap_or(answer)
 }
 
@@ -333,4 +335,144 @@ fn signed(number: u64) -> i64 {
 
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes;
+    use crate::model::event::{Labels, RESOURCE_ID};
+    use crate::model::{Event, Position};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn letter(seq: u64, answer: &str) -> NewDeadLetter {
+        NewDeadLetter {
+            position: Position { seq, index: 2 },
+            webhook: Some("w".to_owned()),
+            event: Event {
+                occurred: at(0),
+                event: "e".to_owned(),
+                resource: Labels::from_iter([(RESOURCE_ID.to_owned(), "r".to_owned())]),
+                related: Vec::new(),
+                payload: serde_json::value::RawValue::from_string("{\"n\":1.10}".to_owned())
+                    .unwrap(),
+                id: uuid::Uuid::nil(),
+                follows: None,
+            },
+            code: codes::SINK_REFUSED,
+            reason: "422".to_owned(),
+            answer: answer.to_owned(),
+            attempts: 3,
+        }
+    }
+
+    #[test]
+    fn cursors_move_forward_only_and_survive_a_reopen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let state = SqliteState::open(&path).unwrap();
+        assert_eq!(state.cursor("a").unwrap(), None);
+        state.advance("a", 5, at(1), &[]).unwrap();
+        state.advance("a", 3, at(2), &[]).unwrap();
+        state.advance("b", 9, at(3), &[]).unwrap();
+        state.set_removed("b", Some(at(4))).unwrap();
+        state.set_paused("a", true).unwrap();
+        drop(state);
+        let state = SqliteState::open(&path).unwrap();
+        let a = Cursor {
+            seq: 5,
+            moved: at(1),
+            removed: None,
+        };
+        assert_eq!(state.cursor("a").unwrap(), Some(a.clone()));
+        let b = Cursor {
+            seq: 9,
+            moved: at(3),
+            removed: Some(at(4)),
+        };
+        assert_eq!(
+            state.cursors().unwrap(),
+            [("a".to_owned(), a), ("b".to_owned(), b)]
+        );
+        assert!(state.is_paused("a").unwrap() && !state.is_paused("b").unwrap());
+        state.set_paused("a", false).unwrap();
+        state.set_removed("b", None).unwrap();
+        assert_eq!(state.cursor("b").unwrap().unwrap().removed, None);
+        state.drop_cursor("b").unwrap();
+        assert_eq!(state.cursor("b").unwrap(), None);
+        assert!(!state.is_paused("a").unwrap());
+    }
+
+    #[test]
+    fn dead_letters_are_kept_listed_retried_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = SqliteState::open(&folder.path().join("state.db")).unwrap();
+        let long = "é".repeat(5_000);
+        state.advance("a", 1, at(1), &[letter(1, &long)]).unwrap();
+        state
+            .advance("b", 1, at(2), &[letter(1, "x"), letter(1, "y")])
+            .unwrap();
+        let ids = |sink, before, limit| -> Vec<i64> {
+            let letters = state.dead_letters(sink, before, limit).unwrap();
+            letters.iter().map(|l| l.id).collect()
+        };
+        assert_eq!(ids(None, None, 10), [3, 2, 1]);
+        assert_eq!(ids(Some("b"), None, 1), [3]);
+        assert_eq!(ids(None, Some(3), 10), [2, 1]);
+        let first = state.dead_letter(1).unwrap().unwrap();
+        assert_eq!((first.seq, first.index, first.attempts), (1, 2, 3));
+        assert_eq!(first.event.payload.get(), "{\"n\":1.10}");
+        assert_eq!(
+            (first.code, first.answer.len()),
+            (codes::SINK_REFUSED, 4_096)
+        );
+        let counts = state.dead_letter_counts().unwrap();
+        assert_eq!(counts, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+        state
+            .refuse_dead_letter_again(2, "503", "later", at(9))
+            .unwrap();
+        let second = state.dead_letter(2).unwrap().unwrap();
+        assert_eq!(
+            (second.attempts, second.refused, second.reason.as_str()),
+            (4, at(9), "503")
+        );
+        state.remove_dead_letter(3).unwrap();
+        assert!(state.dead_letter(3).unwrap().is_none());
+        state.advance("b", 2, at(3), &[letter(2, "z")]).unwrap();
+        assert_eq!(
+            ids(Some("b"), None, 10),
+            [4, 2],
+            "numbers are not used again"
+        );
+    }
+
+    #[test]
+    fn a_skipped_range_moves_the_cursor() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = SqliteState::open(&folder.path().join("state.db")).unwrap();
+        let range = SkippedRange {
+            sink: "a".to_owned(),
+            from: 1,
+            to: 40,
+            at: at(7),
+        };
+        state.skip(&range).unwrap();
+        assert_eq!(state.skipped().unwrap(), [range]);
+        assert_eq!(state.cursor("a").unwrap().unwrap().seq, 40);
+    }
+
+    #[test]
+    fn after_a_failure_it_opens_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let state = SqliteState::open(&path).unwrap();
+        let failed = state.with(|conn| conn.execute("INSERT INTO nothing VALUES(1)", []));
+        assert!(failed.is_err());
+        assert!(state.conn.lock().unwrap().is_none());
+        state.advance("a", 5, at(1), &[]).unwrap();
+        assert_eq!(state.cursor("a").unwrap().unwrap().seq, 5);
+    }
 }

@@ -73,7 +73,7 @@ impl Reply {
 pub type Handler = dyn Fn(usize, &Seen) -> Reply + Send + Sync;
 
 struct Shared {
-    handler: Box<Handler>,
+    handler: Mutex<Arc<Handler>>,
     seen: Mutex<Vec<Seen>>,
     closing: AtomicBool,
 }
@@ -90,7 +90,7 @@ impl FakeSink {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
-            handler: Box::new(handler),
+            handler: Mutex::new(Arc::new(handler)),
             seen: Mutex::default(),
             closing: AtomicBool::new(false),
         });
@@ -106,6 +106,11 @@ impl FakeSink {
             }
         });
         Self { address, shared }
+    }
+
+    /// From now on it answers so.
+    pub fn change(&self, handler: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) {
+        *self.shared.handler.lock().expect("no panic") = Arc::new(handler);
     }
 
     /// `http://127.0.0.1:port` and a path.
@@ -139,7 +144,8 @@ fn serve(stream: TcpStream, shared: &Shared) {
             seen.push(request.clone());
             seen.len() - 1
         };
-        match (shared.handler)(number, &request) {
+        let handler = Arc::clone(&shared.handler.lock().expect("no panic"));
+        match handler(number, &request) {
             Reply::Answer(status, headers, body) => {
                 let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
                 for (name, value) in headers {
@@ -153,8 +159,8 @@ fn serve(stream: TcpStream, shared: &Shared) {
             Reply::CutOff => return,
             Reply::Stall => {
                 // Ends when the client gives up and closes.
-                let _ = writer.set_read_timeout(Some(Duration::from_secs(60)));
-                let _ = reader.read(&mut [0]);
+                writer.set_read_timeout(Some(Duration::from_secs(60))).ok();
+                reader.read(&mut [0]).ok();
                 return;
             }
         }
@@ -248,7 +254,8 @@ impl PrefectModel {
             .filter(|e| (since..=until).contains(&time(&e["occurred"])))
             .collect();
         let total = found.len();
-        let page: Vec<_> = found.into_iter().take(limit as usize).collect();
+        let limit = usize::try_from(limit).expect("at most 50");
+        let page: Vec<_> = found.into_iter().take(limit).collect();
         let answer = serde_json::json!({ "events": page, "total": total, "next_page": null });
         Reply::text(200, answer.to_string())
     }

@@ -90,7 +90,7 @@ impl<'s, 'c> Decider<'s, 'c> {
             self.remember(print, seq, false);
             return Ok(());
         }
-        let head = record::decode(&job.head)?;
+        let head = record::decode(&job.head, 0)?;
         let key = head.item_keys.first().or(head.delivery.key.as_ref());
         let key = key.cloned().unwrap_or_default();
         match self.holder(print, &key, &head, job.received) {
@@ -109,7 +109,7 @@ impl<'s, 'c> Decider<'s, 'c> {
             }
             return Ok(());
         }
-        let head = record::decode(&job.head)?;
+        let head = record::decode(&job.head, 0)?;
         let mut fresh = Vec::new();
         let mut known = Vec::new();
         for (print, key) in prints.iter().zip(&head.item_keys) {
@@ -156,7 +156,7 @@ impl<'s, 'c> Decider<'s, 'c> {
         let stored = self
             .get
             .query_row([signed(seq)], |row| {
-                Ok(record::decode(row.get_ref(0)?.as_blob()?))
+                Ok(record::decode(row.get_ref(0)?.as_blob()?, seq))
             })
             .optional();
         let stored = match stored {

@@ -65,7 +65,7 @@ fn received(conn: &Connection, seq: Seq) -> rusqlite::Result<Option<i64>> {
         )
         .optional()?;
     Ok(head
-        .filter(|head| record::is_whole(head))
+        .filter(|head| record::is_whole(head, seq))
         .and_then(|head| record::peek(&head).ok())
         .map(|peek| peek.received))
 }
@@ -95,7 +95,10 @@ pub(super) fn learn_tail(
     {
         let seq: Seq = unsigned(row.get(0)?);
         let head = row.get_ref(1)?.as_blob()?;
-        let Some(peek) = record::peek(head).ok().filter(|_| record::is_whole(head)) else {
+        let Some(peek) = record::peek(head)
+            .ok()
+            .filter(|_| record::is_whole(head, seq))
+        else {
             tracing::error!(
                 seq,
                 "a stored record is damaged; its delivery key is not known"

@@ -3,7 +3,7 @@
 //! This thread finds what may go; the writer deletes it, one small transaction between two commits.
 
 use super::shared::{Shared, signed, unsigned};
-use crate::log::retention::{TrustedClock, last_old, micros};
+use crate::log::retention::{Clock, TrustedClock, last_old, micros};
 use crate::log::{own_event, record};
 use crate::model::Seq;
 use crate::model::event::{Labels, RESOURCE_ID};
@@ -48,9 +48,10 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(shared: &Shared) -> Self {
+    /// At the moment of opening, since that is what later moments are compared with.
+    pub(super) fn new(clock: &Clock, newest_received: Option<i64>) -> Self {
         Self {
-            clock: TrustedClock::new(&shared.options.clock, shared.newest_received),
+            clock: TrustedClock::new(clock, newest_received),
             filling_told: false,
         }
     }
@@ -67,7 +68,9 @@ pub(super) fn run(shared: &Shared) {
 /// One round.
 pub(super) fn pass(shared: &Shared) {
     let mut memory = shared.memory.lock().unwrap_or_else(PoisonError::into_inner);
-    let memory = memory.get_or_insert_with(|| Memory::new(shared));
+    let Some(memory) = memory.as_mut() else {
+        return;
+    };
     let now = memory.clock.now(&shared.options.clock);
     if let Err(error) = retain(shared, now) {
         tracing::warn!(%error, "retention could not read the log");
@@ -113,7 +116,8 @@ fn delete_step(shared: &Shared, conn: &Connection, now: i64, last: Seq) -> rusql
     let mut ages = Vec::with_capacity(STEP_ROWS);
     while let Some(row) = rows.next()? {
         let head = row.get_ref(1)?.as_blob()?;
-        ages.push((unsigned(row.get(0)?), received(head)));
+        let seq: Seq = unsigned(row.get(0)?);
+        ages.push((seq, received(head, seq)));
     }
     drop(rows);
     let full = ages.len() == STEP_ROWS;
@@ -139,11 +143,12 @@ fn clear_step(shared: &Shared, conn: &Connection, now: i64, last: Seq) -> rusqli
         let seq: Seq = unsigned(row.get(0)?);
         let head = row.get_ref(1)?.as_blob()?;
         // A damaged head says not whether it is parked: its request stays, it may be all that is left.
-        let parked = !record::is_whole(head) || record::peek(head).is_ok_and(|peek| peek.parked);
+        let parked =
+            !record::is_whole(head, seq) || record::peek(head).is_ok_and(|peek| peek.parked);
         if row.get(2)? && !parked {
             seqs.push(seq);
         }
-        ages.push((seq, received(head)));
+        ages.push((seq, received(head, seq)));
     }
     drop(rows);
     let full = ages.len() == STEP_ROWS;
@@ -159,8 +164,8 @@ fn clear_step(shared: &Shared, conn: &Connection, now: i64, last: Seq) -> rusqli
     Ok(full && end == Some(to))
 }
 
-fn received(head: &[u8]) -> Option<i64> {
-    if !record::is_whole(head) {
+fn received(head: &[u8], seq: Seq) -> Option<i64> {
+    if !record::is_whole(head, seq) {
         return None;
     }
     record::peek(head).ok().map(|peek| peek.received)

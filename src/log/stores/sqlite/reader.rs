@@ -129,7 +129,7 @@ pub(super) fn request(shared: &Shared, seq: Seq) -> Result<Option<Vec<u8>>, LogE
 }
 
 fn decoded(seq: Seq, head: &[u8]) -> Result<Record, LogError> {
-    match record::decode(head) {
+    match record::decode(head, seq) {
         Ok(head) => Ok(Record {
             seq,
             delivery: head.delivery,

@@ -94,8 +94,6 @@ pub(super) struct Shared {
     pub(super) oldest: AtomicU64,
     /// Microseconds since the epoch.
     pub(super) oldest_received: AtomicI64,
-    /// The newest time of receipt at the start.
-    pub(super) newest_received: Option<i64>,
     pub(super) bytes: AtomicU64,
     pub(super) over_size: AtomicBool,
     /// Requests up to here were deleted, or stay.
@@ -132,7 +130,6 @@ impl Shared {
             keys: Keys::new(),
             oldest: AtomicU64::new(0),
             oldest_received: AtomicI64::new(0),
-            newest_received: None,
             bytes: AtomicU64::new(0),
             over_size: AtomicBool::new(false),
             cleared: AtomicU64::new(0),
@@ -159,7 +156,8 @@ impl Shared {
     pub(super) fn started(mut self, start: Start) -> Self {
         self.head.send_replace(start.head);
         self.keys = start.keys;
-        self.newest_received = start.newest_received;
+        let memory = Memory::new(&self.options.clock, start.newest_received);
+        self.memory = Mutex::new(Some(memory));
         self.cleared.store(start.covered.cleared, Ordering::Relaxed);
         self.snapshot_head
             .store(start.covered.head, Ordering::Relaxed);

@@ -99,7 +99,7 @@ fn reopen(shared: &Shared) -> Result<Connection, String> {
             )
             .optional()
             .map_err(text)?;
-        record::decode(&bytes.unwrap_or_default())
+        record::decode(&bytes.unwrap_or_default(), head)
             .map_err(|reason| format!("record {head} cannot be read back: {reason}"))?;
     }
     // A real write with its sync: reading alone says nothing about a full disk.
@@ -138,13 +138,17 @@ fn session(shared: &Shared, conn: &Connection, written: &mut bool) -> Result<(),
     let mut session = Session::new(shared, conn).map_err(|error| error.to_string())?;
     let mut batch = Vec::new();
     loop {
-        match shared.queue.next(&mut batch, IDLE) {
+        let dirty = session.bytes_since > 0;
+        match shared
+            .queue
+            .next(&mut batch, if dirty { SIZE_EVERY } else { IDLE })
+        {
             Next::Commit => {
                 session.commit(&mut batch)?;
                 *written = true;
             }
             Next::Work(work) => session.work(work).map_err(|error| error.to_string())?,
-            Next::Idle => {}
+            Next::Idle => session.note_size(),
             Next::Closed => return Ok(()),
         }
         if shared.finish_wal.swap(false, Ordering::Relaxed) {
@@ -218,6 +222,7 @@ impl<'s, 'c> Session<'s, 'c> {
         for (seq, job) in (first..).zip(batch) {
             self.may_fail(FailurePoint::Insert)?;
             self.decider.decide(job, seq)?;
+            record::seal(&mut job.head, seq);
             self.insert
                 .execute((signed(seq), &job.head, &job.request))
                 .map_err(text)?;

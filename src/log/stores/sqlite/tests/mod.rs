@@ -1,6 +1,10 @@
 //! Tests of the log in SQLite.
 
 mod basics;
+mod duplicates;
+mod faults;
+mod model;
+mod retention;
 
 use super::{Options, SqliteLog, open};
 use crate::log::{
