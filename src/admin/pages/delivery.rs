@@ -16,6 +16,8 @@ use serde::Serialize;
 
 /// Bytes of a body that a page shows as text.
 const BODY_BYTES_SHOWN: usize = 64 * 1024;
+/// Lines of 16 bytes that a page shows of a body that is no text.
+const HEX_LINES_SHOWN: usize = 16;
 /// Events that are listed with a link each.
 const EVENTS_SHOWN: usize = 100;
 /// Dead letters of a sink that are looked through for this delivery.
@@ -169,7 +171,13 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         request,
         request_note,
         masked: delivery.masked.clone(),
-        scheme: verification.map(|verification| verification.scheme.clone()),
+        scheme: verification.map(|verification| {
+            if is_open(delivery) {
+                "the webhook accepts anyone who knows its URL".to_owned()
+            } else {
+                verification.scheme.clone()
+            }
+        }),
         checks: verification.map_or_else(Vec::new, |verification| verification.checks.clone()),
         error: delivery.error.as_ref().map(error_part),
         notes: delivery.notes.clone(),
@@ -224,7 +232,12 @@ fn steps(row: &DeliveryRow, sinks: &[SinkPart]) -> Vec<Step> {
     });
     let rejected = delivery.outcome == Outcome::Rejected;
     let code = delivery.code.map(|code| code.to_string());
-    let verified = if rejected { "failed" } else { "done" };
+    let open = is_open(delivery);
+    let verified = match (rejected, open) {
+        (true, _) => "failed",
+        (false, true) => "skipped",
+        (false, false) => "done",
+    };
     let (translated, translation) = match delivery.outcome {
         Outcome::Rejected | Outcome::Handshake => ("unreached", None),
         Outcome::Parked => ("parked", code.clone()),
@@ -238,10 +251,10 @@ fn steps(row: &DeliveryRow, sinks: &[SinkPart]) -> Vec<Step> {
     };
     let logged = row.seq.map(|seq| format!("seq {}", thousands(seq)));
     let done = |there: bool| if there { "done" } else { "unreached" };
-    let verification = if rejected {
-        code
-    } else {
-        took(|t| t.verify_micros)
+    let verification = match (rejected, open) {
+        (true, _) => code,
+        (false, true) => Some("not asked for".to_owned()),
+        (false, false) => took(|t| t.verify_micros),
     };
     vec![
         step("received", "Received", "done", received),
@@ -261,6 +274,12 @@ fn steps(row: &DeliveryRow, sinks: &[SinkPart]) -> Vec<Step> {
         ),
         forwarded(delivery, sinks),
     ]
+}
+
+/// Whether the webhook asked for no verification.
+fn is_open(delivery: &Delivery) -> bool {
+    let record = delivery.verification.as_ref();
+    record.is_some_and(|record| record.scheme == "none" && record.verified)
 }
 
 fn forwarded(delivery: &Delivery, sinks: &[SinkPart]) -> Step {
@@ -409,11 +428,16 @@ fn text_of(bytes: &[u8]) -> Option<String> {
 }
 
 fn hex_dump(bytes: &[u8]) -> String {
-    let lines = bytes.chunks(16).take(64);
+    let lines = bytes.chunks(16).take(HEX_LINES_SHOWN);
     lines
         .map(|line| {
             let pairs: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-            pairs.join(" ")
+            let shown = |byte: &u8| match *byte {
+                b' '..=b'~' => char::from(*byte),
+                _ => '.',
+            };
+            let text: String = line.iter().map(shown).collect();
+            format!("{:<47}  {text}", pairs.join(" "))
         })
         .collect::<Vec<_>>()
         .join("\n")
@@ -481,6 +505,6 @@ mod tests {
         assert_eq!(text_of("aß".as_bytes()).as_deref(), Some("aß"));
         assert!(text_of(&[b'a', 0xc3]).is_some());
         assert!(text_of(&[0xff, 0x00]).is_none());
-        assert_eq!(hex_dump(&[0xff, 0]), "ff 00");
+        assert_eq!(hex_dump(&[0xff, b'a']), format!("{:<47}  .a", "ff 61"));
     }
 }
