@@ -32,10 +32,7 @@ fn a_changed_file_is_taken_and_a_broken_one_is_refused() {
         let text = gateway.admin("GET", "/readyz?verbose", &[], b"").text();
         text.contains("webhooks.toml").then_some(text)
     });
-    assert!(
-        refused.contains("HG02"),
-        "{refused}"
-    );
+    assert!(refused.contains("HG02"), "{refused}");
     assert_eq!(now(), "after");
     let metrics = gateway.admin("GET", "/metrics", &[], b"").text();
     assert!(

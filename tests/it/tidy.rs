@@ -110,7 +110,10 @@ fn parts_import_only_what_they_may() {
 fn sql_stays_in_stores() {
     for path in sources(&root().join("src")) {
         let text = product(&path);
-        if path.file_name().is_some_and(|name| name == "tests.rs" || name == "testing.rs") {
+        if path
+            .file_name()
+            .is_some_and(|name| name == "tests.rs" || name == "testing.rs")
+        {
             continue;
         }
         let in_store = path.components().any(|c| c.as_os_str() == "stores");

@@ -100,6 +100,8 @@ impl EventLog for FakeLog {
         LogStats::default()
     }
 
+    fn set_retention_floor(&self, _: crate::log::RetentionFloor) {}
+
     fn close(&self) {}
 }
 

@@ -75,6 +75,7 @@ pub type Handler = dyn Fn(usize, &Seen) -> Reply + Send + Sync;
 struct Shared {
     handler: Mutex<Arc<Handler>>,
     seen: Mutex<Vec<Seen>>,
+    taken: Mutex<Vec<Seen>>,
     closing: AtomicBool,
 }
 
@@ -92,6 +93,7 @@ impl FakeSink {
         let shared = Arc::new(Shared {
             handler: Mutex::new(Arc::new(handler)),
             seen: Mutex::default(),
+            taken: Mutex::default(),
             closing: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -106,6 +108,11 @@ impl FakeSink {
             }
         });
         Self { address, shared }
+    }
+
+    /// The requests that were answered with success, in order.
+    pub fn taken(&self) -> Vec<Seen> {
+        self.shared.taken.lock().expect("no panic").clone()
     }
 
     /// From now on it answers so.
@@ -147,6 +154,9 @@ fn serve(stream: TcpStream, shared: &Shared) {
         let handler = Arc::clone(&shared.handler.lock().expect("no panic"));
         match handler(number, &request) {
             Reply::Answer(status, headers, body) => {
+                if (200..300).contains(&status) {
+                    shared.taken.lock().expect("no panic").push(request.clone());
+                }
                 let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
                 for (name, value) in headers {
                     head.push_str(&format!("{name}: {value}\r\n"));
