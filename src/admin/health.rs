@@ -208,6 +208,11 @@ fn refresh(admin: &Admin) {
     if let Some(oldest) = stats.oldest_received {
         metrics.log_oldest.set(oldest.as_duration().as_secs_f64());
     }
+    let report = admin.config.last();
+    metrics.config_reload_success.set(i64::from(report.ok));
+    metrics
+        .config_reload_timestamp
+        .set(report.time.as_duration().as_secs_f64());
     let behind = stats.head.saturating_sub(admin.feed.indexed_to());
     metrics.feed_lag.set(gauge(behind));
     for sink in admin.forwarders.status() {
@@ -220,17 +225,6 @@ fn refresh(admin: &Admin) {
             .sink_lag_seconds
             .get_or_create(&labels)
             .set(sink.lag_seconds);
-        metrics
-            .sink_up
-            .get_or_create(&labels)
-            .set(i64::from(!matches!(
-                sink.state,
-                "failing" | "misconfigured"
-            )));
-        metrics
-            .sink_paused
-            .get_or_create(&labels)
-            .set(i64::from(sink.state == "paused"));
         metrics
             .dead_letters
             .get_or_create(&labels)

@@ -38,7 +38,7 @@ struct Call {
 #[serde(untagged)]
 enum RequestInput {
     Http(String),
-    Object(RequestObject),
+    Object(Box<RequestObject>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -167,15 +167,28 @@ fn subject(
                 )
             })
         }
-        (Some(RequestInput::Object(object)), None) => Ok((from_object(object)?, None)),
+        (Some(RequestInput::Object(object)), None) => Ok((from_object(*object)?, None)),
         (None, Some(id)) => {
             let row = deliveries::find(admin, id)?;
             let bytes = requests::stored(admin, &row)?.ok_or_else(|| requests::gone(&row))?;
-            Ok((requests::parse(&row, &bytes)?, row.delivery.webhook))
+            let request = requests::parse(&row, &bytes)?;
+            check_coding(&request)?;
+            Ok((request, row.delivery.webhook))
         }
         _ => Err(ApiError::invalid(
             "say what to translate: either `request` or `delivery_id`",
         )),
+    }
+}
+
+/// A request is kept as it came, and undoing its coding is the public listener's business.
+fn check_coding(request: &Request) -> Result<(), ApiError> {
+    match request.headers.text("content-encoding") {
+        None => Ok(()),
+        Some(coding) if coding.trim().eq_ignore_ascii_case("identity") => Ok(()),
+        Some(coding) => Err(ApiError::invalid(format!(
+            "the kept request is encoded as `{coding}`; send it as `request`, decoded, instead of `delivery_id`"
+        ))),
     }
 }
 

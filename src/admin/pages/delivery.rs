@@ -1,7 +1,7 @@
 //! `/deliveries/{id}`: the request and all that came of it, step by step.
 
+use super::parts::{ErrorPart, RequestPart, error_part, request_part};
 use super::show::{clock, cut, millis, moment, plural, thousands};
-use super::tree::{self, Tree};
 use super::{Ask, Pages};
 use crate::admin::Admin;
 use crate::admin::api::parameters::Parameters;
@@ -9,13 +9,10 @@ use crate::admin::api::{deliveries, id_segment, requests};
 use crate::admin::problem::ApiError;
 use crate::feed::DeliveryRow;
 use crate::model::delivery::{Check, Timing};
-use crate::model::request::{header_text, is_json_type};
-use crate::model::{Delivery, Note, Outcome, Place, Problem, Request, http_file};
+use crate::model::{Delivery, Note, Outcome, http_file};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-/// Bytes of a body that a page shows as text.
-const BODY_BYTES_SHOWN: usize = 64 * 1024;
 /// Events that are listed with a link each.
 const EVENTS_SHOWN: usize = 100;
 /// Dead letters of a sink that are looked through for this delivery.
@@ -58,36 +55,6 @@ struct Step {
     name: &'static str,
     state: &'static str,
     note: String,
-}
-
-#[derive(Debug, Serialize)]
-struct RequestPart {
-    line: String,
-    headers: Vec<(String, String)>,
-    tree: Option<Tree>,
-    text: Option<String>,
-    hex: Option<String>,
-    cut: bool,
-    body_bytes: String,
-    content_type: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ErrorPart {
-    code: String,
-    message: String,
-    help: Option<String>,
-    place: Option<PlacePart>,
-}
-
-#[derive(Debug, Serialize)]
-struct PlacePart {
-    file: String,
-    line: u32,
-    column: u32,
-    before: String,
-    marked: String,
-    after: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -169,7 +136,13 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         request,
         request_note,
         masked: delivery.masked.clone(),
-        scheme: verification.map(|verification| verification.scheme.clone()),
+        scheme: verification.map(|verification| {
+            if is_open(delivery) {
+                "the webhook accepts anyone who knows its URL".to_owned()
+            } else {
+                verification.scheme.clone()
+            }
+        }),
         checks: verification.map_or_else(Vec::new, |verification| verification.checks.clone()),
         error: delivery.error.as_ref().map(error_part),
         notes: delivery.notes.clone(),
@@ -224,7 +197,12 @@ fn steps(row: &DeliveryRow, sinks: &[SinkPart]) -> Vec<Step> {
     });
     let rejected = delivery.outcome == Outcome::Rejected;
     let code = delivery.code.map(|code| code.to_string());
-    let verified = if rejected { "failed" } else { "done" };
+    let open = is_open(delivery);
+    let verified = match (rejected, open) {
+        (true, _) => "failed",
+        (false, true) => "skipped",
+        (false, false) => "done",
+    };
     let (translated, translation) = match delivery.outcome {
         Outcome::Rejected | Outcome::Handshake => ("unreached", None),
         Outcome::Parked => ("parked", code.clone()),
@@ -238,10 +216,10 @@ fn steps(row: &DeliveryRow, sinks: &[SinkPart]) -> Vec<Step> {
     };
     let logged = row.seq.map(|seq| format!("seq {}", thousands(seq)));
     let done = |there: bool| if there { "done" } else { "unreached" };
-    let verification = if rejected {
-        code
-    } else {
-        took(|t| t.verify_micros)
+    let verification = match (rejected, open) {
+        (true, _) => code,
+        (false, true) => Some("not asked for".to_owned()),
+        (false, false) => took(|t| t.verify_micros),
     };
     vec![
         step("received", "Received", "done", received),
@@ -261,6 +239,12 @@ fn steps(row: &DeliveryRow, sinks: &[SinkPart]) -> Vec<Step> {
         ),
         forwarded(delivery, sinks),
     ]
+}
+
+/// Whether the webhook asked for no verification.
+fn is_open(delivery: &Delivery) -> bool {
+    let record = delivery.verification.as_ref();
+    record.is_some_and(|record| record.scheme == "none" && record.verified)
 }
 
 fn forwarded(delivery: &Delivery, sinks: &[SinkPart]) -> Step {
@@ -356,131 +340,4 @@ fn dead_letter(admin: &Admin, sink: &str, seq: u64) -> Result<Option<String>, Ap
         .dead_letters(Some(sink), None, DEAD_LETTERS_SEEN)?;
     let found = dead.into_iter().find(|letter| letter.seq == seq);
     Ok(found.map(|letter| cut(&letter.reason, 300)))
-}
-
-fn request_part(request: &Request) -> RequestPart {
-    let mark = if request.query.is_empty() { "" } else { "?" };
-    let line = format!(
-        "{} /hooks/{}{}{mark}{}",
-        request.method,
-        http_file::SLUG_MASK,
-        request.path,
-        request.query
-    );
-    let shown = request
-        .wire_body
-        .get(..BODY_BYTES_SHOWN)
-        .unwrap_or(&request.wire_body);
-    let content_type = request.headers.text("content-type").map(|t| t.into_owned());
-    let json = content_type.is_none() || is_json_type(&request.media_type());
-    let tree = (json && !request.wire_body.is_empty())
-        .then(|| tree::of_json(&request.wire_body))
-        .flatten();
-    let text = text_of(shown);
-    RequestPart {
-        line,
-        headers: request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_owned(), header_text(value).into_owned()))
-            .collect(),
-        hex: text.is_none().then(|| hex_dump(shown)),
-        text: if tree.is_some() || shown.is_empty() {
-            None
-        } else {
-            text
-        },
-        tree,
-        cut: shown.len() < request.wire_body.len(),
-        body_bytes: thousands(request.wire_body.len() as u64),
-        content_type,
-    }
-}
-
-/// The bytes as text, if they are; a character cut in two at the end does not count against it.
-fn text_of(bytes: &[u8]) -> Option<String> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Some(text.to_owned()),
-        Err(error) if error.error_len().is_none() => {
-            Some(String::from_utf8_lossy(bytes).into_owned())
-        }
-        Err(_) => None,
-    }
-}
-
-fn hex_dump(bytes: &[u8]) -> String {
-    let lines = bytes.chunks(16).take(64);
-    lines
-        .map(|line| {
-            let pairs: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-            pairs.join(" ")
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn error_part(problem: &Problem) -> ErrorPart {
-    ErrorPart {
-        code: problem.code.to_string(),
-        message: problem.message.clone(),
-        help: problem.help.clone(),
-        place: problem.place.as_ref().map(place_part),
-    }
-}
-
-/// The source line in three pieces: what is at fault stands in the middle.
-fn place_part(place: &Place) -> PlacePart {
-    let source: Vec<char> = place
-        .source
-        .as_deref()
-        .unwrap_or("")
-        .chars()
-        .take(2_000)
-        .collect();
-    let index = |column: u32| usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
-    let start = index(place.column).min(source.len());
-    let end = place
-        .end_column
-        .map_or(start + 1, index)
-        .clamp(start, source.len());
-    let (before, rest) = source.split_at(start);
-    let (marked, after) = rest.split_at(end - start);
-    PlacePart {
-        file: place.file.clone(),
-        line: place.line,
-        column: place.column,
-        before: before.iter().collect(),
-        marked: marked.iter().collect(),
-        after: after.iter().collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mark_stays_in_the_line() {
-        let place = |column, end_column| {
-            place_part(&Place {
-                file: "t".into(),
-                line: 1,
-                column,
-                end_column,
-                source: Some("aßc".into()),
-            })
-        };
-        assert_eq!(place(2, Some(3)).marked, "ß");
-        assert_eq!(place(3, None).marked, "c");
-        assert_eq!(place(9, Some(2)).before, "aßc");
-        assert_eq!(place(0, Some(0)).marked, "");
-    }
-
-    #[test]
-    fn text_or_hex() {
-        assert_eq!(text_of("aß".as_bytes()).as_deref(), Some("aß"));
-        assert!(text_of(&[b'a', 0xc3]).is_some());
-        assert!(text_of(&[0xff, 0x00]).is_none());
-        assert_eq!(hex_dump(&[0xff, 0]), "ff 00");
-    }
 }

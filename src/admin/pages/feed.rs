@@ -118,6 +118,7 @@ fn gather(ask: &Ask, q: &str, show: &'static str, paging: Paging) -> Result<Feed
         Ok(query) => query,
         Err(error) => {
             page.wrong = Some(wrong(q, error));
+            page.indexed_to = page.head;
             return Ok(page);
         }
     };

@@ -8,6 +8,7 @@ mod docs;
 mod event;
 mod feed;
 mod markdown;
+mod parts;
 mod show;
 mod tree;
 

@@ -99,12 +99,18 @@ pub(super) fn write_escaped(out: &mut Output<'_>, value: &Value) -> Result<(), m
     let text = value.to_string();
     if value.is_safe() {
         out.write_str(&text)?;
-        return Ok(());
+    } else {
+        out.write_str(&escaped(&text))?;
     }
-    let mut rest = text.as_str();
+    Ok(())
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
     while let Some(at) = rest.find(['<', '>', '&', '"', '\'']) {
         let (before, special) = rest.split_at(at);
-        out.write_str(before)?;
+        out.push_str(before);
         let (entity, after) = match special.as_bytes().first() {
             Some(b'<') => ("&lt;", special.get(1..)),
             Some(b'>') => ("&gt;", special.get(1..)),
@@ -112,17 +118,41 @@ pub(super) fn write_escaped(out: &mut Output<'_>, value: &Value) -> Result<(), m
             Some(b'"') => ("&quot;", special.get(1..)),
             _ => ("&#39;", special.get(1..)),
         };
-        out.write_str(entity)?;
+        out.push_str(entity);
         rest = after.unwrap_or("");
     }
-    out.write_str(rest)?;
-    Ok(())
+    out.push_str(rest);
+    out
+}
+
+/// Text in which what stands between backquotes is code, as in the messages of errors.
+fn with_code(text: &str) -> Value {
+    let mut html = String::with_capacity(text.len() + 16);
+    let pieces: Vec<&str> = text.split('`').collect();
+    // An odd backquote at the end is a character like any other.
+    let paired = pieces.len() - (pieces.len() + 1) % 2;
+    for (n, piece) in pieces.iter().enumerate() {
+        match (n < paired, n % 2) {
+            (true, 1) => {
+                html.push_str("<code>");
+                html.push_str(&escaped(piece));
+                html.push_str("</code>");
+            }
+            (true, _) => html.push_str(&escaped(piece)),
+            (false, _) => {
+                html.push('`');
+                html.push_str(&escaped(piece));
+            }
+        }
+    }
+    Value::from_safe_string(html)
 }
 
 /// Filters that the templates use.
 pub(super) fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("short", |text: String| short(&text));
     environment.add_filter("thousands", thousands);
+    environment.add_filter("code", |text: String| with_code(&text));
 }
 
 #[cfg(test)]
@@ -140,6 +170,13 @@ mod tests {
         assert_eq!(short("é"), "é");
         assert_eq!(thousands(1_204_331), "1,204,331");
         assert_eq!(thousands(12), "12");
+        let code = |text| with_code(text).to_string();
+        assert_eq!(code("a `<b>` c"), "a <code>&lt;b&gt;</code> c");
+        assert_eq!(code("a `b` c ` <d>"), "a <code>b</code> c ` &lt;d&gt;");
+        assert_eq!(
+            (code("`"), code(""), code("a`")),
+            ("`".into(), "".into(), "a`".into())
+        );
         assert_eq!(millis(412), "0.41 ms");
         assert_eq!(plural(1, "event"), "1 event");
         let at: Timestamp = "2026-11-24T12:04:31.482Z".parse().unwrap();

@@ -24,11 +24,11 @@ pub(super) const TOKEN: &str = "fake-admin-token-0001";
 /// What a hostile sender sends in every field.
 pub(super) const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>";
 
-pub(super) fn id(n: u128) -> Uuid {
-    Uuid::from_u128(0x0193_c7d0_0000_7000_8000_0000_0000_0000 + n)
+pub(super) fn id(n: u64) -> Uuid {
+    Uuid::from_u128(0x0193_c7d0_0000_7000_8000_0000_0000_0000 + u128::from(n))
 }
 
-pub(super) fn event(n: u128, name: &str, resource: &str) -> Event {
+pub(super) fn event(n: u64, name: &str, resource: &str) -> Event {
     let labels = |pairs: &[(&str, &str)]| -> Labels {
         pairs
             .iter()
@@ -36,7 +36,7 @@ pub(super) fn event(n: u128, name: &str, resource: &str) -> Event {
             .collect::<IndexMap<_, _>>()
     };
     Event {
-        occurred: time(n as i64),
+        occurred: time(n),
         event: name.to_owned(),
         resource: labels(&[
             ("prefect.resource.id", resource),
@@ -57,11 +57,11 @@ pub(super) fn event(n: u128, name: &str, resource: &str) -> Event {
     }
 }
 
-pub(super) fn time(n: i64) -> Timestamp {
-    Timestamp::from_second(1_795_000_000 + n).unwrap()
+pub(super) fn time(n: u64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + i64::try_from(n).unwrap()).unwrap()
 }
 
-pub(super) fn delivery(n: u128, outcome: Outcome) -> DeliveryRow {
+pub(super) fn delivery(n: u64, outcome: Outcome) -> DeliveryRow {
     let accepted = outcome == Outcome::Accepted;
     let events = if accepted {
         vec![event(n, "github.push", "github.acme/api")]
@@ -74,7 +74,7 @@ pub(super) fn delivery(n: u128, outcome: Outcome) -> DeliveryRow {
         Outcome::Rejected => Some(crate::codes::SIGNATURE_MISMATCH),
         _ => None,
     };
-    let seq = n as Seq;
+    let seq: Seq = n;
     DeliveryRow {
         position: Position {
             seq,
@@ -84,7 +84,7 @@ pub(super) fn delivery(n: u128, outcome: Outcome) -> DeliveryRow {
         duplicates: 0,
         delivery: Delivery {
             id: id(n),
-            received: time(n as i64),
+            received: time(n),
             webhook: Some("github".to_owned()),
             provider: Some("github".to_owned()),
             outcome,
@@ -118,22 +118,7 @@ pub(super) fn delivery(n: u128, outcome: Outcome) -> DeliveryRow {
                 body_bytes: 7_412,
                 sha256: "0".repeat(64),
             }),
-            verification: Some(Verification {
-                scheme: "hmac-sha256".to_owned(),
-                verified: logged,
-                checks: vec![
-                    Check {
-                        name: "header x-hub-signature-256".to_owned(),
-                        passed: true,
-                        detail: "is there, 1 signature".to_owned(),
-                    },
-                    Check {
-                        name: "signature".to_owned(),
-                        passed: logged,
-                        detail: "expected 1a2b3c4d…".to_owned(),
-                    },
-                ],
-            }),
+            verification: Some(verification(logged)),
             masked: vec!["header authorization".to_owned()],
             timing: Some(Timing {
                 read_micros: 300,
@@ -141,6 +126,25 @@ pub(super) fn delivery(n: u128, outcome: Outcome) -> DeliveryRow {
                 translate_micros: 410,
             }),
         },
+    }
+}
+
+fn verification(verified: bool) -> Verification {
+    Verification {
+        scheme: "hmac-sha256".to_owned(),
+        verified,
+        checks: vec![
+            Check {
+                name: "header x-hub-signature-256".to_owned(),
+                passed: true,
+                detail: "is there, 1 signature".to_owned(),
+            },
+            Check {
+                name: "signature".to_owned(),
+                passed: verified,
+                detail: "expected 1a2b3c4d…".to_owned(),
+            },
+        ],
     }
 }
 
@@ -235,7 +239,7 @@ impl FakeFeed {
                 let event = EventRow {
                     position: Position {
                         seq: row.position.seq,
-                        index: index as u32,
+                        index: u32::try_from(index).unwrap(),
                     },
                     delivery: row.delivery.id,
                     received: row.delivery.received,
@@ -407,7 +411,7 @@ pub(super) fn config(token: Option<&str>, webhooks: &str) -> Config {
 }
 
 /// A world of `n` deliveries: every fifth parked, every seventh rejected, the rest accepted.
-pub(super) fn world(token: Option<&str>, n: u128) -> World {
+pub(super) fn world(token: Option<&str>, n: u64) -> World {
     let rows: Vec<DeliveryRow> = (1..=n)
         .map(|n| {
             let outcome = match n {

@@ -128,15 +128,15 @@ async fn documents_and_assets() {
     send(&world.admin, get("/docs/errors/HG9999"))
         .await
         .problem(404, "HG0801");
-    let at = html.find("/ui/style.").unwrap();
-    let style = html[at..].split('"').next().unwrap();
+    let style = html.split('"').find(|part| part.starts_with("/ui/style."));
+    let style = style.unwrap();
     let answer = send(&world.admin, get(style)).await;
     assert!(answer.header("cache-control").contains("immutable"));
     assert!(answer.header("content-type").starts_with("text/css"));
     let css = answer.text();
-    let at = css.find("sprite.").unwrap();
-    let sprite = css[at..].split(".svg").next().unwrap();
-    let answer = send(&world.admin, get(&format!("/ui/{sprite}.svg"))).await;
+    let sprite = css.split("url(").find(|part| part.starts_with("sprite."));
+    let sprite = sprite.unwrap().split(')').next().unwrap();
+    let answer = send(&world.admin, get(&format!("/ui/{sprite}"))).await;
     assert_eq!(answer.header("content-type"), "image/svg+xml");
     send(&world.admin, get("/ui/base.html"))
         .await
