@@ -20,6 +20,7 @@ mod sink;
 mod template;
 mod text;
 mod tokens;
+mod undefined;
 mod value;
 
 pub use expression::Expression;

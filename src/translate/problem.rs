@@ -101,14 +101,15 @@ fn help(error: &Error, code: Code) -> Option<String> {
     if code == codes::TEMPLATE_BUDGET {
         return Some("Loop over less, or print less: a render has a fixed budget of instructions, output and recursion.".into());
     }
-    let name = error.detail()?.split_ascii_whitespace().nth(1)?;
+    let detail = error.detail().unwrap_or("");
+    if error.kind() == ErrorKind::UndefinedError || detail.contains("undefined") {
+        return Some("Give it a value where it may be missing: `|default('…')`.".into());
+    }
+    let name = detail.split_ascii_whitespace().nth(1)?;
     match error.kind() {
         ErrorKind::UnknownFilter => env::suggest_filter(name),
         ErrorKind::UnknownTest => env::suggest_test(name),
         ErrorKind::UnknownFunction => env::suggest_function(name),
-        ErrorKind::UndefinedError => {
-            Some("Give it a value where it may be missing: `|default('…')`.".into())
-        }
         _ => None,
     }
 }

@@ -255,7 +255,7 @@ pub(crate) fn at<'v>(place: Place, state: &State, value: &'v Value) -> Result<Co
     if place.in_string {
         Ok(string_content(plain(state, value)))
     } else {
-        outside(place, plain(state, value), value)
+        outside(place, state, value)
     }
 }
 
@@ -298,10 +298,10 @@ pub(crate) fn string_content(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// A value outside a string: JSON, where it is not already.
-fn outside<'v>(place: Place, printed: Cow<'v, str>, value: &Value) -> Result<Cow<'v, str>, Error> {
+fn outside<'v>(place: Place, state: &State, value: &'v Value) -> Result<Cow<'v, str>, Error> {
     match value.kind() {
         ValueKind::Undefined => Ok(Cow::Borrowed(if place.after_colon { "null" } else { "" })),
-        ValueKind::String => Ok(bare_text(place, printed)),
+        ValueKind::String => Ok(bare_text(place, plain(state, value))),
         ValueKind::Bool
         | ValueKind::Number
         | ValueKind::None
@@ -309,7 +309,7 @@ fn outside<'v>(place: Place, printed: Cow<'v, str>, value: &Value) -> Result<Cow
         | ValueKind::Seq
         | ValueKind::Iterable => text::json(value).map(Cow::Owned),
         ValueKind::Invalid => Err(Error::new(ErrorKind::InvalidOperation, value.to_string())),
-        _ => Ok(quoted(&printed)),
+        _ => Ok(quoted(&plain(state, value))),
     }
 }
 

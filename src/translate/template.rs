@@ -4,7 +4,7 @@ use super::input::{Context, Input, NAMES, ORIGINAL};
 use super::json::Doc;
 use super::rewrite::{self, Rewritten};
 use super::sink::{self, Sink};
-use super::{Failure, Scope, Translated, env, names, problem, schema};
+use super::{Failure, Scope, Translated, env, names, problem, schema, undefined};
 use crate::codes;
 use crate::model::{Note, Place, Problem};
 use minijinja::{Environment, Value};
@@ -22,6 +22,8 @@ pub struct Template {
     rewritten: Rewritten,
     env: Environment<'static>,
     used: HashSet<String>,
+    /// Paths that it reads, such as `body.repository.name`.
+    paths: Vec<String>,
     raw_safe: bool,
 }
 
@@ -53,8 +55,18 @@ impl Template {
                     rewritten.original(at)
                 })
             })?;
+        let paths = env.get_template(file).map_or_else(
+            |_| HashSet::new(),
+            |template| template.undeclared_variables(true),
+        );
+        let mut paths: Vec<String> = paths
+            .into_iter()
+            .filter(|path| path.contains('.'))
+            .collect();
+        paths.sort();
         Ok(Self {
             file: file.to_owned(),
+            paths,
             used: used_names(&source),
             raw_safe: !source.contains("autoescape"),
             source,
@@ -98,10 +110,8 @@ impl Template {
             schema::events(&doc, &input, &mut notes)?
         };
         if undefined > 0 {
-            notes.push(Note::new(
-                codes::UNDEFINED_VALUE,
-                format!("The template printed {undefined} undefined values as nothing."),
-            ));
+            let context = Value::from_object(input.context(&self.used));
+            notes.extend(undefined::notes(&context, &self.paths, undefined));
         }
         notes.extend(input.notes());
         Ok(Translated {

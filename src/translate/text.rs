@@ -2,6 +2,7 @@
 
 use super::json;
 use super::value::Node;
+use crate::model::limits::TEMPLATE_OUTPUT_BYTES_MAX;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
@@ -26,8 +27,8 @@ pub(crate) fn printed(value: &Value) -> String {
 
 /// A value as Python's `repr` shows it.
 pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
-    if depth > DEPTH_MAX {
-        out.push_str("...");
+    // `[x] * 100000000` is a list the engine makes only while it is read.
+    if depth > DEPTH_MAX || out.len() > TEMPLATE_OUTPUT_BYTES_MAX {
         return;
     }
     match value.kind() {
@@ -57,6 +58,9 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
             out.push(open);
             let mut count = 0;
             for item in value.try_iter().into_iter().flatten() {
+                if out.len() > TEMPLATE_OUTPUT_BYTES_MAX {
+                    break;
+                }
                 if count > 0 {
                     out.push_str(", ");
                 }
@@ -183,7 +187,7 @@ pub(crate) fn json_into(
             "the value is nested too deep",
         ));
     }
-    if out.len() > crate::model::limits::TEMPLATE_OUTPUT_BYTES_MAX {
+    if out.len() > TEMPLATE_OUTPUT_BYTES_MAX {
         return Err(Error::new(
             ErrorKind::BadSerialization,
             "the JSON is too large",

@@ -2,6 +2,7 @@
 
 use super::args::{Args, bind, failed, width};
 use super::codec::charge;
+use crate::model::limits;
 use crate::translate::text::{self, Layout};
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
@@ -135,6 +136,9 @@ fn pprint(state: &State, value: &Value) -> Result<String, Error> {
 
 /// Python's `pprint` with its defaults: sorted keys, one item a line where it is wider than 80.
 fn pretty(out: &mut String, value: &Value, column: usize, depth: usize) {
+    if out.len() > limits::TEMPLATE_OUTPUT_BYTES_MAX {
+        return;
+    }
     let mut line = String::new();
     one_line(&mut line, value, depth);
     if column + line.chars().count() <= PPRINT_COLUMNS || depth > 64 {
@@ -160,6 +164,9 @@ fn pretty(out: &mut String, value: &Value, column: usize, depth: usize) {
         ValueKind::Seq | ValueKind::Iterable => {
             out.push('[');
             for (i, item) in value.try_iter().into_iter().flatten().enumerate() {
+                if out.len() > limits::TEMPLATE_OUTPUT_BYTES_MAX {
+                    break;
+                }
                 if i > 0 {
                     out.push_str(&pad);
                 }
@@ -194,6 +201,9 @@ fn one_line(out: &mut String, value: &Value, depth: usize) {
         ValueKind::Seq if depth < 64 && !value.is_tuple() => {
             out.push('[');
             for (i, item) in value.try_iter().into_iter().flatten().enumerate() {
+                if out.len() > limits::TEMPLATE_OUTPUT_BYTES_MAX {
+                    break;
+                }
                 if i > 0 {
                     out.push_str(", ");
                 }

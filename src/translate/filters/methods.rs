@@ -23,7 +23,7 @@ pub(super) fn call(
             Some(text) => string(state, text, method, args)?,
             None => None,
         },
-        ValueKind::Seq => list(value, method, args)?,
+        ValueKind::Seq => list(state, value, method, args)?,
         ValueKind::Map if method == "copy" => Some(value.clone()),
         ValueKind::Number => number(value, method, args)?,
         _ => None,
@@ -260,12 +260,18 @@ fn expand_tabs(state: &State, text: &str, size: i64) -> Result<Value, Error> {
     Ok(Value::from(out))
 }
 
-fn list(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+fn list(
+    state: &State,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Option<Value>, Error> {
     match method {
         "copy" => Ok(Some(value.clone())),
         "index" => {
             let args = bind_values(args, &["value"])?;
             let wanted = args.value(0).cloned().unwrap_or_default();
+            charge(state, value.len().unwrap_or(0).saturating_mul(16))?;
             let at = value.try_iter()?.position(|item| item == wanted);
             at.map(|at| Some(Value::from(at)))
                 .ok_or_else(|| failed("the value is not in the list"))

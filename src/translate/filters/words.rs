@@ -6,6 +6,8 @@ use crate::translate::marks::Mark;
 use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, State};
+use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Registers them.
 pub(super) fn register(env: &mut Environment<'static>) {
@@ -113,14 +115,13 @@ pub(super) fn splitlines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Words and white space of a line, words split behind hyphens between letters.
-fn chunks(line: &str, hyphens: bool) -> Vec<Vec<char>> {
-    let chars: Vec<char> = line.chars().collect();
+/// Words and white space of a line as ranges, words split behind hyphens between letters.
+fn chunks(chars: &[char], hyphens: bool) -> VecDeque<Range<usize>> {
     let letter = |at: Option<usize>| {
         at.and_then(|at| chars.get(at))
             .is_some_and(|c| c.is_alphabetic() || *c == '_')
     };
-    let mut out: Vec<Vec<char>> = Vec::new();
+    let mut out: VecDeque<Range<usize>> = VecDeque::new();
     for (i, c) in chars.iter().enumerate() {
         let fresh = match i.checked_sub(1).and_then(|at| chars.get(at)) {
             None => true,
@@ -134,9 +135,9 @@ fn chunks(line: &str, hyphens: bool) -> Vec<Vec<char>> {
             }
             Some(_) => false,
         };
-        match out.last_mut() {
-            Some(last) if !fresh => last.push(*c),
-            _ => out.push(vec![*c]),
+        match out.back_mut() {
+            Some(last) if !fresh => last.end = i + 1,
+            _ => out.push_back(i..i + 1),
         }
     }
     out
@@ -144,11 +145,13 @@ fn chunks(line: &str, hyphens: bool) -> Vec<Vec<char>> {
 
 /// Python's `textwrap.wrap` of one line.
 fn wrap_line(line: &str, width: usize, breaks: bool, hyphens: bool) -> Vec<String> {
-    let mut queue: std::collections::VecDeque<Vec<char>> = chunks(line, hyphens).into();
-    let blank = |chunk: &Vec<char>| chunk.iter().all(|c| c.is_whitespace());
+    let chars: Vec<char> = line.chars().collect();
+    let mut queue = chunks(&chars, hyphens);
+    let at = |range: &Range<usize>| chars.get(range.clone()).unwrap_or(&[]);
+    let blank = |range: &Range<usize>| at(range).iter().all(|c| c.is_whitespace());
     let mut lines: Vec<String> = Vec::new();
     while !queue.is_empty() {
-        let mut current: Vec<Vec<char>> = Vec::new();
+        let mut current: Vec<Range<usize>> = Vec::new();
         let mut length = 0;
         if !lines.is_empty() && queue.front().is_some_and(blank) {
             queue.pop_front();
@@ -165,15 +168,18 @@ fn wrap_line(line: &str, width: usize, breaks: bool, hyphens: bool) -> Vec<Strin
             && let Some(long) = queue.pop_front()
         {
             if breaks {
-                let room = width.saturating_sub(length).max(usize::from(length == 0));
-                let head = long.get(..room).unwrap_or(&[]);
+                let room = width
+                    .saturating_sub(length)
+                    .max(usize::from(length == 0))
+                    .min(long.len());
+                let head = at(&(long.start..long.start + room));
                 let hyphen = head
                     .iter()
                     .rposition(|c| *c == '-')
                     .filter(|at| hyphens && *at > 0 && head.iter().take(*at).any(|c| *c != '-'));
-                let (head, tail) = long.split_at(hyphen.map_or(room, |at| at + 1).min(long.len()));
-                current.push(head.to_vec());
-                queue.push_front(tail.to_vec());
+                let cut = long.start + hyphen.map_or(room, |at| at + 1);
+                current.push(long.start..cut);
+                queue.push_front(cut..long.end);
             } else if current.is_empty() {
                 current.push(long);
             } else {
@@ -182,7 +188,7 @@ fn wrap_line(line: &str, width: usize, breaks: bool, hyphens: bool) -> Vec<Strin
         }
         current.pop_if(|chunk| blank(chunk));
         if !current.is_empty() {
-            lines.push(current.into_iter().flatten().collect());
+            lines.push(current.iter().flat_map(at).collect());
         }
     }
     lines
@@ -358,7 +364,7 @@ fn quote(text: &str, safe: &str, plus: bool) -> String {
     out
 }
 
-fn urlencode(value: &Value) -> Result<String, Error> {
+fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
     let pair = |key: &Value, item: &Value| {
         format!(
             "{}={}",
@@ -375,6 +381,7 @@ fn urlencode(value: &Value) -> Result<String, Error> {
             let mut parts = Vec::new();
             for item in value.try_iter()?.checked() {
                 let item = item?;
+                charge(state, 64)?;
                 parts.push(pair(
                     &item.get_item_by_index(0)?,
                     &item.get_item_by_index(1)?,

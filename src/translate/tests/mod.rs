@@ -175,7 +175,7 @@ fn errors_name_file_line_and_column() {
             "HG0301",
             "The template does not compile",
             2,
-            13,
+            11,
             "",
         ),
         (
@@ -215,7 +215,7 @@ fn errors_name_file_line_and_column() {
             "HG0301",
             "leaves a JSON string open",
             1,
-            27,
+            28,
             "each branch",
         ),
         (
@@ -307,5 +307,152 @@ fn nothing_buys_time_or_memory() {
             started.elapsed()
         );
         println!("{:?} {expression}", started.elapsed());
+    }
+}
+
+#[test]
+fn undefined_values_are_noted_with_the_nearest_name() {
+    let translator = template(
+        r#"{"event": "e{{ body.repositry.name }}", "resource": {"prefect.resource.id": "r"}, "extra": 1}"#,
+    );
+    let request = request(
+        &[("content-type", "application/json")],
+        br#"{"repository": {"name": "x"}}"#,
+    );
+    let notes = translate(&translator, &request).unwrap().notes;
+    let text: Vec<String> = notes
+        .iter()
+        .map(|n| format!("{} {}", n.code.unwrap(), n.message))
+        .collect();
+    assert_eq!(
+        text,
+        [
+            "HG0407 The unknown field `extra` of the event was dropped.",
+            "HG0312 The template reads `body.repositry.name`, which the request has not. Did you mean `body.repository`?",
+        ]
+    );
+}
+
+const PUSH: &str = include_str!("../../../tests/cases/push.json.j2");
+
+/// Every way a value is printed, over two strings of a body.
+const PLACES: &str = r#"{% macro kv(k, v) %}"{{ k }}": "{{ v }}"{% endmacro %}{% set who %}"{{ body.a }}"{% endset %}
+{"event": "e.{{ body.a|truncate(20)|default('x', true) }}x", "resource": {"prefect.resource.id": "r.{{ body.b }}", "l": {{ body.a }}, {{ kv("m", body.b) }}},
+ "payload": {"a": {{ body.a|tojson }}, "b": "{{ body.b }}", "c": [{% for x in body.l %}"{{ x }}"{{ "," if not loop.last }}{% endfor %}], "d": ["{{ body.l|join('", "') }}"],
+  "e": {{ who }}, "f": "{{ body.a|replace('"', '\\"') }}", "g": "{{ (body.b|tojson)[1:-1] }}", "h": {{ body.a ~ body.b }}, "i": {% filter trim %} "{{ body.b }}"{% endfilter %}}}"#;
+
+mod promise {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys(value: &Json) -> Vec<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<String>(),
+            "[\"\\\\{}\\[\\]:, \n\t\u{0}-\u{1f}a-z0-9\u{fdd0}-\u{fdd3}\u{ffff}]{0,12}",
+            Just(r#"x", "event": "taken", "y": ""#.to_owned()),
+            Just(r#""}, "event": "taken", "resource": {"prefect.resource.id": "evil"#.to_owned()),
+            Just("\\".to_owned()),
+            Just("\\\"".to_owned()),
+            Just("{{ body }}".to_owned()),
+            Just("null".to_owned()),
+            Just("1, 2".to_owned()),
+            Just("\",\"".to_owned()),
+        ];
+        proptest::collection::vec(piece, 1..3).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn a_template_cannot_be_broken_or_taken_over(a in hostile(), b in hostile(), l in proptest::collection::vec(hostile(), 1..4)) {
+            let translator = template(PLACES);
+            let body = json!({"a": a, "b": b, "l": l}).to_string();
+            let request = request(&[("content-type", "application/json")], body.as_bytes());
+            let translated = match translate(&translator, &request) {
+                Ok(translated) => translated,
+                // A bare text that is JSON itself chooses its type: no label can be a list.
+                Err(failure) => {
+                    prop_assert!(failure.problem.code == crate::codes::EVENT_FIELD_INVALID, "{:?}", failure.problem);
+                    return Ok(());
+                }
+            };
+            let event = serde_json::to_value(&translated.events[0]).unwrap();
+            prop_assert_eq!(keys(&event), ["occurred", "event", "resource", "related", "payload", "id", "follows"]);
+            prop_assert!(event["event"].as_str().unwrap().starts_with("e."));
+            prop_assert_eq!(keys(&event["resource"]), ["prefect.resource.id", "l", "m"]);
+            prop_assert_eq!(&event["resource"]["prefect.resource.id"], &json!(format!("r.{b}")));
+            prop_assert_eq!(&event["resource"]["m"], &json!(b.clone()));
+            let payload = &event["payload"];
+            prop_assert_eq!(keys(payload), ["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
+            prop_assert_eq!(&payload["a"], &json!(a.clone()));
+            prop_assert_eq!(&payload["b"], &json!(b.clone()));
+            prop_assert_eq!(&payload["c"], &json!(l.clone()));
+            prop_assert_eq!(&payload["d"], &json!(l));
+            prop_assert_eq!(&payload["e"], &json!(a));
+            prop_assert_eq!(&payload["g"], &json!(b));
+            prop_assert!(payload["f"].is_string() && payload["i"].is_string());
+        }
+
+        #[test]
+        fn any_body_is_answered(body in proptest::collection::vec(any::<u8>(), 0..300), kind in "(application/json|text/plain|application/cloudevents\\+json|application/x-www-form-urlencoded)") {
+            let request = request(&[("content-type", &kind)], &body);
+            let _ = translate(&template(PUSH), &request);
+            let _ = translate(&Translator::CloudEvents(CloudEventsOptions { percent_decode: true }), &request);
+        }
+
+        #[test]
+        fn any_template_is_judged(source in r#"(\{\{|\}\}|\{%|%\}|"|'|\\|body|\.a|\||tojson|join|macro m\(x\)|endmacro|if x|else|endif|set y|endset|filter upper|endfilter|call m\(1\)|endcall|m\(1\)|[(){}\[\]:, x]){0,30}"#) {
+            if let Ok(template) = Template::compile("t", source) {
+                let request = request(&[], br#"{"a": "x\"y"}"#);
+                let _ = translate(&Translator::Template(template), &request);
+            }
+        }
+    }
+}
+
+/// What a GitHub push costs from body to event. Run with `cargo test --release … -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_push() {
+    let mut body = json!({"ref": "refs/heads/main", "before": "a", "after": "b", "forced": false, "sender": {"login": "octo"}, "commits": []});
+    let repository: serde_json::Map<String, Json> = (0..88)
+        .map(|i| {
+            (
+                format!("some_url_{i}"),
+                json!("https://api.github.com/repos/octo/hello/x"),
+            )
+        })
+        .collect();
+    body["repository"] = Json::Object(repository);
+    body["repository"]["name"] = json!("hello");
+    body["repository"]["full_name"] = json!("octo/hello");
+    for i in 0..3 {
+        body["commits"].as_array_mut().unwrap().push(json!({"id": format!("c{i}"), "message": "Fix \"it\"\n\nlong text", "author": {"name": "A", "email": "a@example.com"}}));
+    }
+    let body = body.to_string();
+    let request = request(
+        &[
+            ("content-type", "application/json"),
+            ("x-github-event", "push"),
+            ("user-agent", "GitHub-Hookshot/1"),
+            ("accept", "*/*"),
+        ],
+        body.as_bytes(),
+    );
+    let translator = template(PUSH);
+    let rounds = 20_000;
+    for _ in 0..2 {
+        let started = std::time::Instant::now();
+        for _ in 0..rounds {
+            std::hint::black_box(translate(&translator, &request).unwrap());
+        }
+        println!(
+            "{} bytes: {:?} each",
+            body.len(),
+            started.elapsed() / rounds
+        );
     }
 }
