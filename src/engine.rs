@@ -1,1 +1,218 @@
-//! Placeholder.
+//! Verify and translate, for `serve`, `render`, `check` and replay alike. Pure and sync: the clock is
+//! handed in, nothing is written.
+
+mod expectation;
+
+pub use expectation::{TestFailure, TestResult, check_tests, parse_request, read_request};
+
+use crate::codes;
+use crate::config::{KeyRule, Webhook};
+use crate::model::{Event, Note, Outcome, Problem, Request, limits};
+use crate::translate::{Failure, Keys, Scope};
+use crate::verify::{ValueSpec, Verdict};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+/// What translation made of a verified request.
+#[derive(Debug, Clone)]
+pub struct Translation {
+    /// Accepted, ignored or parked; whether it is a duplicate is the log's to say.
+    pub outcome: Outcome,
+    /// Its events, in order; none unless accepted.
+    pub events: Vec<Event>,
+    /// What the log looks up and remembers; none where nothing is to be remembered.
+    pub keys: Keys,
+    /// The delivery key as text, for the record.
+    pub key: Option<String>,
+    /// What is worth knowing.
+    pub notes: Vec<Note>,
+    /// Why it was parked.
+    pub error: Option<Problem>,
+    /// Whether the answer is 415 (the request is no CloudEvent) instead of 400.
+    pub unsupported_type: bool,
+}
+
+impl Translation {
+    /// What could not be translated, or was not verified in a test.
+    fn failed(problem: Problem) -> Self {
+        parked(&Keys::None, failure(problem))
+    }
+}
+
+/// Checks who sent a request.
+#[must_use]
+pub fn verify(webhook: &Webhook, request: &Request, now: Timestamp) -> Verdict {
+    webhook.verifier.verify(request, now)
+}
+
+/// Makes events of a request that was verified.
+#[must_use]
+pub fn translate(webhook: &Webhook, request: &Request) -> Translation {
+    let none = Keys::None;
+    let found = keys(webhook, &scope(webhook, request, &none));
+    let keys = found.as_ref().unwrap_or(&none);
+    let scope = scope(webhook, request, keys);
+    match webhook.when.as_ref().map(|when| when.is_true(&scope)) {
+        Some(Ok(false)) => return ignored(keys, Vec::new()),
+        Some(Err(problem)) => return parked(keys, failure(expression(problem, "when"))),
+        Some(Ok(true)) | None => {}
+    }
+    // A key that cannot be found matters only now: what is ignored needs none.
+    let keys = match &found {
+        Ok(keys) => keys,
+        Err(problem) => return parked(&none, failure(problem.clone())),
+    };
+    let translated = match webhook.translator.translate(&scope) {
+        Ok(translated) => translated,
+        Err(failure) => return parked(keys, failure),
+    };
+    let count = translated.events.len();
+    if count == 0 {
+        return ignored(keys, translated.notes);
+    }
+    if let Keys::PerEvent(list) = keys
+        && list.len() != count
+    {
+        let message = format!("`delivery_key` gave {} keys for {count} events", list.len());
+        let problem = Problem::new(codes::EXPRESSION_FAILED, message)
+            .help("a list of keys must be as long as the events");
+        return parked(&none, failure(problem));
+    }
+    let item_keys = translated
+        .item_keys
+        .filter(|_| *keys == Keys::None && !matches!(webhook.key, KeyRule::None));
+    let keys = match item_keys {
+        Some(list) => Keys::PerEvent(list.iter().map(|key| bounded(key)).collect()),
+        None => keys.clone(),
+    };
+    Translation {
+        outcome: Outcome::Accepted,
+        events: translated.events,
+        key: key_text(&keys),
+        keys,
+        notes: translated.notes,
+        error: None,
+        unsupported_type: false,
+    }
+}
+
+fn scope<'a>(webhook: &'a Webhook, request: &'a Request, keys: &'a Keys) -> Scope<'a> {
+    Scope {
+        request,
+        webhook: &webhook.name,
+        masking: &webhook.masking,
+        keys,
+        default_payload: webhook.default_payload,
+    }
+}
+
+/// The delivery's key or keys by the webhook's rule.
+fn keys(webhook: &Webhook, scope: &Scope<'_>) -> Result<Keys, Problem> {
+    let expression = match &webhook.key {
+        KeyRule::None => return Ok(Keys::None),
+        KeyRule::Values(specs) => return Ok(from_values(specs, scope.request)),
+        KeyRule::Expression(expression) => expression,
+    };
+    let value = expression
+        .evaluate(scope)
+        .map_err(|problem| self::expression(problem, "delivery_key"))?;
+    Ok(match value {
+        None => Keys::None,
+        Some(serde_json::Value::Array(items)) => {
+            let keys: Option<Vec<_>> = items.iter().map(text_of).collect();
+            Keys::PerEvent(keys.ok_or_else(|| {
+                Problem::new(
+                    codes::EXPRESSION_FAILED,
+                    "`delivery_key` gave a list in which a key is empty",
+                )
+                .help("every event needs its own key; or let the expression give one for all")
+            })?)
+        }
+        Some(value) => text_of(&value).map_or(Keys::None, Keys::Delivery),
+    })
+}
+
+/// The first value that is present; what it holds of several pieces is one key.
+fn from_values(specs: &[ValueSpec], request: &Request) -> Keys {
+    specs
+        .iter()
+        .map(|spec| spec.read(request).join(","))
+        .find(|text| !text.trim().is_empty())
+        .map_or(Keys::None, |text| Keys::Delivery(bounded(&text)))
+}
+
+/// A key as text; what is empty is no key.
+fn text_of(value: &serde_json::Value) -> Option<String> {
+    let text = match value {
+        serde_json::Value::Null => return None,
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    (!text.trim().is_empty()).then(|| bounded(&text))
+}
+
+/// Keys are remembered, so a long one is replaced by its hash.
+fn bounded(key: &str) -> String {
+    if key.len() > limits::DELIVERY_KEY_BYTES_MAX {
+        hex::encode(Sha256::digest(key.as_bytes()))
+    } else {
+        key.to_owned()
+    }
+}
+
+fn key_text(keys: &Keys) -> Option<String> {
+    match keys {
+        Keys::None => None,
+        Keys::Delivery(key) => Some(key.clone()),
+        // A batch has no key of its own.
+        Keys::PerEvent(list) => list.first().filter(|_| list.len() == 1).cloned(),
+    }
+}
+
+fn ignored(keys: &Keys, notes: Vec<Note>) -> Translation {
+    Translation {
+        outcome: Outcome::Ignored,
+        events: Vec::new(),
+        // What was ignored may come again: another configuration may want it.
+        keys: Keys::None,
+        key: key_text(keys),
+        notes,
+        error: None,
+        unsupported_type: false,
+    }
+}
+
+fn parked(keys: &Keys, failure: Failure) -> Translation {
+    Translation {
+        outcome: Outcome::Parked,
+        events: Vec::new(),
+        keys: match keys {
+            // There are no events whose own these could be.
+            Keys::PerEvent(_) => Keys::None,
+            Keys::None | Keys::Delivery(_) => keys.clone(),
+        },
+        key: key_text(keys),
+        notes: Vec::new(),
+        error: Some(failure.problem),
+        unsupported_type: failure.unsupported_type,
+    }
+}
+
+fn failure(problem: Problem) -> Failure {
+    Failure {
+        problem,
+        unsupported_type: false,
+    }
+}
+
+/// A failed expression is one kind of error, whatever failed in it.
+fn expression(problem: Problem, key: &str) -> Problem {
+    Problem {
+        code: codes::EXPRESSION_FAILED,
+        message: format!("`{key}` failed: {}", problem.message),
+        ..problem
+    }
+}
+
+#[cfg(test)]
+mod tests;

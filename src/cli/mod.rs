@@ -1,1 +1,224 @@
-//! The commands, a file each.
+//! The commands, a file each. The only part that prints.
+
+mod check;
+mod explain;
+mod output;
+mod providers;
+mod render;
+mod request;
+mod serve;
+mod version;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit codes, as scripts rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Ran well, and the answer is no.
+    No = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// The configuration or a template is not valid.
+    Invalid = 3,
+    /// There is no such thing.
+    Missing = 6,
+    /// A bug in hookgate.
+    Bug = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        // The discriminants are the codes.
+        Self::from(exit as u8)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hookgate serve                            run the gateway from ./webhooks.toml
+  hookgate check                            is the file right? compiles everything, runs its tests
+  hookgate render push.http --webhook ci    what does this request become?
+  hookgate providers github                 how does GitHub sign, and what to paste where?";
+
+const AFTER_LONG: &str = "\
+Environment:
+  HOOKGATE_CONFIG      default of --config
+  HOOKGATE_LISTEN, HOOKGATE_ADMIN, HOOKGATE_STORE_PATH
+                       win over [server] listen, admin and [store] path
+  HOOKGATE_LOG         what is logged, such as `debug` or `hookgate=trace`
+
+Exit codes:
+  0 done   1 the answer is no (a test failed)   2 wrong usage   3 invalid configuration or template
+  6 there is no such thing   70 a bug in hookgate";
+
+/// A webhook translation gateway: verifies, translates, keeps on disk, answers, forwards.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hookgate",
+    version,
+    disable_version_flag = true,
+    infer_subcommands = false,
+    after_help = EXAMPLES,
+    after_long_help = const_format(),
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+fn const_format() -> String {
+    format!("{EXAMPLES}\n\n{AFTER_LONG}")
+}
+
+/// Flags that mean the same everywhere.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration [default: ./webhooks.toml]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "HOOKGATE_CONFIG",
+        hide_env = true
+    )]
+    config: Option<PathBuf>,
+    /// Machine-readable output: one JSON object a line
+    #[arg(long, global = true)]
+    json: bool,
+    /// Fewer messages on stderr
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// More messages on stderr; twice for all
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+}
+
+impl Global {
+    /// The configuration's path: the flag, else `HOOKGATE_CONFIG`, else `webhooks.toml` here.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.config
+            .clone()
+            .filter(|path| !path.as_os_str().is_empty())
+            .unwrap_or_else(|| PathBuf::from("webhooks.toml"))
+    }
+
+    /// Whether messages on stderr are unwanted.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// How many `-v` there are.
+    #[must_use]
+    pub fn verbose(&self) -> u8 {
+        self.verbose
+    }
+
+    /// Whether output is for machines.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.json
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway; refuses to start on an invalid file
+    Serve,
+    /// Check the configuration: parse, compile every template, read secrets, run every test
+    Check(check::Arguments),
+    /// Show what one request becomes: its events, or the error
+    Render(render::Arguments),
+    /// List the known senders, or explain one
+    Providers(providers::Arguments),
+    /// Explain an error code
+    Explain(explain::Arguments),
+    /// Show the version
+    Version,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap chooses the stream; a closed one is no reason to fail louder.
+            let printed = error.print();
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return ExitCode::from(if printed.is_ok() { code } else { 2 });
+        }
+    };
+    match cli.global.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let Some(command) = cli.command else {
+        output::out(&Cli::command().render_help().ansi().to_string());
+        return Exit::Done.into();
+    };
+    let global = cli.global;
+    match command {
+        Command::Serve => serve::run(&global),
+        Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
+        Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
+        Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
+        Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
+        Command::Version => guarded(|| version::run(&global)),
+    }
+}
+
+/// Runs a command that must not panic. If it does, what it worked on is not printed: it may hold secrets.
+fn guarded(command: impl FnOnce() -> Exit) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
+        output::err(&format!(
+            "hookgate {} has a bug{place}. Please report this line.\n",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(command))
+        .unwrap_or(Exit::Bug)
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_global() {
+        let cli = Cli::try_parse_from(["hookgate", "check", "--json", "-c", "a.toml"]).unwrap();
+        assert!(cli.global.json());
+        assert_eq!(cli.global.config(), PathBuf::from("a.toml"));
+        assert!(Cli::try_parse_from(["hookgate", "chec"]).is_err());
+        assert!(Cli::try_parse_from(["hookgate", "check", "-q", "-v"]).is_err());
+    }
+}

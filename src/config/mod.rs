@@ -1,6 +1,25 @@
 //! `webhooks.toml` to checked, compiled routes. All errors of a file at once, each with file, line,
 //! column, and what to do; a file with one error is refused whole.
 
+mod document;
+pub mod findings;
+pub mod reload;
+mod scalars;
+mod secrets;
+mod server;
+mod sinks;
+mod store;
+mod translation;
+mod verify;
+mod webhooks;
+
+pub(crate) use document::nearest;
+pub use reload::ConfigHandle;
+pub use scalars::{parse_duration, parse_size};
+pub(crate) use secrets::{read_bytes, read_text};
+pub(crate) use verify::secret_variable;
+
+use crate::codes;
 use crate::forward::SinkSettings;
 use crate::intake::EdgeSettings;
 use crate::log::StoreSettings;
@@ -10,6 +29,7 @@ use crate::translate::{Expression, Template, Translator};
 use crate::verify::{ValueSpec, Verifier};
 use ipnet::IpNet;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -146,7 +166,7 @@ pub enum Response {
         /// Content type.
         content_type: Option<String>,
         /// Body.
-        body: Option<Template>,
+        body: Option<Box<Template>>,
     },
 }
 
@@ -210,10 +230,137 @@ pub struct Loaded {
     pub config: Option<Config>,
     /// Errors and warnings in file order.
     pub findings: Vec<Finding>,
+    /// How many secrets were read.
+    pub secrets: usize,
+}
+
+/// Bytes of `webhooks.toml`: a thousand webhooks with long inline templates are 5 MB.
+const CONFIG_FILE_BYTES_MAX: u64 = 16 << 20;
+
+impl Overrides {
+    /// What `HOOKGATE_LISTEN`, `HOOKGATE_ADMIN` and `HOOKGATE_STORE_PATH` say; empty ones say nothing.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let text = |name| {
+            std::env::var(name)
+                .ok()
+                .filter(|text| !text.trim().is_empty())
+        };
+        Self {
+            listen: text("HOOKGATE_LISTEN"),
+            admin: text("HOOKGATE_ADMIN"),
+            store_path: text("HOOKGATE_STORE_PATH").map(PathBuf::from),
+            no_secrets: false,
+        }
+    }
+}
+
+impl Loaded {
+    /// Whether the file was refused.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|f| f.severity == Severity::Error)
+    }
 }
 
 /// Reads and compiles a file. Reads secrets, templates and provider overrides too.
 #[must_use]
-pub fn load(_file: &Path, _overrides: &Overrides) -> Loaded {
-    unimplemented!()
+pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
+    let (text, unreadable) = match secrets::read_text(&file, CONFIG_FILE_BYTES_MAX) {
+        Ok(text) => (text, None),
+        Err(why) => (String::new(), Some(why)),
+    };
+    let cx = document::Context::new(&file, text.clone(), overrides.no_secrets);
+    let config = match unreadable {
+        Some(why) => {
+            let message = format!("{} cannot be read: {why}", file.display());
+            let help = "name another with -c FILE or HOOKGATE_CONFIG";
+            cx.report(
+                Severity::Error,
+                Problem::new(codes::FILE_UNREADABLE, message).help(help),
+            );
+            None
+        }
+        None => read(&cx, &file, &text, overrides),
+    };
+    let (findings, files, secrets) = cx.finish();
+    let refused = findings.iter().any(|f| f.severity == Severity::Error);
+    Loaded {
+        config: config
+            .filter(|_| !refused)
+            .map(|config| Config { files, ..config }),
+        findings,
+        secrets,
+    }
 }
+
+fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Option<Config> {
+    let root = cx.parse(text)?;
+    let table = document::Table::new(cx, String::new(), root.get_ref(), root.span());
+    let named = |key: &'static str| {
+        let mut value = table.get(key)?;
+        value.name = key.to_owned();
+        Some(value)
+    };
+    let server = server::read(cx, named("server").as_ref(), over);
+    let store = store::read(cx, named("store").as_ref(), over, server.queue);
+    let sinks = sinks::read_all(cx, named("sink").as_ref(), jiff::Timestamp::now());
+    let webhooks = webhooks::read_all(cx, named("webhook").as_ref(), server.edge.max_body);
+    for key in ["view", "emitter", "automation"] {
+        table.not_yet(key);
+    }
+    table.finish();
+    let enabled = webhooks.iter().filter(|webhook| webhook.enabled);
+    Some(Config {
+        file: file.to_path_buf(),
+        hash: hex::encode(Sha256::digest(text.as_bytes())),
+        edge: server.edge,
+        admin: server.admin,
+        store,
+        log_format: server.log_format,
+        sinks,
+        routes: enabled
+            .map(|webhook| (webhook.slug.clone(), Arc::clone(webhook)))
+            .collect(),
+        webhooks,
+        files: Vec::new(),
+    })
+}
+
+/// A webhook that is in no file: it accepts anyone and has only a way to translate. For `render`.
+pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook> {
+    Some(Webhook {
+        name: name.to_owned(),
+        slug: Slug::parse(name).ok()?,
+        description: None,
+        provider: None,
+        verifier: Verifier::open(),
+        handshakes: Vec::new(),
+        secrets: Vec::new(),
+        masking: Masking::default(),
+        methods: webhooks::METHODS.map(str::to_owned).to_vec(),
+        subpaths: false,
+        public_url: None,
+        max_body: crate::model::limits::BODY_BYTES_DEFAULT,
+        allow: Vec::new(),
+        rate: None,
+        when: None,
+        translator,
+        key: KeyRule::None,
+        response: Response::NoContent,
+        accept_parked: false,
+        default_payload: true,
+        enabled: true,
+        tests: Vec::new(),
+        line: 1,
+    })
+}
+
+/// A problem that has no place in the file, such as a variable's.
+fn report_plain(cx: &document::Context, code: crate::codes::Code, message: String) {
+    cx.report(Severity::Error, Problem::new(code, message));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,40 @@
 //! Forwarding: a loop per sink reads the log from the sink's cursor, sends batches, retries with
 //! backoff, isolates and dead-letters what is refused for good. Nothing upstream waits for a sink.
+//!
+//! | file | duty |
+//! | --- | --- |
+//! | `forwarders` | the set of loops, as the settings want it; status, holds, retries of dead letters |
+//! | `lane` | one sink's loop |
+//! | `window` | which events are under way and how far the cursor may move; pure |
+//! | `read` | the log's events that are for a sink |
+//! | `sinks/` | a file per kind: send once, say what is proved |
+//! | `error`, `tuning` | what a failure means, how long to wait |
+//! | `own` | hookgate's own events about sinks |
+//!
+//! Invariants: a cursor moves only over what a sink proved to have, what is a dead letter, or what is
+//! recorded as skipped; order is kept within a sink; an event may come twice, with the same id.
+//! Limits: one read (4 MiB), one batch and 16 MiB of unconfirmed events in memory for each sink.
 
-use crate::log::EventLog;
+mod error;
+mod forwarders;
+mod lane;
+mod own;
+mod read;
+mod sinks;
+mod status;
+mod tuning;
+mod window;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use forwarders::Forwarders;
+
 use crate::model::Secret;
 use crate::query::Query;
-use crate::state::State;
-use crate::telemetry::Metrics;
 use serde::Serialize;
-use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -145,54 +172,4 @@ pub enum RetryError {
     /// The state failed.
     #[error(transparent)]
     State(#[from] crate::state::StateError),
-}
-
-/// All sinks' loops.
-#[derive(Debug)]
-pub struct Forwarders {}
-
-impl Forwarders {
-    /// Makes the set, with no loop running yet. Must be called within a tokio runtime.
-    #[must_use]
-    pub fn new(_log: Arc<dyn EventLog>, _state: Arc<dyn State>, _metrics: Arc<Metrics>) -> Self {
-        unimplemented!()
-    }
-
-    /// Starts, stops and restarts loops so that they match the settings; cursors of removed sinks are kept 24 h.
-    pub async fn apply(&self, _sinks: &[SinkSettings]) {
-        unimplemented!()
-    }
-
-    /// What each sink is doing.
-    #[must_use]
-    pub fn status(&self) -> Vec<SinkStatus> {
-        unimplemented!()
-    }
-
-    /// The sequence number up to which every sink that holds retention back has read; none: nothing holds it.
-    #[must_use]
-    pub fn retention_floor(&self) -> Option<u64> {
-        unimplemented!()
-    }
-
-    /// Sends one dead letter again, now.
-    ///
-    /// # Errors
-    /// When it was refused again; it then stays, with the new reason.
-    pub async fn retry(&self, _id: i64) -> Result<(), RetryError> {
-        unimplemented!()
-    }
-
-    /// Holds or lets go a sink.
-    ///
-    /// # Errors
-    /// When there is no such sink, or the state fails.
-    pub async fn set_paused(&self, _sink: &str, _paused: bool) -> Result<(), RetryError> {
-        unimplemented!()
-    }
-
-    /// Stops all loops; a batch that is under way is finished or abandoned within `within` (it is sent again after the start).
-    pub async fn stop(&self, _within: Duration) {
-        unimplemented!()
-    }
 }

@@ -1,5 +1,22 @@
 //! The HTTP edge: reads a request within limits, or refuses it with the right status. Knows nothing of
 //! webhooks.toml, signatures or the log; `gateway` joins them.
+//!
+//! The parts, in the order in which a request meets them: [`listener`] and [`tls`] (settings of actix-web),
+//! [`head`] (limits of URL and headers, the slug), [`client`] (who calls), [`rate`], [`body`] with [`budget`] (size,
+//! pace, memory of all bodies together), [`coding`] (`Content-Encoding`), [`answer`] (the one table of statuses).
+
+pub mod answer;
+pub mod body;
+pub mod budget;
+pub mod client;
+pub mod coding;
+pub mod head;
+pub mod listener;
+pub mod rate;
+pub mod tls;
+
+#[cfg(test)]
+mod wire_tests;
 
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -36,7 +53,7 @@ pub struct TlsSettings {
 /// Deadlines of a request; past them 408.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For the head, from the start of the connection or the last answer.
+    /// For the first head of a connection, from its start; whoever knows no slug gets no second one.
     pub head: Duration,
     /// Between two pieces of a body.
     pub body_idle: Duration,

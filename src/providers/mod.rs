@@ -1,9 +1,24 @@
 //! The catalogue of known senders: a folder of data each in `templates/providers/<name>/`, compiled into
 //! the binary, overridable from the same path beside the user's `webhooks.toml`.
+//!
+//! - `provider.toml`: verification, handshakes, delivery key, methods, answer, what to paste at the sender.
+//! - `event.json.j2`: the default template.
+//! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
+//!   a webhook named like the provider, without the webhook itself among the related resources.
+//!
+//! To add a provider is to add a folder; no Rust. A file beside the configuration replaces the built-in
+//! one of the same name, whole.
 
-use crate::model::{Problem, Request, Secret};
+mod handshake;
+mod load;
+
+pub use handshake::{Handshake, HandshakeAnswer};
+pub use load::{load, names, samples};
+
 use crate::verify::{ValueSpec, VerifySpec};
-use std::path::Path;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// A known sender, as data.
 #[derive(Debug, Clone)]
@@ -12,6 +27,12 @@ pub struct Provider {
     pub name: String,
     /// Title for people, such as `GitHub`.
     pub title: String,
+    /// One sentence.
+    pub description: String,
+    /// The sender's own documents.
+    pub docs: Vec<String>,
+    /// Day on which the data were last held against those, `2026-11-24`.
+    pub checked: Option<String>,
     /// How it signs; none: it does not.
     pub verify: Option<VerifySpec>,
     /// Handshakes, tried in order.
@@ -20,10 +41,53 @@ pub struct Provider {
     pub methods: Vec<String>,
     /// Where its delivery key is: the first that is present wins; empty: it has none.
     pub delivery_key: Vec<ValueSpec>,
+    /// Where its name of the event is: the first that is present.
+    pub event_type: Vec<ValueSpec>,
     /// Answer to what was accepted, ignored or a duplicate.
     pub answer: ProviderAnswer,
     /// Text of its default template `event.json.j2`, with the path for errors.
     pub template: Option<(String, String)>,
+    /// The secret it signs with.
+    pub secret: Option<SecretInfo>,
+    /// What to fill in at the sender.
+    pub setup: Vec<Setup>,
+    /// Files beside the configuration that were read: what a reload watches.
+    pub files: Vec<PathBuf>,
+}
+
+impl Provider {
+    /// Everything about it that a person or a tool may ask, as JSON: how it signs, what to fill in at the
+    /// sender, handshakes, delivery key, answer, documents.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        let labels = |values: &[ValueSpec]| values.iter().map(ValueSpec::label).collect::<Vec<_>>();
+        let handshakes: Vec<_> = self
+            .handshakes
+            .iter()
+            .map(|h| json!({"title": h.title, "signed": h.signed, "methods": h.methods()}))
+            .collect();
+        json!({
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "signs": self.verify.as_ref().is_some_and(VerifySpec::needs_secret),
+            "verify": self.verify.as_ref().map(VerifySpec::summary),
+            "secret": self.secret,
+            "setup": self.setup,
+            "handshakes": handshakes,
+            "methods": self.methods,
+            "delivery_key": labels(&self.delivery_key),
+            "event_type": labels(&self.event_type),
+            "answer": {
+                "status": self.answer.status,
+                "content_type": self.answer.content_type,
+                "body": self.answer.body,
+            },
+            "template": self.template.as_ref().map(|(_, file)| file),
+            "docs": self.docs,
+            "checked": self.checked,
+        })
+    }
 }
 
 /// What a provider wants to hear on success.
@@ -37,44 +101,50 @@ pub struct ProviderAnswer {
     pub body: String,
 }
 
-/// A handshake as data: what it looks like, what to answer.
+/// The secret of a provider, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretInfo {
+    /// What the sender calls it, such as `Signing secret`.
+    pub name: String,
+    /// What it looks like.
+    pub form: String,
+}
+
+/// What to fill in at one place of the sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// The way to the page, in the sender's words.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// Fields on it.
+    pub fields: Vec<SetupField>,
+}
+
+/// One field, in the sender's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetupField {
+    /// Its name.
+    pub name: String,
+    /// What goes there; `{url}` is the webhook's URL, `{secret}` its secret.
+    pub value: String,
+    /// What to mind.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
+/// A sample request.
 #[derive(Debug, Clone)]
-pub struct Handshake {
-    /// Whether the sender is verified before it is answered.
-    pub signed: bool,
+pub struct Sample {
+    /// Name, such as `push`.
+    pub name: String,
+    /// The `.http` form.
+    pub request: Vec<u8>,
+    /// The events it becomes: a JSON array of partial events.
+    pub events: Option<String>,
 }
 
-/// The answer to a handshake. What it reflects is bounded and cannot be HTML.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandshakeAnswer {
-    /// Status.
-    pub status: u16,
-    /// Headers besides those every reflecting answer has.
-    pub headers: Vec<(String, String)>,
-    /// `text/plain` or `application/json`.
-    pub content_type: Option<String>,
-    /// Body.
-    pub body: String,
-}
-
-impl Handshake {
-    /// The answer, if the request is this handshake; pure.
-    #[must_use]
-    pub fn answer(&self, _request: &Request, _secrets: &[Secret]) -> Option<HandshakeAnswer> {
-        unimplemented!()
-    }
-}
-
-/// Names in the catalogue, those beside the configuration included, sorted.
-#[must_use]
-pub fn names(_beside: Option<&Path>) -> Vec<String> {
-    unimplemented!()
-}
-
-/// Loads a provider; `beside` is the folder of `webhooks.toml`, whose `templates/providers/<name>/` wins file by file.
-///
-/// # Errors
-/// `HG0211` with the nearest names when there is none, `HG0219` with file, line and column when its data are wrong.
-pub fn load(_name: &str, _beside: Option<&Path>) -> Result<Provider, Vec<Problem>> {
-    unimplemented!()
-}
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,47 @@
 //! The search grammar, in one place: parse, print, match an event. Pure.
 //!
-//! Now: terms `event:`, `resource:`, `webhook:`, `outcome:`, `received:`, `occurred:` with `*`, lists and
-//! comparisons, joined by blanks (and), `-` negates. The rest of the grammar is added here.
+//! Now: terms with the keys of [`KEYS`], `*` in unquoted words, lists, comparisons and ranges, joined by
+//! blanks or `AND`, by `OR`, negated by `-`, `!` or `NOT`, grouped by parentheses. Free text and the other
+//! keys are refused by name until there is an index that can answer them.
+//!
+//! Invariants: `Query::parse(query.to_string())` is the query again; a query is at most [`CHARS_MAX`]
+//! characters, [`DEPTH_MAX`] deep and has at most [`VALUES_MAX`] values; no text makes the parser panic.
 
-use crate::model::{Delivery, Event};
+mod ast;
+mod lexer;
+mod matcher;
+mod parser;
+mod pattern;
+mod printer;
+mod values;
+
+pub use ast::{Expr, Range, Term, TextField, TimeField, UuidField};
+pub use matcher::{Truth, micros};
+pub use pattern::Pattern;
+
+use crate::model::{Delivery, Event, Seq};
 use thiserror::Error;
 
-/// A parsed query.
+/// Characters of a query at most.
+pub const CHARS_MAX: usize = 4_096;
+/// Parentheses in one another at most.
+pub const DEPTH_MAX: usize = 32;
+/// Values of all terms of a query together at most, so that matching one event stays cheap.
+pub const VALUES_MAX: usize = 512;
+/// `*` in one word at most.
+pub const WILDCARDS_MAX: usize = 8;
+
+/// Keys that can be searched.
+pub const KEYS: [&str; 12] = [
+    "event", "resource", "webhook", "provider", "outcome", "code", "id", "delivery", "key", "seq",
+    "received", "occurred",
+];
+
+/// A parsed query. The default one is blank: everything but hookgate's own events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Query {}
+pub struct Query {
+    root: Option<Expr>,
+}
 
 /// Why a text is no query.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -22,18 +55,116 @@ pub struct QueryError {
     pub help: Option<String>,
 }
 
+impl QueryError {
+    fn new(column: usize, message: impl Into<String>) -> Self {
+        Self {
+            column,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
 impl Query {
     /// Parses a query; relative times (`>-15m`) count from `now`. Blank: everything.
     ///
     /// # Errors
     /// With the column of the first thing that is wrong.
-    pub fn parse(_text: &str, _now: jiff::Timestamp) -> Result<Self, QueryError> {
-        unimplemented!()
+    pub fn parse(text: &str, now: jiff::Timestamp) -> Result<Self, QueryError> {
+        let root = parser::parse(text, now)?;
+        Ok(Self { root })
+    }
+
+    /// The query of one API parameter: `event`, `resource`, `webhook`, `provider`, `outcome`, `code`, `key`, `id`,
+    /// `delivery`, `seq`, `since` or `until`. Several values: any of them. Values are as written: quotes mean
+    /// themselves, `*` is a wildcard.
+    ///
+    /// # Errors
+    /// With the column in the value that is wrong; an unknown name; `since` or `until` with several values.
+    pub fn parameter(
+        name: &str,
+        values: &[&str],
+        now: jiff::Timestamp,
+    ) -> Result<Self, QueryError> {
+        let term = values::parameter(name, values, now)?;
+        Ok(Self::from(Expr::Term(term)))
+    }
+
+    /// Both must match.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self.root, other.root) {
+            (None, root) | (root, None) => Self { root },
+            (Some(a), Some(b)) => Self::from(Expr::all(vec![a, b])),
+        }
+    }
+
+    /// The expression; none: everything.
+    #[must_use]
+    pub fn root(&self) -> Option<&Expr> {
+        self.root.as_ref()
+    }
+
+    /// Every term, in the order written.
+    #[must_use]
+    pub fn terms(&self) -> Vec<&Term> {
+        let mut terms = Vec::new();
+        if let Some(root) = &self.root {
+            root.collect_terms(&mut terms);
+        }
+        terms
+    }
+
+    /// Whether hookgate's own events are asked for: a term that is not negated names `event:hookgate…`.
+    #[must_use]
+    pub fn names_own_events(&self) -> bool {
+        self.root.as_ref().is_some_and(|root| root.names_own(true))
     }
 
     /// Whether an event of a delivery matches. hookgate's own events match only queries that name them.
+    /// A `seq:` term never matches here: a sink's filter has no sequence number to look at.
     #[must_use]
-    pub fn matches_event(&self, _event: &Event, _delivery: &Delivery) -> bool {
-        unimplemented!()
+    pub fn matches_event(&self, event: &Event, delivery: &Delivery) -> bool {
+        self.matches(Some(event), delivery, None)
+    }
+
+    /// Whether an event, or a delivery without events, matches; `seq`: its place in the log, if it has one.
+    #[must_use]
+    pub fn matches(&self, event: Option<&Event>, delivery: &Delivery, seq: Option<Seq>) -> bool {
+        if delivery.webhook.is_none() && !self.names_own_events() {
+            return false;
+        }
+        let subject = matcher::Subject {
+            event,
+            delivery,
+            seq,
+        };
+        self.root
+            .as_ref()
+            .is_none_or(|root| root.evaluate(&|term| term.matches(&subject).into()) == Truth::Yes)
+    }
+
+    /// Whether any event of a delivery matches, or, where it has none, the delivery itself.
+    #[must_use]
+    pub fn matches_delivery(&self, delivery: &Delivery, seq: Option<Seq>) -> bool {
+        if delivery.events.is_empty() {
+            return self.matches(None, delivery, seq);
+        }
+        let mut events = delivery.events.iter();
+        events.any(|event| self.matches(Some(event), delivery, seq))
     }
 }
+
+impl From<Expr> for Query {
+    fn from(root: Expr) -> Self {
+        Self { root: Some(root) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

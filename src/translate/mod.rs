@@ -3,6 +3,25 @@
 //! A template whose text is JSON cannot be broken or taken over by what is in a request: values are
 //! escaped by where they are printed.
 
+mod body;
+mod cloudevents;
+mod env;
+mod expression;
+mod filters;
+mod fixed;
+mod input;
+mod json;
+mod problem;
+mod schema;
+mod sink;
+mod template;
+mod text;
+mod value;
+
+pub use expression::Expression;
+pub use fixed::Definition;
+pub use template::Template;
+
 use crate::model::{Event, Note, Problem, Request, http_file::Masking};
 
 /// What a request is translated in: its own data, and what the webhook says beside the template.
@@ -68,8 +87,12 @@ impl Translator {
     ///
     /// # Errors
     /// What the template, the CloudEvent or the resulting event breaks, with its place.
-    pub fn translate(&self, _scope: &Scope<'_>) -> Result<Translated, Failure> {
-        unimplemented!()
+    pub fn translate(&self, scope: &Scope<'_>) -> Result<Translated, Failure> {
+        match self {
+            Self::Definition(definition) => definition.translate(scope),
+            Self::Template(template) => template.translate(scope),
+            Self::CloudEvents(options) => cloudevents::translate(options, scope),
+        }
     }
 }
 
@@ -80,72 +103,14 @@ pub struct CloudEventsOptions {
     pub percent_decode: bool,
 }
 
-/// A compiled template.
-#[derive(Debug)]
-pub struct Template {}
-
-impl Template {
-    /// Compiles the text of a template that prints events as JSON. `file` is its name in errors.
-    ///
-    /// # Errors
-    /// Syntax, unknown filters, tests and functions, with line, column and the line's text.
-    pub fn compile(_file: &str, _source: String) -> Result<Self, Problem> {
-        unimplemented!()
-    }
-
-    /// Renders plain text (a webhook's `response.body`), nothing escaped.
-    ///
-    /// # Errors
-    /// As a translation.
-    pub fn render_text(&self, _scope: &Scope<'_>) -> Result<String, Problem> {
-        unimplemented!()
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            unsupported_type: false,
+        }
     }
 }
 
-/// A compiled event definition.
-#[derive(Debug)]
-pub struct Definition {}
-
-impl Definition {
-    /// Compiles a table whose strings may hold expressions. `place` finds the place of a path such as
-    /// `["resource", "prefect.resource.id"]` in the configuration, for errors.
-    ///
-    /// # Errors
-    /// Every string that does not compile, and every field that cannot be one of an event.
-    pub fn compile(
-        _table: &serde_json::Map<String, serde_json::Value>,
-        _place: &dyn Fn(&[&str]) -> Option<crate::model::Place>,
-    ) -> Result<Self, Vec<Problem>> {
-        unimplemented!()
-    }
-}
-
-/// A compiled expression: `when`, `delivery_key`.
-#[derive(Debug)]
-pub struct Expression {}
-
-impl Expression {
-    /// Compiles an expression such as `body.type == 'order.created'`. `file` is its name in errors.
-    ///
-    /// # Errors
-    /// Syntax, with the column in the expression's text.
-    pub fn compile(_file: &str, _source: &str) -> Result<Self, Problem> {
-        unimplemented!()
-    }
-
-    /// Its value; undefined is `None`.
-    ///
-    /// # Errors
-    /// When it fails or uses up its budget.
-    pub fn evaluate(&self, _scope: &Scope<'_>) -> Result<Option<serde_json::Value>, Problem> {
-        unimplemented!()
-    }
-
-    /// Whether its value is true in Jinja's sense.
-    ///
-    /// # Errors
-    /// When it fails or uses up its budget.
-    pub fn is_true(&self, _scope: &Scope<'_>) -> Result<bool, Problem> {
-        unimplemented!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,20 +2,41 @@
 //! old it may be; secrets come from the owner. Sync, pure (the clock is handed in), constant-time.
 //!
 //! A provider adds no code here, only data; a new primitive is one file and one enum variant.
+//!
+//! - [`spec`] reads what the owner or a provider wrote; [`value`] cuts a value out of a request,
+//!   [`recipe`] lists the signed bytes, [`fresh`] judges a timestamp; [`signature`] and [`token`] check.
+//! - Every received signature is tried against every secret that counts now; at most ten are looked at.
+//! - Bytes are compared after decoding, in constant time. What does not decode is a mismatch.
+//! - A blank secret verifies nothing: it is refused when it is compiled.
+//! - The body is fed to the MAC where it lies; nothing copies it.
 
-use crate::codes::Code;
+mod encoding;
+mod fresh;
+mod json;
+mod mac;
+mod recipe;
+mod report;
+mod signature;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod token;
+mod value;
+
+pub(crate) use mac::hmac_text;
+pub use spec::{SchemeSpec, VerifySpec};
+pub use value::ValueSpec;
+pub(crate) use value::{OneOrMany, Source};
+
+use crate::codes::{self, Code};
 use crate::model::{Problem, Request, Secret, delivery::Verification, http_file::Masking};
 use jiff::Timestamp;
+use signature::HmacVerifier;
+use spec::Scheme;
+use std::fmt;
+use std::sync::Arc;
 use thiserror::Error;
-
-/// What `verify = …` of a webhook or `[verify]` of a provider says, before secrets are known.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct VerifySpec {}
-
-impl VerifySpec {
-    /// Every key that one scheme's table may have (secrets apart), for suggestions.
-    pub const KEYS: &'static [&'static str] = &[];
-}
+use token::TokenVerifier;
 
 /// A secret with the moment from which it no longer counts.
 #[derive(Debug, Clone)]
@@ -45,9 +66,33 @@ pub enum SchemeError {
     Spec(String),
 }
 
-/// A scheme with its secrets, ready to check requests.
-#[derive(Debug, Clone)]
-pub struct Verifier {}
+fn secret_form(index: usize, reason: &str) -> SchemeError {
+    SchemeError::SecretForm {
+        index,
+        reason: reason.to_owned(),
+    }
+}
+
+/// A scheme with its secrets, ready to check requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Verifier(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Open,
+    Hmac(Arc<HmacVerifier>),
+    Token(Arc<TokenVerifier>),
+    Any(Arc<[Verifier]>),
+    All(Arc<[Verifier]>),
+    First(Arc<[Verifier]>),
+}
+
+impl fmt::Debug for Verifier {
+    /// The scheme's name alone: keys never print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier({})", self.scheme())
+    }
+}
 
 /// What verification found.
 #[derive(Debug, Clone)]
@@ -62,47 +107,204 @@ impl Verifier {
     /// Accepts anyone: `verify = "none"`, or a webhook without verification.
     #[must_use]
     pub fn open() -> Self {
-        unimplemented!()
+        Self(Kind::Open)
     }
 
-    /// Compiles a scheme with its secrets.
+    /// Compiles a scheme with its secrets. Of a list of schemes each gets all of them; where each has its
+    /// own, compile them one by one and combine them with [`Verifier::any`], [`Verifier::all`] or
+    /// [`Verifier::first`].
     ///
     /// # Errors
     /// A missing, blank or malformed secret, or data that contradict each other.
-    pub fn compile(_spec: &VerifySpec, _secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
-        unimplemented!()
+    pub fn compile(spec: &VerifySpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
+        let list = |specs: &[VerifySpec]| -> Result<Vec<Self>, SchemeError> {
+            specs
+                .iter()
+                .map(|spec| Self::compile(spec, secrets))
+                .collect()
+        };
+        match spec {
+            VerifySpec::None => Ok(Self::open()),
+            VerifySpec::Any(specs) => list(specs).map(Self::any),
+            VerifySpec::All(specs) => list(specs).map(Self::all),
+            VerifySpec::First(specs) => list(specs).map(Self::first),
+            VerifySpec::One(scheme) => {
+                if secrets.is_empty() {
+                    return Err(SchemeError::SecretMissing);
+                }
+                for (index, secret) in (1..).zip(secrets) {
+                    if secret.secret.is_blank() {
+                        return Err(secret_form(index, "is blank"));
+                    }
+                }
+                let kind = match &scheme.0 {
+                    Scheme::Hmac(spec) => {
+                        Kind::Hmac(Arc::new(HmacVerifier::compile(spec, secrets)?))
+                    }
+                    Scheme::Token(spec) => {
+                        Kind::Token(Arc::new(TokenVerifier::compile(spec, secrets)?))
+                    }
+                };
+                Ok(Self(kind))
+            }
+        }
+    }
+
+    /// One of them must verify. None at all verifies nobody.
+    #[must_use]
+    pub fn any(verifiers: Vec<Self>) -> Self {
+        Self(Kind::Any(verifiers.into()))
+    }
+
+    /// Every one must verify. None at all verifies nobody.
+    #[must_use]
+    pub fn all(verifiers: Vec<Self>) -> Self {
+        Self(Kind::All(verifiers.into()))
+    }
+
+    /// The first whose credential is present decides. None at all verifies nobody.
+    #[must_use]
+    pub fn first(verifiers: Vec<Self>) -> Self {
+        Self(Kind::First(verifiers.into()))
+    }
+
+    /// Combines what was compiled of the items of a list, each with its own secrets; `key` is one of
+    /// [`VerifySpec::LISTS`].
+    ///
+    /// # Errors
+    /// Another key, an empty list, or one so long that a request would buy too much CPU time.
+    pub fn list(key: &str, verifiers: Vec<Self>) -> Result<Self, SchemeError> {
+        if verifiers.is_empty() || verifiers.len() > spec::LIST_MAX {
+            let limit = spec::LIST_MAX;
+            return Err(SchemeError::Spec(format!(
+                "`{key}` lists 1 to {limit} schemes"
+            )));
+        }
+        match key {
+            "any" => Ok(Self::any(verifiers)),
+            "all" => Ok(Self::all(verifiers)),
+            "first" => Ok(Self::first(verifiers)),
+            _ => Err(SchemeError::Spec(format!("`{key}` is no list of schemes"))),
+        }
     }
 
     /// Whether it accepts anyone.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        unimplemented!()
+        match &self.0 {
+            Kind::Open => true,
+            Kind::Hmac(_) | Kind::Token(_) => false,
+            Kind::Any(list) => list.iter().any(Self::is_open),
+            Kind::All(list) | Kind::First(list) => {
+                !list.is_empty() && list.iter().all(Self::is_open)
+            }
+        }
+    }
+
+    /// Its name: `hmac-sha256`, `none`, or those of a list.
+    #[must_use]
+    pub fn scheme(&self) -> String {
+        let join = |list: &[Self], word: &str| {
+            let names: Vec<_> = list.iter().map(Self::scheme).collect();
+            names.join(word)
+        };
+        match &self.0 {
+            Kind::Open => "none".to_owned(),
+            Kind::Hmac(hmac) => hmac.scheme().to_owned(),
+            Kind::Token(token) => token.scheme().to_owned(),
+            Kind::Any(list) => join(list, " or "),
+            Kind::All(list) => join(list, " and "),
+            Kind::First(list) => join(list, ", else "),
+        }
     }
 
     /// Checks a request. Every received signature is tried against every secret that counts at `now`.
     #[must_use]
-    pub fn verify(&self, _request: &Request, _now: Timestamp) -> Verdict {
-        unimplemented!()
+    pub fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+        match &self.0 {
+            Kind::Open => report::Report::new("none").verified(),
+            Kind::Hmac(hmac) => hmac.verify(request, now),
+            Kind::Token(token) => token.verify(request, now),
+            Kind::Any(list) => {
+                self.combine(list, request, now, |verdict| verdict.failure.is_none())
+            }
+            Kind::All(list) => {
+                self.combine(list, request, now, |verdict| verdict.failure.is_some())
+            }
+            Kind::First(list) => self.combine(list, request, now, |verdict| !is_missing(verdict)),
+        }
+    }
+
+    /// Goes through a list until a verdict decides. When none does, `All` has verified; of the others the
+    /// failure says most whose credential was there at all.
+    fn combine(
+        &self,
+        list: &[Self],
+        request: &Request,
+        now: Timestamp,
+        decides: impl Fn(&Verdict) -> bool,
+    ) -> Verdict {
+        let mut checks = Vec::new();
+        let mut failure: Option<Problem> = None;
+        for verifier in list {
+            let mut verdict = verifier.verify(request, now);
+            if decides(&verdict) {
+                if !checks.is_empty() && matches!(self.0, Kind::All(_)) {
+                    checks.append(&mut verdict.record.checks);
+                    verdict.record.checks = checks;
+                }
+                return verdict;
+            }
+            checks.append(&mut verdict.record.checks);
+            failure = match (failure, verdict.failure) {
+                (Some(old), Some(new)) if old.code == codes::CREDENTIAL_MISSING => Some(new),
+                (old, new) => old.or(new),
+            };
+        }
+        let all = matches!(self.0, Kind::All(_));
+        if failure.is_none() && (!all || list.is_empty()) {
+            failure = Some(Problem::new(
+                codes::CREDENTIAL_MISSING,
+                "no scheme is configured that could verify the request",
+            ));
+        }
+        Verdict {
+            record: Verification {
+                scheme: self.scheme(),
+                verified: failure.is_none(),
+                checks,
+            },
+            failure,
+        }
     }
 
     /// Which headers and query parameters carry the credential itself (tokens, passwords; not signatures).
     #[must_use]
     pub fn masking(&self) -> Masking {
-        unimplemented!()
+        let mut masking = Masking::default();
+        self.add_masking(&mut masking);
+        masking
+    }
+
+    fn add_masking(&self, masking: &mut Masking) {
+        match &self.0 {
+            Kind::Open | Kind::Hmac(_) => {}
+            Kind::Token(token) => token.masking(masking),
+            Kind::Any(list) | Kind::All(list) | Kind::First(list) => {
+                for verifier in list.iter() {
+                    verifier.add_masking(masking);
+                }
+            }
+        }
     }
 }
 
-/// Where a value is in a request and how to cut it out: `{ from = "header:X-Sig", split = ",", prefix = "v1=" }`.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct ValueSpec {}
-
-impl ValueSpec {
-    /// All pieces found, in order; empty when the value is absent.
-    #[must_use]
-    pub fn read(&self, _request: &Request) -> Vec<String> {
-        unimplemented!()
-    }
+fn is_missing(verdict: &Verdict) -> bool {
+    verdict
+        .failure
+        .as_ref()
+        .is_some_and(|problem| problem.code == codes::CREDENTIAL_MISSING)
 }
 
 /// Codes that verification gives.
-pub const CODES: &[Code] = &[];
+pub const CODES: &[Code] = report::CODES;

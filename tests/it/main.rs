@@ -1,1 +1,27 @@
-fn main() {}
+//! Stories: the real binary is started and spoken to over HTTP, as senders and owners do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests stop at the first surprise"
+)]
+
+mod accept;
+mod crash;
+mod deliver;
+#[allow(dead_code, reason = "parts of it serve the unit tests alone")]
+mod harness;
+mod kinds;
+mod limits;
+mod prefect;
+mod reject;
+mod reload;
+mod secrets;
+mod tidy;
+mod tls;

@@ -1,19 +1,54 @@
-//! Metric names in one place, and log set-up. Label values are bounded: names from the configuration,
+//! Every metric, registered under its exported name. Label values are bounded: names from the configuration,
 //! outcomes, codes; never a slug, path, resource or event id.
 
+use super::process::Process;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 /// Labels of a metric, in the order in which they are exported.
 pub type MetricLabels = Vec<(&'static str, String)>;
-type FloatGauge = Gauge<f64, AtomicU64>;
+pub(super) type FloatGauge = Gauge<f64, AtomicU64>;
 type IntGauge = Gauge<i64, AtomicI64>;
+
+/// The media type of what [`Metrics::encode`] gives.
+pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A counter that is exported under its own name as it stands.
+///
+/// OpenMetrics takes the family of a counter `x_total` to be `x`; where a gauge `x` is there as well, the two would be
+/// one family of two types. So this one has a family of its own, of type `unknown`.
+#[derive(Debug, Clone, Default)]
+pub struct NamedCounter(Counter);
+
+impl std::ops::Deref for NamedCounter {
+    type Target = Counter;
+
+    fn deref(&self) -> &Counter {
+        &self.0
+    }
+}
+
+impl TypedMetric for NamedCounter {
+    const TYPE: MetricType = MetricType::Unknown;
+}
+
+impl EncodeMetric for NamedCounter {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encoder.encode_gauge(&self.0.get())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
 
 /// Makes histograms with given bucket edges.
 #[derive(Debug, Clone, Copy)]
@@ -85,11 +120,25 @@ pub struct Metrics {
     pub sink_up: Family<MetricLabels, IntGauge>,
     pub sink_paused: Family<MetricLabels, IntGauge>,
     pub dead_letters: Family<MetricLabels, IntGauge>,
-    pub dead_letters_total: Family<MetricLabels, Counter>,
-    pub parked: Family<MetricLabels, Counter>,
+    pub dead_letters_total: Family<MetricLabels, NamedCounter>,
+    pub parked: Family<MetricLabels, IntGauge>,
     pub feed_lag: IntGauge,
+    config: Family<MetricLabels, IntGauge>,
     pub config_reload_success: IntGauge,
     pub config_reload_timestamp: FloatGauge,
+}
+
+fn register_build(registry: &mut Registry) {
+    let labels = vec![
+        ("version", env!("CARGO_PKG_VERSION")),
+        // Set by whoever builds a release.
+        (
+            "revision",
+            option_env!("HOOKGATE_REVISION").unwrap_or("unknown"),
+        ),
+        ("rustc", option_env!("HOOKGATE_RUSTC").unwrap_or("unknown")),
+    ];
+    registry.register("build", "Version of the binary", Info::new(labels));
 }
 
 fn histograms(buckets: Buckets) -> HistogramFamily {
@@ -100,12 +149,6 @@ impl Metrics {
     /// Registers every metric.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("hookgate");
-        registry.register(
-            "build",
-            "Version of the binary",
-            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
-        );
         let mut metrics = Self {
             registry: Registry::default(),
             requests: Family::default(),
@@ -137,13 +180,28 @@ impl Metrics {
             dead_letters_total: Family::default(),
             parked: Family::default(),
             feed_lag: IntGauge::default(),
+            config: Family::default(),
             config_reload_success: IntGauge::default(),
             config_reload_timestamp: FloatGauge::default(),
         };
-        metrics.register_intake(&mut registry);
-        metrics.register_behind(&mut registry);
-        metrics.registry = registry;
+        let mut root = Registry::default();
+        root.register_collector(Box::new(Process));
+        let registry = root.sub_registry_with_prefix("hookgate");
+        register_build(registry);
+        metrics.register_intake(registry);
+        metrics.register_log(registry);
+        metrics.register_sinks(registry);
+        metrics.register_config(registry);
+        metrics.registry = root;
         metrics
+    }
+
+    /// Says which configuration is in use (`hookgate_config_info`).
+    pub fn set_config_hash(&self, hash: &str) {
+        self.config.clear();
+        self.config
+            .get_or_create(&vec![("hash", hash.to_owned())])
+            .set(1);
     }
 
     fn register_intake(&self, r: &mut Registry) {
@@ -208,12 +266,12 @@ impl Metrics {
         );
         r.register(
             "parked_deliveries",
-            "Deliveries parked since the start",
+            "Deliveries parked now",
             self.parked.clone(),
         );
     }
 
-    fn register_behind(&self, r: &mut Registry) {
+    fn register_log(&self, r: &mut Registry) {
         r.register(
             "log_commits",
             "Commits of the log",
@@ -254,6 +312,9 @@ impl Metrics {
             "Deliveries not yet searchable",
             self.feed_lag.clone(),
         );
+    }
+
+    fn register_sinks(&self, r: &mut Registry) {
         r.register(
             "sink_delivered",
             "Events delivered",
@@ -295,9 +356,17 @@ impl Metrics {
             self.dead_letters.clone(),
         );
         r.register(
-            "dead_letters_added",
+            "dead_letters_total",
             "Dead letters since the start",
             self.dead_letters_total.clone(),
+        );
+    }
+
+    fn register_config(&self, r: &mut Registry) {
+        r.register(
+            "config_info",
+            "Hash of the configuration in use",
+            self.config.clone(),
         );
         let name = "config_last_reload_success";
         r.register(
@@ -329,5 +398,94 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Every exported sample, histograms as one name.
+    const NAMES: &str = "
+        hookgate_build_info hookgate_config_info hookgate_config_last_reload_success
+        hookgate_config_last_reload_timestamp_seconds hookgate_dead_letters hookgate_dead_letters_total
+        hookgate_duplicates_total hookgate_events_total hookgate_feed_lag_deliveries
+        hookgate_last_delivery_timestamp_seconds hookgate_log_batch_deliveries
+        hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
+        hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_parked_deliveries
+        hookgate_refused_total hookgate_request_body_bytes hookgate_request_duration_seconds
+        hookgate_requests_in_flight hookgate_requests_total hookgate_sink_attempt_duration_seconds
+        hookgate_sink_attempts_total hookgate_sink_delivered_total hookgate_sink_lag_events
+        hookgate_sink_lag_seconds hookgate_sink_paused hookgate_sink_up
+        hookgate_translation_duration_seconds hookgate_translation_errors_total
+        hookgate_unknown_slug_total hookgate_verification_failures_total
+        process_cpu_seconds_total process_max_fds process_open_fds process_resident_memory_bytes
+        process_start_time_seconds process_virtual_memory_bytes";
+
+    fn touch_families(m: &Metrics) {
+        let labels = vec![("webhook", "orders".to_owned())];
+        for counter in [
+            &m.requests,
+            &m.refused,
+            &m.verification_failures,
+            &m.duplicates,
+            &m.events,
+            &m.translation_errors,
+            &m.sink_delivered,
+            &m.sink_attempts,
+        ] {
+            counter.get_or_create(&labels).inc();
+        }
+        for histogram in [
+            &m.request_duration,
+            &m.request_body_bytes,
+            &m.translation_duration,
+            &m.sink_attempt_duration,
+        ] {
+            histogram.get_or_create(&labels).observe(1.0);
+        }
+        for gauge in [
+            &m.sink_lag_events,
+            &m.sink_up,
+            &m.sink_paused,
+            &m.dead_letters,
+            &m.parked,
+        ] {
+            gauge.get_or_create(&labels).set(1);
+        }
+        m.last_delivery.get_or_create(&labels).set(1.0);
+        m.sink_lag_seconds.get_or_create(&labels).set(1.0);
+        m.dead_letters_total.get_or_create(&labels).inc();
+        m.set_config_hash("old");
+        m.set_config_hash("new");
+    }
+
+    #[test]
+    fn exported_names() {
+        let metrics = Metrics::new();
+        touch_families(&metrics);
+        let text = metrics.encode();
+        let mut names = BTreeSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let whole = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|part| name.strip_suffix(part));
+            names.insert(whole.unwrap_or(name));
+        }
+        let want: BTreeSet<_> = NAMES.split_whitespace().collect();
+        assert_eq!(names, want, "{text}");
+        assert!(text.ends_with("# EOF\n"));
+        assert!(
+            text.contains("hookgate_config_info{hash=\"new\"} 1\n") && !text.contains("\"old\"")
+        );
+        // A family is one thing only.
+        let types: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("# TYPE"))
+            .collect();
+        let families: BTreeSet<_> = types.iter().map(|line| line.split(' ').nth(2)).collect();
+        assert_eq!(types.len(), families.len());
     }
 }

@@ -1,0 +1,85 @@
+//! What the API gives, as types: the names and their order are promises.
+
+use crate::codes::Code;
+use crate::feed::{DeliveryRow, EventRow};
+use crate::model::delivery::{RequestSummary, Timing, Verification};
+use crate::model::{Event, Note, Outcome, Problem, Seq, time};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// A delivery. What is absent is `null`, so that readers need not ask whether a name is there.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeliveryView<'a> {
+    id: Uuid,
+    /// Place in the log; `null` for what was not logged (rejected).
+    seq: Option<Seq>,
+    received: String,
+    webhook: Option<&'a str>,
+    provider: Option<&'a str>,
+    outcome: Outcome,
+    code: Option<Code>,
+    status: u16,
+    key: Option<&'a str>,
+    error: Option<&'a Problem>,
+    duplicates: u64,
+    events: &'a [Event],
+    notes: &'a [Note],
+    verification: Option<&'a Verification>,
+    request: Option<&'a RequestSummary>,
+    masked: &'a [String],
+    timing: Option<Timing>,
+    replay_of: Option<Uuid>,
+    duplicate_of: Option<Seq>,
+}
+
+impl<'a> From<&'a DeliveryRow> for DeliveryView<'a> {
+    fn from(row: &'a DeliveryRow) -> Self {
+        let delivery = &row.delivery;
+        Self {
+            id: delivery.id,
+            seq: row.seq,
+            received: time::to_rfc3339(delivery.received),
+            webhook: delivery.webhook.as_deref(),
+            provider: delivery.provider.as_deref(),
+            outcome: delivery.outcome,
+            code: delivery.code,
+            status: delivery.status,
+            key: delivery.key.as_deref(),
+            error: delivery.error.as_ref(),
+            duplicates: row.duplicates,
+            events: &delivery.events,
+            notes: &delivery.notes,
+            verification: delivery.verification.as_ref(),
+            request: delivery.request.as_ref(),
+            masked: &delivery.masked,
+            timing: delivery.timing,
+            replay_of: delivery.replay_of,
+            duplicate_of: delivery.duplicate_of,
+        }
+    }
+}
+
+/// An event with where it came from.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventView<'a> {
+    seq: Seq,
+    index: u32,
+    delivery: Uuid,
+    received: String,
+    webhook: Option<&'a str>,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl<'a> From<&'a EventRow> for EventView<'a> {
+    fn from(row: &'a EventRow) -> Self {
+        Self {
+            seq: row.position.seq,
+            index: row.position.index,
+            delivery: row.delivery,
+            received: time::to_rfc3339(row.received),
+            webhook: row.webhook.as_deref(),
+            event: &row.event,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `/webhooks` and `/config/reload`: the running configuration as far as it helps its owner.
+
+use super::parameters::Parameters;
+use super::sinks::missing;
+use super::views::DeliveryView;
+use super::{block, json, segment, shared};
+use crate::admin::Admin;
+use crate::admin::problem::ApiError;
+use crate::config::{Config, Severity, Webhook};
+use crate::feed::{DeliveryRow, Paging};
+use crate::query::Query;
+use crate::translate::Translator;
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// A webhook. Its URL is a secret of its owner, who is the one to ask here.
+#[derive(Debug, Serialize)]
+struct WebhookView<'a> {
+    name: &'a str,
+    description: Option<&'a str>,
+    provider: Option<&'a str>,
+    enabled: bool,
+    methods: &'a [String],
+    url: String,
+    /// Name of the scheme; `none`: anyone who knows the URL is accepted.
+    verified_by: String,
+    /// `definition`, `template`, `cloudevents`.
+    translation: &'static str,
+    tests: usize,
+    /// Line of `[[webhook]]` in the file.
+    line: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct WebhookWithLast<'a> {
+    #[serde(flatten)]
+    webhook: WebhookView<'a>,
+    last_delivery: Option<DeliveryView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Webhooks<'a> {
+    data: Vec<WebhookView<'a>>,
+}
+
+fn view<'a>(admin: &Admin, config: &Config, webhook: &'a Webhook) -> WebhookView<'a> {
+    WebhookView {
+        name: &webhook.name,
+        description: webhook.description.as_deref(),
+        provider: webhook.provider.as_deref(),
+        enabled: webhook.enabled,
+        methods: &webhook.methods,
+        url: admin.url_of(config, webhook),
+        verified_by: webhook.verifier.scheme(),
+        translation: match webhook.translator {
+            Translator::Definition(_) => "definition",
+            Translator::Template(_) => "template",
+            Translator::CloudEvents(_) => "cloudevents",
+        },
+        tests: webhook.tests.len(),
+        line: webhook.line,
+    }
+}
+
+/// `GET /webhooks`: in file order.
+pub(super) async fn list(
+    request: HttpRequest,
+    admin: web::Data<Admin>,
+) -> Result<HttpResponse, ApiError> {
+    Parameters::read(request.query_string(), &[])?;
+    let config = admin.config.current();
+    let data = config
+        .webhooks
+        .iter()
+        .map(|webhook| view(&admin, &config, webhook))
+        .collect();
+    json(&Webhooks { data })
+}
+
+/// `GET /webhooks/{name}`: with its last delivery.
+pub(super) async fn one(
+    request: HttpRequest,
+    admin: web::Data<Admin>,
+) -> Result<HttpResponse, ApiError> {
+    Parameters::read(request.query_string(), &[])?;
+    let config = admin.config.current();
+    let webhook = find(&config, segment(&request, "name"))?;
+    let (asked, name) = (shared(&admin), webhook.name.clone());
+    let last = block(move || last_delivery(&asked, &name)).await?;
+    json(&WebhookWithLast {
+        webhook: view(&admin, &config, webhook),
+        last_delivery: last.as_ref().map(DeliveryView::from),
+    })
+}
+
+/// A webhook of the running configuration.
+pub(super) fn find<'a>(
+    config: &'a Config,
+    name: &str,
+) -> Result<&'a std::sync::Arc<Webhook>, ApiError> {
+    let names: Vec<&str> = config.webhooks.iter().map(|w| w.name.as_str()).collect();
+    let found = config.webhooks.iter().find(|w| w.name == name);
+    found.ok_or_else(|| missing("webhook", name, &names))
+}
+
+fn last_delivery(admin: &Admin, name: &str) -> Result<Option<DeliveryRow>, ApiError> {
+    let query = Query::parameter("webhook", &[name], Timestamp::now());
+    let query = query.map_err(|error| ApiError::query("q", error))?;
+    let paging = Paging {
+        limit: 1,
+        after: None,
+        ascending: false,
+    };
+    let page = admin.feed.deliveries(&query, paging)?;
+    Ok(page.rows.into_iter().next())
+}
+
+/// `POST /config/reload`: takes the file as it is on disk, or refuses it whole.
+pub(super) async fn reload(admin: web::Data<Admin>) -> Result<HttpResponse, ApiError> {
+    let asked = shared(&admin);
+    let report = block(move || Ok((asked.reload)())).await?;
+    if !report.ok {
+        let errors = report
+            .findings
+            .into_iter()
+            .filter(|finding| finding.severity == Severity::Error);
+        return Err(ApiError::refused_configuration(errors.collect()));
+    }
+    json(&report)
+}

@@ -1,0 +1,87 @@
+//! `/docs/errors` and `/docs/errors/{code}`: what a code means, offline.
+
+use super::markdown::{self, Block};
+use super::{Ask, Pages};
+use crate::admin::Admin;
+use crate::admin::api::segment;
+use crate::admin::problem::ApiError;
+use crate::codes::{self, Code};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+struct CodePage {
+    code: String,
+    title: &'static str,
+    blocks: Vec<Block>,
+}
+
+#[derive(Debug, Serialize)]
+struct CodeList {
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Serialize)]
+struct Group {
+    name: &'static str,
+    codes: Vec<(String, &'static str)>,
+}
+
+/// First two digits of a code, and what they stand for.
+const GROUPS: [(&str, &str); 8] = [
+    ("HG01", "Files"),
+    ("HG02", "Configuration"),
+    ("HG03", "Translation"),
+    ("HG04", "Events"),
+    ("HG05", "Verification"),
+    ("HG06", "Store"),
+    ("HG07", "Sinks"),
+    ("HG08", "API"),
+];
+
+/// `GET /docs/errors`.
+pub(super) async fn list(
+    admin: web::Data<Admin>,
+    pages: web::Data<Pages>,
+) -> Result<HttpResponse, ApiError> {
+    Ask::new(&admin, &pages)
+        .answer("codes.html", "docs", String::new(), |_| {
+            let groups = GROUPS.map(|(prefix, name)| Group {
+                name,
+                codes: codes::ALL
+                    .iter()
+                    .map(|(code, title)| (code.to_string(), *title))
+                    .filter(|(code, _)| code.starts_with(prefix))
+                    .collect(),
+            });
+            Ok(CodeList {
+                groups: groups.into(),
+            })
+        })
+        .await
+}
+
+/// `GET /docs/errors/{code}`.
+pub(super) async fn page(
+    request: HttpRequest,
+    admin: web::Data<Admin>,
+    pages: web::Data<Pages>,
+) -> Result<HttpResponse, ApiError> {
+    let text = segment(&request, "code");
+    let missing = || {
+        ApiError::not_found(format!(
+            "there is no error code `{text}`; /docs/errors lists them"
+        ))
+    };
+    let code = Code::parse(text).ok_or_else(missing)?;
+    let page = code.text().ok_or_else(missing)?;
+    Ask::new(&admin, &pages)
+        .answer("code.html", "docs", String::new(), move |_| {
+            Ok(CodePage {
+                code: code.to_string(),
+                title: code.title(),
+                blocks: markdown::parse(page),
+            })
+        })
+        .await
+}

@@ -1,0 +1,118 @@
+//! JSON as a tree that a template draws: every value becomes a line of text with its kind.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Values of one document that are drawn; the rest is counted.
+const NODES_MAX: usize = 1_000;
+/// Depth below which a value is shown as one line of JSON.
+const DEPTH_MAX: usize = 16;
+/// Characters of one text that are drawn.
+const TEXT_CHARS_MAX: usize = 2_000;
+
+/// One value.
+#[derive(Debug, Serialize)]
+pub(super) struct Node {
+    key: String,
+    /// `text`, `plain` (number, true, null), `object`, `array`.
+    kind: &'static str,
+    /// The value, or the number of children.
+    text: String,
+    open: bool,
+    children: Vec<Node>,
+}
+
+/// A document, cut to what a page can show.
+#[derive(Debug, Serialize)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+    /// Whether values were left out.
+    cut: bool,
+}
+
+/// The tree of a JSON text; none where it is not JSON.
+pub(super) fn of_json(text: &[u8]) -> Option<Tree> {
+    let value: Value = serde_json::from_slice(text).ok()?;
+    let mut left = NODES_MAX;
+    let top = node(String::new(), &value, 0, &mut left);
+    let nodes = match value {
+        Value::Object(_) | Value::Array(_) if !top.children.is_empty() => top.children,
+        _ => vec![top],
+    };
+    Some(Tree {
+        nodes,
+        cut: left == 0,
+    })
+}
+
+fn node(key: String, value: &Value, depth: usize, left: &mut usize) -> Node {
+    *left = left.saturating_sub(1);
+    let leaf = |kind, text: String| Node {
+        key: key.clone(),
+        kind,
+        text,
+        open: false,
+        children: Vec::new(),
+    };
+    match value {
+        Value::String(text) => leaf("text", cut(text)),
+        Value::Number(_) | Value::Bool(_) | Value::Null => leaf("plain", value.to_string()),
+        _ if depth >= DEPTH_MAX => leaf("plain", cut(&value.to_string())),
+        Value::Array(items) => {
+            let pairs = items.iter().enumerate().map(|(i, v)| (i.to_string(), v));
+            branch(key, "array", items.len(), pairs, depth, left)
+        }
+        Value::Object(fields) => {
+            let pairs = fields.iter().map(|(k, v)| (k.clone(), v));
+            branch(key, "object", fields.len(), pairs, depth, left)
+        }
+    }
+}
+
+fn branch<'a>(
+    key: String,
+    kind: &'static str,
+    size: usize,
+    pairs: impl Iterator<Item = (String, &'a Value)>,
+    depth: usize,
+    left: &mut usize,
+) -> Node {
+    let mut children = Vec::new();
+    for (key, value) in pairs {
+        if *left == 0 {
+            break;
+        }
+        children.push(node(cut(&key), value, depth + 1, left));
+    }
+    Node {
+        key,
+        kind,
+        text: size.to_string(),
+        open: depth < 3 && size <= 12,
+        children,
+    }
+}
+
+/// At most so many characters, with an ellipsis where some were cut.
+fn cut(text: &str) -> String {
+    super::show::cut(text, TEXT_CHARS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_exact_and_size_is_bounded() {
+        let tree = of_json(br#"{"n": 12345678901234567890.10, "s": "<b>", "a": [1, {}]}"#).unwrap();
+        assert_eq!(tree.nodes[0].text, "12345678901234567890.10");
+        assert_eq!(tree.nodes[1].text, "<b>");
+        assert_eq!(tree.nodes[2].children.len(), 2);
+        let many = format!("[{}0]", "0,".repeat(5_000));
+        let tree = of_json(many.as_bytes()).unwrap();
+        assert!(tree.cut && tree.nodes.len() < NODES_MAX);
+        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        assert!(of_json(deep.as_bytes()).is_some());
+        assert!(of_json(b"no").is_none());
+    }
+}

@@ -1,0 +1,397 @@
+//! `check`: is the file right? One line an item, then the failures in full.
+
+use super::{Exit, Global, output};
+use crate::codes;
+use crate::config::findings::{github, render};
+use crate::config::{self, Config, Finding, Loaded, Overrides, Severity};
+use crate::engine::{TestFailure, TestResult, check_tests};
+use crate::model::{Place, Problem};
+use similar::{ChangeTag, TextDiff};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Tests that take longer are named.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// What `check` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration, instead of --config
+    file: Option<PathBuf>,
+    /// Run only the tests of this name
+    #[arg(long, value_name = "NAME")]
+    test: Option<String>,
+    /// Warnings are errors
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Do not read secrets: a placeholder stands for each
+    #[arg(long)]
+    no_secrets: bool,
+    /// How findings look
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "json")]
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line, as --json
+    Json,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
+    let file = arguments.file.clone().unwrap_or_else(|| global.config());
+    let overrides = Overrides {
+        no_secrets: arguments.no_secrets,
+        ..Overrides::from_env()
+    };
+    let mut loaded = config::load(&file, &overrides);
+    let results = loaded
+        .config
+        .as_ref()
+        .map(|config| check_tests(config, arguments.test.as_deref()));
+    if let Some(name) = &arguments.test
+        && results.as_ref().is_some_and(Vec::is_empty)
+    {
+        output::err(&format!("there is no test {name:?}\n"));
+        return Exit::Missing;
+    }
+    let name = file
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let results = results.unwrap_or_default();
+    let noted: Vec<Finding> = results.iter().flat_map(|r| notes(r, &name)).collect();
+    loaded.findings.extend(noted);
+    if arguments.deny_warnings {
+        for finding in &mut loaded.findings {
+            finding.severity = Severity::Error;
+        }
+    }
+    let format = match arguments.format {
+        Some(format) => format,
+        None if global.json() => Format::Json,
+        None => Format::Text,
+    };
+    match format {
+        Format::Text => output::out(&text(&name, &loaded, &results, arguments, global)),
+        Format::Json => all(&loaded, &results, &name)
+            .iter()
+            .for_each(output::json_line),
+        Format::Github => {
+            let folder = folder_prefix(&file);
+            for finding in all(&loaded, &results, &name) {
+                output::out(&format!("{}\n", github(&finding, &folder)));
+            }
+        }
+    }
+    if loaded.has_errors() {
+        Exit::Invalid
+    } else if results.iter().any(|result| result.failure.is_some()) {
+        Exit::No
+    } else {
+        Exit::Done
+    }
+}
+
+/// Folder of the file as it was written, for annotations that start at the repository's root.
+fn folder_prefix(file: &Path) -> String {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or_else(String::new, |folder| format!("{}/", folder.display()))
+}
+
+/// Findings of the file, then failed tests.
+fn all(loaded: &Loaded, results: &[TestResult], name: &str) -> Vec<Finding> {
+    let failed = results.iter().filter_map(|result| failed(result, name));
+    loaded.findings.iter().cloned().chain(failed).collect()
+}
+
+fn place(result: &TestResult, name: &str) -> Place {
+    Place {
+        file: name.to_owned(),
+        line: result.line,
+        column: 1,
+        end_column: None,
+        source: None,
+    }
+}
+
+/// What a test's request was translated with, as warnings.
+fn notes(result: &TestResult, name: &str) -> Vec<Finding> {
+    let finding = |note: &crate::model::Note| {
+        let message = format!("test \"{}\": {}", result.name, note.message);
+        Some(Finding {
+            severity: Severity::Warning,
+            problem: Problem::new(note.code?, message).at(place(result, name)),
+            webhook: Some(result.webhook.clone()),
+        })
+    };
+    result.notes.iter().filter_map(finding).collect()
+}
+
+/// A failed test as one finding.
+fn failed(result: &TestResult, name: &str) -> Option<Finding> {
+    let failure = result.failure.as_ref()?;
+    let message = format!("test \"{}\" failed: {}", result.name, summary(failure));
+    let mut problem = Problem::new(codes::TEST_FAILED, message)
+        .at(place(result, name))
+        .help(format!("hookgate check --test {:?}", result.name));
+    if let TestFailure::Events { expected, found } = failure {
+        problem.help = Some(diff(expected, found, false));
+    }
+    Some(Finding {
+        severity: Severity::Error,
+        problem,
+        webhook: Some(result.webhook.clone()),
+    })
+}
+
+fn summary(failure: &TestFailure) -> String {
+    match failure {
+        TestFailure::Request(problem) => problem.message.clone(),
+        TestFailure::Unverified(problem) | TestFailure::Failed(problem) => {
+            format!("{}: {}", problem.code, problem.message)
+        }
+        TestFailure::Events { .. } => "other events than expected".to_owned(),
+        TestFailure::OtherError { expected, found } => match found {
+            Some(problem) => format!(
+                "{expected} was expected, {} came: {}",
+                problem.code, problem.message
+            ),
+            None => format!("{expected} was expected, and there was no error"),
+        },
+    }
+}
+
+/// Lines that differ, with three lines around each.
+fn diff(expected: &str, found: &str, colours: bool) -> String {
+    let diff = TextDiff::from_lines(expected, found);
+    let mut text = String::new();
+    for (number, group) in diff.grouped_ops(3).iter().enumerate() {
+        if number > 0 {
+            text.push_str("    …\n");
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let line = change.value().trim_end_matches('\n');
+            let line = match change.tag() {
+                ChangeTag::Delete => format!("  - {line}"),
+                ChangeTag::Insert => format!("  + {line}"),
+                ChangeTag::Equal => format!("    {line}"),
+            };
+            let line = match change.tag() {
+                ChangeTag::Delete if colours => output::red(&line),
+                ChangeTag::Insert if colours => output::green(&line),
+                ChangeTag::Delete | ChangeTag::Insert | ChangeTag::Equal => line,
+            };
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn text(
+    name: &str,
+    loaded: &Loaded,
+    results: &[TestResult],
+    arguments: &Arguments,
+    global: &Global,
+) -> String {
+    let mut rows = vec![file_row(name, loaded), secrets_row(loaded, arguments)];
+    if let Some(config) = &loaded.config {
+        rows.extend(template_rows(config, &loaded.findings));
+    }
+    rows.push(tests_row(loaded, results));
+    let width = rows
+        .iter()
+        .map(|(item, ..)| item.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut page = String::new();
+    for (item, state, detail) in rows {
+        let pad = " ".repeat(width - item.chars().count());
+        let gap = " ".repeat(7_usize.saturating_sub(state.len()));
+        let state = match state {
+            "ok" => output::green(state),
+            "warn" => output::yellow(state),
+            "error" => output::red(state),
+            other => other.to_owned(),
+        };
+        let line = format!("{item}{pad}  {state}{gap} {detail}");
+        page.push_str(line.trim_end());
+        page.push('\n');
+    }
+    let hide = global.quiet() && !arguments.deny_warnings;
+    for finding in &loaded.findings {
+        if !(hide && finding.severity == Severity::Warning) {
+            page.push('\n');
+            page.push_str(&render(finding));
+            page.push('\n');
+        }
+    }
+    for result in results {
+        page.push_str(&test_text(result, name));
+    }
+    page
+}
+
+type Row = (String, &'static str, String);
+
+fn state<'f>(findings: impl Iterator<Item = &'f Finding>) -> &'static str {
+    let worst = findings
+        .map(|finding| finding.severity)
+        .min_by_key(|s| match s {
+            Severity::Error => 0,
+            Severity::Warning => 1,
+        });
+    match worst {
+        Some(Severity::Error) => "error",
+        Some(Severity::Warning) => "warn",
+        None => "ok",
+    }
+}
+
+fn is_secret(finding: &Finding) -> bool {
+    matches!(
+        finding.problem.code,
+        codes::SECRET_UNREADABLE | codes::SECRET_BLANK
+    )
+}
+
+fn plural(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
+fn file_row(name: &str, loaded: &Loaded) -> Row {
+    let own = |finding: &&Finding| {
+        let place = finding.problem.place.as_ref();
+        !is_secret(finding) && place.is_none_or(|place| place.file == name)
+    };
+    let found: Vec<&Finding> = loaded.findings.iter().filter(own).collect();
+    let errors = found
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .count();
+    let mut detail = match &loaded.config {
+        Some(config) => format!(
+            "{}, {}",
+            plural(config.webhooks.len(), "webhook"),
+            plural(config.sinks.len(), "sink")
+        ),
+        None if errors > 0 => plural(errors, "error"),
+        None => String::new(),
+    };
+    let warnings = found.len() - errors;
+    if warnings > 0 {
+        let comma = if detail.is_empty() { "" } else { ", " };
+        detail = format!("{detail}{comma}{}", plural(warnings, "warning"));
+    }
+    (name.to_owned(), state(found.into_iter()), detail)
+}
+
+fn secrets_row(loaded: &Loaded, arguments: &Arguments) -> Row {
+    let bad = loaded.findings.iter().filter(|f| is_secret(f)).count();
+    let all = loaded.secrets + bad;
+    let detail = if arguments.no_secrets {
+        "not read (--no-secrets)".to_owned()
+    } else if bad > 0 {
+        format!(
+            "{} of {all} can be read (--no-secrets goes without them)",
+            loaded.secrets
+        )
+    } else {
+        format!("{all} of {all} can be read")
+    };
+    let state = if bad > 0 { "error" } else { "ok" };
+    (
+        "secrets".to_owned(),
+        if arguments.no_secrets { "" } else { state },
+        detail,
+    )
+}
+
+fn template_rows(config: &Config, findings: &[Finding]) -> Vec<Row> {
+    let folder = config.file.parent().unwrap_or(Path::new("/"));
+    let row = |path: &PathBuf| {
+        let inside = path.strip_prefix(folder).ok()?.to_str()?;
+        if !inside.starts_with("templates/") || path.is_dir() {
+            return None;
+        }
+        let here = |f: &&Finding| f.problem.place.as_ref().is_some_and(|p| p.file == inside);
+        let found: Vec<&Finding> = findings.iter().filter(here).collect();
+        let detail = found
+            .first()
+            .and_then(|finding| finding.problem.place.as_ref())
+            .map_or_else(String::new, |p| {
+                format!("line {}, column {}", p.line, p.column)
+            });
+        Some((inside.to_owned(), state(found.into_iter()), detail))
+    };
+    config.files.iter().filter_map(row).collect()
+}
+
+fn tests_row(loaded: &Loaded, results: &[TestResult]) -> Row {
+    if loaded.config.is_none() {
+        return ("tests".to_owned(), "", "not run".to_owned());
+    }
+    let failed = results.iter().filter(|r| r.failure.is_some()).count();
+    let passed = results.len() - failed;
+    let mut detail = format!("{passed} passed, {failed} failed");
+    for slow in results.iter().filter(|r| r.duration > SLOW) {
+        // Writing to a String cannot fail.
+        if write!(
+            detail,
+            "; \"{}\" took {} ms",
+            slow.name,
+            slow.duration.as_millis()
+        )
+        .is_err()
+        {}
+    }
+    let state = if failed > 0 { "error" } else { "ok" };
+    ("tests".to_owned(), state, detail)
+}
+
+fn test_text(result: &TestResult, name: &str) -> String {
+    let Some(failure) = &result.failure else {
+        return String::new();
+    };
+    let head = format!(
+        "\ntest \"{}\" … {}     {name}:{}\n",
+        result.name,
+        output::red("FAILED"),
+        result.line
+    );
+    let body = match failure {
+        TestFailure::Events { expected, found } => diff(expected, found, true),
+        TestFailure::Request(problem)
+        | TestFailure::Unverified(problem)
+        | TestFailure::Failed(problem) => problem_text(result, problem),
+        TestFailure::OtherError { expected, found } => match found {
+            Some(problem) => format!(
+                "    {expected} was expected\n{}",
+                problem_text(result, problem)
+            ),
+            None => format!("    {expected} was expected, and there was no error\n"),
+        },
+    };
+    format!(
+        "{head}{body}    rerun: hookgate check --test {:?}\n",
+        result.name
+    )
+}
+
+fn problem_text(result: &TestResult, problem: &Problem) -> String {
+    let finding = Finding {
+        severity: Severity::Error,
+        problem: problem.clone(),
+        webhook: Some(result.webhook.clone()),
+    };
+    format!("{}\n", render(&finding))
+}

@@ -1,0 +1,227 @@
+//! `render REQUEST`: one request to its events, or the error.
+
+use super::{Exit, Global, output, request};
+use crate::codes;
+use crate::config::findings::render_problem;
+use crate::config::{self, Config, Finding, Overrides, Severity, Webhook};
+use crate::engine;
+use crate::model::{Outcome, Problem, Request};
+use crate::translate::{Template, Translator};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Bytes that are read from stdin at most.
+const STDIN_BYTES_MAX: u64 = 65 << 20;
+
+/// What `render` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Request in .http form, or `-` for stdin
+    request: PathBuf,
+    /// Webhook that it is for; may be left out when there is only one
+    #[arg(short, long, value_name = "NAME")]
+    webhook: Option<String>,
+    /// Use this template instead; then no configuration is needed
+    #[arg(short, long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// Check the signature too
+    #[arg(long)]
+    verify: bool,
+    /// Change the request first: header.x=…, query.x=…, body.a.b=…
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+}
+
+/// Why there is nothing to show.
+struct Stop(Exit);
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
+    match render(global, arguments) {
+        Ok(exit) | Err(Stop(exit)) => exit,
+    }
+}
+
+fn render(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
+    let template = match &arguments.template {
+        Some(path) => Some(template(global, path)?),
+        None => None,
+    };
+    let webhook = with_template(webhook(global, arguments)?, template).ok_or(Stop(Exit::Bug))?;
+    let mut request = read(&arguments.request).map_err(|problem| {
+        tell(global, Severity::Error, &problem, None);
+        Stop(Exit::Usage)
+    })?;
+    for change in &arguments.set {
+        request::set(&mut request, change).map_err(|why| usage(global, &why))?;
+    }
+    if arguments.verify {
+        let verdict = engine::verify(&webhook, &request, request.received);
+        if let Some(problem) = verdict.failure {
+            tell(global, Severity::Error, &problem, Some(&webhook.name));
+            return Ok(Exit::No);
+        }
+    }
+    Ok(show(
+        global,
+        &webhook,
+        &engine::translate(&webhook, &request),
+    ))
+}
+
+/// The webhook with another template; without a webhook, one that has nothing but the template.
+fn with_template(
+    webhook: Option<Arc<Webhook>>,
+    template: Option<Template>,
+) -> Option<Arc<Webhook>> {
+    let Some(template) = template else {
+        return webhook;
+    };
+    let translator = Translator::Template(template);
+    match webhook {
+        Some(mut shared) => {
+            // Its configuration has ended: this is the last owner.
+            Arc::get_mut(&mut shared)?.translator = translator;
+            Some(shared)
+        }
+        None => config::bare_webhook("render", translator).map(Arc::new),
+    }
+}
+
+fn show(global: &Global, webhook: &Webhook, translation: &engine::Translation) -> Exit {
+    if !global.quiet() {
+        for note in &translation.notes {
+            let code = note.code.unwrap_or(codes::NO_EFFECT);
+            let problem = Problem::new(code, note.message.clone());
+            tell(global, Severity::Warning, &problem, Some(&webhook.name));
+        }
+    }
+    if let Some(problem) = &translation.error {
+        tell(global, Severity::Error, problem, Some(&webhook.name));
+        return Exit::No;
+    }
+    for event in &translation.events {
+        if global.json() {
+            output::json_line(event);
+        } else {
+            let text = serde_json::to_value(event)
+                .and_then(|value| serde_json::to_string_pretty(&value))
+                .unwrap_or_default();
+            output::out(&format!("{text}\n"));
+        }
+    }
+    if translation.outcome == Outcome::Ignored && !global.quiet() && !global.json() {
+        output::err("ignored: the webhook makes no event of this request\n");
+    }
+    Exit::Done
+}
+
+/// The webhook that is meant; `None` where a template is all there is.
+fn webhook(global: &Global, arguments: &Arguments) -> Result<Option<Arc<Webhook>>, Stop> {
+    let path = global.config();
+    if arguments.template.is_some() && arguments.webhook.is_none() && !path.exists() {
+        return Ok(None);
+    }
+    let overrides = Overrides {
+        // Secrets matter to signatures alone.
+        no_secrets: !arguments.verify,
+        ..Overrides::from_env()
+    };
+    let loaded = config::load(&path, &overrides);
+    let Some(config) = loaded.config else {
+        for finding in loaded
+            .findings
+            .iter()
+            .filter(|f| f.severity == Severity::Error)
+        {
+            tell_finding(global, finding);
+        }
+        return Err(Stop(Exit::Invalid));
+    };
+    choose(global, arguments, &config)
+}
+
+fn choose(
+    global: &Global,
+    arguments: &Arguments,
+    config: &Config,
+) -> Result<Option<Arc<Webhook>>, Stop> {
+    let names = || config.webhooks.iter().map(|w| w.name.as_str());
+    let Some(name) = &arguments.webhook else {
+        return match (config.webhooks.as_slice(), &arguments.template) {
+            ([only], _) => Ok(Some(Arc::clone(only))),
+            (_, Some(_)) => Ok(None),
+            _ => {
+                let all = names().collect::<Vec<_>>().join(", ");
+                Err(usage(
+                    global,
+                    &format!("which webhook? --webhook one of: {all}"),
+                ))
+            }
+        };
+    };
+    if let Some(found) = config.webhooks.iter().find(|w| w.name == *name) {
+        return Ok(Some(Arc::clone(found)));
+    }
+    let near = config::nearest(name, names());
+    let help = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    usage(global, &format!("there is no webhook `{name}`{help}"));
+    Err(Stop(Exit::Missing))
+}
+
+fn template(global: &Global, path: &Path) -> Result<Template, Stop> {
+    let name = path.display().to_string();
+    let invalid = |problem: Problem| {
+        tell(global, Severity::Error, &problem, None);
+        Stop(Exit::Invalid)
+    };
+    let text = config::read_text(path, 1 << 20).map_err(|why| {
+        let message = format!("the template {name} cannot be read: {why}");
+        invalid(Problem::new(codes::TEMPLATE_UNREADABLE, message))
+    })?;
+    Template::compile(&name, text).map_err(invalid)
+}
+
+fn read(path: &Path) -> Result<Request, Problem> {
+    if path != Path::new("-") {
+        return engine::read_request(path);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(STDIN_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Problem::new(codes::FILE_UNREADABLE, format!("stdin cannot be read: {e}")))?;
+    engine::parse_request(&bytes, Path::new("."), "stdin")
+}
+
+fn usage(global: &Global, message: &str) -> Stop {
+    if global.json() {
+        output::json_error(&serde_json::json!({"severity": "error", "message": message}));
+    } else {
+        output::err(&format!("{} {message}\n", output::red("error:")));
+    }
+    Stop(Exit::Usage)
+}
+
+fn tell(global: &Global, severity: Severity, problem: &Problem, webhook: Option<&str>) {
+    tell_finding(
+        global,
+        &Finding {
+            severity,
+            problem: problem.clone(),
+            webhook: webhook.map(str::to_owned),
+        },
+    );
+}
+
+fn tell_finding(global: &Global, finding: &Finding) {
+    if global.json() {
+        output::json_error(finding);
+    } else {
+        output::err(&format!(
+            "{}\n",
+            render_problem(finding.severity, &finding.problem)
+        ));
+    }
+}

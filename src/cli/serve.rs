@@ -1,0 +1,35 @@
+//! `hookgate serve`: runs the gateway until it is told to stop.
+
+use super::{Exit, Global, output};
+use crate::config::Overrides;
+use crate::config::findings::render;
+use crate::server::{self, Bound, Options, ServeError};
+use std::process::ExitCode;
+
+/// Runs the gateway. Prints a line for each listener once both are bound.
+pub(super) fn run(global: &Global) -> ExitCode {
+    let log_filter = std::env::var("HOOKGATE_LOG")
+        .ok()
+        .filter(|filter| !filter.trim().is_empty());
+    let options = Options {
+        file: global.config(),
+        overrides: Overrides::from_env(),
+        log_filter,
+    };
+    let ready =
+        |bound: &Bound| output::out(&format!("public {}\nadmin {}\n", bound.public, bound.admin));
+    let exit = match server::run(&options, ready) {
+        Ok(()) => Exit::Done,
+        Err(ServeError::Config(findings)) => {
+            findings
+                .iter()
+                .for_each(|finding| output::err(&format!("{}\n", render(finding))));
+            Exit::Invalid
+        }
+        Err(error) => {
+            output::err(&format!("error: {error}\n"));
+            Exit::Invalid
+        }
+    };
+    exit.into()
+}

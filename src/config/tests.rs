@@ -1,0 +1,799 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A folder with a `webhooks.toml` and other files.
+pub(super) fn folder(toml: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files.iter().chain(&[("webhooks.toml", toml)]) {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn load_text(toml: &str, files: &[(&str, &str)]) -> Loaded {
+    let folder = folder(toml, files);
+    load(&folder.path().join("webhooks.toml"), &Overrides::default())
+}
+
+/// Findings a line each: severity, code, place, marked text, message, help.
+fn lines(loaded: &Loaded) -> String {
+    let line = |finding: &Finding| {
+        let problem = &finding.problem;
+        let place = problem.place.as_ref().map_or_else(String::new, |place| {
+            let (from, to) = (
+                place.column as usize - 1,
+                place.end_column.unwrap() as usize - 1,
+            );
+            let source = place.source.as_deref().unwrap();
+            let marked: String = source.chars().skip(from).take(to - from).collect();
+            let file = if place.file == "webhooks.toml" {
+                ""
+            } else {
+                &place.file
+            };
+            format!(" {file}{}:{} ‹{marked}›", place.line, place.column)
+        });
+        let severity = if finding.severity == Severity::Error {
+            "E"
+        } else {
+            "W"
+        };
+        let help = problem
+            .help
+            .as_ref()
+            .map_or_else(String::new, |h| format!("\n    {h}"));
+        format!(
+            "{severity} {}{place} {}{help}\n",
+            problem.code, problem.message
+        )
+    };
+    loaded.findings.iter().map(line).collect()
+}
+
+fn findings(toml: &str) -> String {
+    lines(&load_text(toml, &[]))
+}
+
+#[test]
+fn an_empty_file_has_the_defaults() {
+    let folder = folder("", &[]);
+    let file = folder.path().join("webhooks.toml");
+    let config = load(&file, &Overrides::default()).config.unwrap();
+    assert_eq!(config.file, file);
+    assert_eq!(config.files, [file]);
+    assert_eq!(config.edge.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.store.path, folder.path().join("data"));
+    assert_eq!(config.store.retention.as_secs(), 30 * 86_400);
+    assert_eq!(config.store.requests, config.store.retention);
+    assert_eq!(config.store.dedup.as_secs(), 72 * 3_600);
+    assert_eq!(config.store.queue, 4_096);
+    assert_eq!(config.edge.max_body, 10 << 20);
+    assert_eq!(config.edge.min_rate, 1_024);
+    assert_eq!(config.edge.timeouts.body_total.as_secs(), 60);
+    assert!(config.routes.is_empty() && config.sinks.is_empty());
+}
+
+#[test]
+fn overrides_win_and_are_checked() {
+    let folder = folder(
+        "[server]\nlisten = \"127.0.0.1:1\"\nadmin = \"127.0.0.1:0\"",
+        &[],
+    );
+    let file = folder.path().join("webhooks.toml");
+    let mut overrides = Overrides {
+        listen: Some("[::1]:0".into()),
+        store_path: Some("/var/lib/hookgate".into()),
+        ..Overrides::default()
+    };
+    let config = load(&file, &overrides).config.unwrap();
+    assert_eq!(config.edge.listen.to_string(), "[::1]:0");
+    assert_eq!(config.admin.listen.port(), 0);
+    assert_eq!(config.store.path, PathBuf::from("/var/lib/hookgate"));
+    overrides.listen = Some("here".into());
+    overrides.admin = Some("0.0.0.0:1".into());
+    insta::assert_snapshot!(lines(&load(&file, &overrides)), @r#"
+    E HG0204 HOOKGATE_LISTEN: "here" is no address with port, such as "127.0.0.1:8080" or "[::]:8080"
+    E HG0218 3:9 ‹"127.0.0.1:0"› the admin listener 0.0.0.0:1 is reachable from elsewhere, and has no token
+        set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and `admin_token = { env = "HOOKGATE_ADMIN_TOKEN" }` in [server]; or listen on 127.0.0.1
+    "#);
+}
+
+#[test]
+fn an_unreadable_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |path: &Path| {
+        let loaded = load(path, &Overrides::default());
+        assert!(loaded.config.is_none());
+        lines(&loaded).replace(&folder.path().display().to_string(), "DIR")
+    };
+    insta::assert_snapshot!(said(&folder.path().join("none.toml")), @r#"
+    E HG0101 DIR/none.toml cannot be read: there is no such file
+        name another with -c FILE or HOOKGATE_CONFIG
+    "#);
+    insta::assert_snapshot!(said(folder.path()), @r#"
+    E HG0101 DIR cannot be read: it is not a regular file
+        name another with -c FILE or HOOKGATE_CONFIG
+    "#);
+    let latin = folder.path().join("latin.toml");
+    std::fs::write(&latin, b"a = 1\nb = \"\xe9\"\n").unwrap();
+    insta::assert_snapshot!(said(&latin), @r#"
+    E HG0101 DIR/latin.toml cannot be read: line 2 is not UTF-8 text
+        name another with -c FILE or HOOKGATE_CONFIG
+    "#);
+}
+
+#[test]
+fn all_syntax_errors_come_at_once() {
+    let broken = load_text(
+        "[[webhook]]\nslug = \"fake-slug-0001\nname = \"x\"\ntoken: 'fake-token = 1\nsecret = \"\"\"\nfake-key\n\"\"\"\nx = \n",
+        &[],
+    );
+    let shown = serde_json::to_string(&broken.findings).unwrap();
+    assert!(
+        shown.contains("HG0102") && !shown.contains("fake-"),
+        "{shown}"
+    );
+    insta::assert_snapshot!(findings("[server\nlisten = 1\n[store]\npath = \npath = 'x\n[[webhook]]\nslug = \"fake-secret-slug-0001\n"), @r#"
+    E HG0102 1:8 ‹› not valid TOML: unclosed table, expected `]`
+    E HG0102 4:8 ‹› not valid TOML: string values must be quoted, expected literal string
+    E HG0102 5:10 ‹› not valid TOML: invalid literal string, expected `'`
+    E HG0102 7:30 ‹› not valid TOML: invalid basic string, expected `"`
+    "#);
+}
+
+#[test]
+fn server_and_store() {
+    insta::assert_snapshot!(findings(r#"
+sever = 1
+[server]
+listn = "127.0.0.1:1"
+listen = "localhost:80"
+admin = 8081
+admin_hosts = ["http://a", 7]
+public_url = "hooks.example.com"
+trusted_proxies = ["10.0.0.0/99", "::1"]
+max_body = "65 MiB"
+min_rate = "fast"
+queue = 0
+log_format = "jsn"
+events = "127.0.0.1:1"
+tls = { cert = "none.pem" }
+timeouts = { head = "0s", body = "1s", body_idle = 3 }
+[store]
+kind = "postgres"
+retention = "7d"
+requests = "30d"
+max_size = "1 KiB"
+dedup = "3 days"
+path = ""
+"#), @r#"
+    E HG0201 2:1 ‹sever› unknown key `sever` in this file
+        did you mean `server`?
+    E HG0201 4:1 ‹listn› unknown key `listn` in [server]
+        did you mean `listen`?
+    E HG0204 5:10 ‹"localhost:80"› `listen`: "localhost:80" is no address with port, such as "127.0.0.1:8080" or "[::]:8080"
+    E HG0202 6:9 ‹8081› `admin` must be an address such as "127.0.0.1:8080", not a whole number
+    E HG0204 7:16 ‹"http://a"› `admin_hosts[0]`: must be a host name alone, without scheme, port and path
+    E HG0202 7:28 ‹7› `admin_hosts[1]` must be text, not a whole number
+    E HG0204 8:14 ‹"hooks.example.com"› `public_url`: not a URL (relative URL without a base); write it whole, such as "https://hooks.example.com"
+    E HG0204 9:20 ‹"10.0.0.0/99"› `trusted_proxies[0]`: "10.0.0.0/99" is no network, such as "10.0.0.0/8", nor an address
+    E HG0204 10:12 ‹"65 MiB"› `max_body`: must be between 1 byte and 64 MiB
+    E HG0204 11:12 ‹"fast"› `min_rate`: "fast" is no size; write a number and B, KB, KiB, MB, MiB, GB, GiB or TiB, such as "10 MiB"
+    E HG0204 12:9 ‹0› `queue`: must be between 1 and 1000000
+    E HG0204 13:14 ‹"jsn"› `log_format`: "jsn" is none of "auto", "json", "text"
+        did you mean "json"?
+    E HG0201 14:1 ‹events› `events` is not supported yet in this version
+        remove it; nothing is read of it
+    E HG0101 15:16 ‹"none.pem"› `tls.cert` cannot be read: there is no such file
+        a relative path starts at this file's folder
+    E HG0203 15:7 ‹{ cert = "none.pem" }› `tls` lacks the key `key`
+        tls needs both: { cert = "chain.pem", key = "key.pem" }
+    E HG0204 16:21 ‹"0s"› `timeouts.head`: must be longer than 0
+    E HG0202 16:52 ‹3› `timeouts.body_idle` must be a duration such as "10s", not a whole number
+    E HG0201 16:27 ‹body› unknown key `body` in `timeouts`
+        known here: head, body_idle, body_total, shutdown
+    E HG0204 18:8 ‹"postgres"› `kind`: "postgres" is none of "sqlite"
+    W HG0214 20:12 ‹"30d"› `requests` is longer than `retention`, which deletes requests too
+        raise `retention`, or leave `requests` out
+    E HG0204 21:12 ‹"1 KiB"› `max_size`: must be between 1 MiB and 1024 TiB
+    E HG0204 22:9 ‹"3 days"› `dedup`: "3 days" is no duration; write a number and ms, s, m, h or d, such as "15m"
+    E HG0204 23:8 ‹""› `path`: cannot be empty
+    "#);
+}
+
+#[test]
+fn listeners_are_apart() {
+    let same = "[server]\nlisten = \"127.0.0.1:8081\"\n";
+    insta::assert_snapshot!(findings(same), @"");
+    let free = "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
+    assert_eq!(findings(free), "");
+}
+
+#[test]
+fn an_exposed_admin_listener_needs_a_token() {
+    insta::assert_snapshot!(findings("[server]\nadmin = \"0.0.0.0:8081\"\n"), @r#"
+    E HG0218 2:9 ‹"0.0.0.0:8081"› the admin listener 0.0.0.0:8081 is reachable from elsewhere, and has no token
+        set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and `admin_token = { env = "HOOKGATE_ADMIN_TOKEN" }` in [server]; or listen on 127.0.0.1
+    "#);
+    let env = "[server]\nadmin = \"0.0.0.0:8081\"\nadmin_token = { env = \"CARGO_PKG_NAME\" }\n";
+    assert_eq!(findings(env), "");
+}
+
+#[test]
+fn secrets_come_from_elsewhere() {
+    let toml = |secret: &str| format!("[server]\nadmin_token = {secret}\n");
+    let said = |secret: &str, files: &[(&str, &str)]| lines(&load_text(&toml(secret), files));
+    insta::assert_snapshot!(said("\"fake-token-0001\"", &[]), @r#"
+    E HG0202 2:15 ‹"***************"› `admin_token`: a secret is never written into this file
+        put it into a variable or a file and write { env = "NAME" } or { file = "path" }; if this file was shared, change the secret
+    "#);
+    insta::assert_snapshot!(said("{ env = \"HOOKGATE_NO_SUCH_VARIABLE\" }", &[]), @r#"
+    E HG0209 2:23 ‹"HOOKGATE_NO_SUCH_VARIABLE"› variable HOOKGATE_NO_SUCH_VARIABLE is not set
+        export HOOKGATE_NO_SUCH_VARIABLE before starting hookgate; `check --no-secrets` goes without secrets
+    "#);
+    insta::assert_snapshot!(said("{ file = \"none\" }", &[]), @r#"
+    E HG0209 2:24 ‹"none"› file none cannot be read: there is no such file
+        a relative path starts at this file's folder
+    "#);
+    insta::assert_snapshot!(said("{ file = \"blank\" }", &[("blank", " \n")]), @r#"
+    E HG0210 2:15 ‹{ file = "blank" }› `admin_token`: file blank holds nothing
+        a blank secret would let anyone in; set it, or remove the key
+    "#);
+    insta::assert_snapshot!(said("{ file = \"a\", env = \"B\" }", &[]), @r#"
+    E HG0204 2:15 ‹{ file = "a", env = "B" }› `admin_token`: must say where the secret is, once
+        write { env = "NAME" } or { file = "path" }
+    "#);
+    insta::assert_snapshot!(said("{ fil = \"a\" }", &[]), @r#"
+    E HG0204 2:15 ‹{ fil = "*" }› `admin_token`: must say where the secret is, once
+        write { env = "NAME" } or { file = "path" }
+    E HG0201 2:17 ‹fil› unknown key `fil` in `admin_token`
+        did you mean `file`?
+    "#);
+    insta::assert_snapshot!(said("[]", &[]), @r#"E HG0202 2:15 ‹[]› `admin_token` must be a table, not a list"#);
+    let loaded = load_text(&toml("{ file = \"t\" }"), &[("t", "fake-token-0001\r\n")]);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.admin.token.unwrap().expose(), "fake-token-0001");
+    assert_eq!(loaded.secrets, 1);
+    assert!(config.files.iter().any(|file| file.ends_with("t")));
+    let no_secrets = Overrides {
+        no_secrets: true,
+        ..Overrides::default()
+    };
+    let folder = folder(&toml("{ env = \"HOOKGATE_NO_SUCH_VARIABLE\" }"), &[]);
+    assert!(
+        load(&folder.path().join("webhooks.toml"), &no_secrets)
+            .config
+            .is_some()
+    );
+}
+
+proptest! {
+    /// Whatever the text is, it loads or is refused with findings that can be shown.
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC*|[\\[\\]a-z=\"'{}., \n0-9#-]{0,200}") {
+        let loaded = load_text(&text, &[]);
+        prop_assert_eq!(loaded.config.is_none(), loaded.has_errors());
+        for finding in &loaded.findings {
+            prop_assert!(!findings::render(finding).is_empty());
+        }
+    }
+}
+
+/// A webhook with everything it needs, and more lines.
+fn webhook(lines: &str) -> String {
+    format!(
+        "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nverify = \"none\"\n{lines}\n"
+    )
+}
+
+const EVENT: &str = "event = { event = \"e\", resource = { \"prefect.resource.id\" = \"r\" } }\n";
+
+fn with_event(lines: &str) -> String {
+    webhook(&format!("{EVENT}{lines}"))
+}
+
+/// The only webhook of a file that must load.
+fn only(toml: &str) -> Arc<Webhook> {
+    let loaded = load_text(toml, &[]);
+    let said = lines(&loaded);
+    Arc::clone(&loaded.config.unwrap_or_else(|| panic!("{said}")).webhooks[0])
+}
+
+#[test]
+fn the_three_ways_load() {
+    let toml = format!(
+        "{}\n[[webhook]]\nname = \"t\"\nslug = \"fakeslug00000000000002\"\nverify = \"none\"\n\
+         template = \"t.json.j2\"\nenabled = false\n\
+         [[webhook]]\nname = \"c\"\nslug = \"fakeslug00000000000003\"\ncloudevents = true\n\
+         verify = {{ scheme = \"bearer\", token = {{ env = \"CARGO_PKG_NAME\" }} }}\n\
+         [[webhook]]\nname = \"g\"\nslug = \"fakeslug00000000000004\"\nprovider = \"github\"\n\
+         secret = [{{ env = \"CARGO_PKG_NAME\" }}, {{ env = \"CARGO_PKG_VERSION\", until = 2099-01-01T00:00:00Z }}]\n{EVENT}",
+        with_event("")
+    );
+    let loaded = load_text(&toml, &[("templates/t.json.j2", "null")]);
+    assert_eq!(lines(&loaded), "");
+    let config = loaded.config.unwrap();
+    let [w, t, c, g] = config.webhooks.as_slice() else {
+        panic!()
+    };
+    assert!(matches!(w.translator, Translator::Definition(_)) && w.verifier.is_open());
+    assert!(matches!(t.translator, Translator::Template(_)) && !t.enabled);
+    assert!(matches!(c.translator, Translator::CloudEvents(_)) && !c.verifier.is_open());
+    assert_eq!(w.methods, ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
+    assert_eq!(c.methods, ["POST", "PUT", "PATCH"]);
+    assert_eq!(c.masking.query, ["access_token"]);
+    assert_eq!((w.line, t.line), (1, 8));
+    assert!(g.methods.contains(&"POST".to_owned()) && !g.methods.contains(&"GET".to_owned()));
+    assert!(g.accept_parked && !w.accept_parked);
+    assert!(matches!(&g.key, KeyRule::Values(values) if !values.is_empty()));
+    assert_eq!(g.secrets.len(), 2);
+    assert_eq!(config.routes.len(), 3);
+    assert!(
+        config
+            .files
+            .iter()
+            .any(|file| file.ends_with("templates/t.json.j2"))
+    );
+}
+
+const MISTAKES: &str = r#"
+[server]
+listn = "127.0.0.1:1"
+max_body = true
+[[webhook]]
+name = "Orders"
+slug = "fake slug 0001"
+event = { event = "e", resource = { "prefect.resource.id" = "r" } }
+[[webhook]]
+name = "a"
+slug = "fakeslug00000000000001"
+template = "none.json.j2"
+verify = "nobody"
+[[webhook]]
+name = "a"
+slug = "fakeslug00000000000001"
+provider = "githb"
+secret = { env = "HOOKGATE_NO_SUCH_VARIABLE" }
+[[webhook]]
+name = "b"
+slug = "fakeslug00000000000002"
+event = { event = "e", resource = { "prefect.resource.id" = "r" } }
+cloudevents = true
+when = "body.type =="
+[[webhook]]
+name = "c"
+slug = "fakeslug00000000000003"
+provider = "github"
+evnt = 1
+[[sink]]
+name = "s"
+kind = "prefct"
+"#;
+
+#[test]
+fn ten_mistakes_at_once() {
+    let said = findings(MISTAKES);
+    assert!(
+        !said.contains("fakeslug") && !said.contains("fake slug"),
+        "{said}"
+    );
+    insta::assert_snapshot!(said, @r#"
+    E HG0201 3:1 ‹listn› unknown key `listn` in [server]
+        did you mean `listen`?
+    E HG0202 4:12 ‹true› `max_body` must be a size such as "10 MiB", not true or false
+    W HG0216 5:1 ‹[[webhook]]› anyone who knows the URL can call this webhook
+        add `verify` or a provider with a secret; verify = "none" says that it is meant
+    E HG0204 6:8 ‹"Orders"› `name`: a name is made of a-z, 0-9 and -, at most 128 of them
+        "orders" would do
+    E HG0204 7:8 ‹"**************"› `slug`: a slug is made of A-Z a-z 0-9 _ -; character 5 is none of them
+    E HG0213 12:12 ‹"none.json.j2"› the template "none.json.j2" cannot be read: there is no such file
+        the name starts at the folder templates/ beside this file
+    E HG0204 13:10 ‹"nobody"› `verify`: as text it can only be "none"
+        write verify = { scheme = "hmac-sha256", header = "X-Signature", secret = { env = "NAME" } }
+    E HG0206 15:8 ‹"a"› the webhook `a` stands in line 10 already
+        a webhook's name is in its events' ids: choose another
+    E HG0205 16:8 ‹"**********************"› the webhook `a` (line 11) has this slug already
+        a slug is one webhook's alone: make a new one
+    E HG0211 17:12 ‹"githb"› there is no provider `githb`
+        Did you mean `github`?
+    E HG0209 18:18 ‹"HOOKGATE_NO_SUCH_VARIABLE"› variable HOOKGATE_NO_SUCH_VARIABLE is not set
+        export HOOKGATE_NO_SUCH_VARIABLE before starting hookgate; `check --no-secrets` goes without secrets
+    W HG0216 19:1 ‹[[webhook]]› anyone who knows the URL can call this webhook
+        add `verify` or a provider with a secret; verify = "none" says that it is meant
+    E HG0208 23:1 ‹cloudevents› `event` says already how requests become events
+        keep `event` or `cloudevents`
+    E HG0301 24:19 ‹==› `when`: The template does not compile: unexpected end of input, expected expression.
+    E HG0212 28:12 ‹"github"› GitHub signs its requests, but there is no `secret` to check them with
+        add secret = { env = "GITHUB_WEBHOOK_SECRET" }; or verify = "none", and anyone who knows the URL can call it
+    E HG0201 29:1 ‹evnt› unknown key `evnt` in [[webhook]]
+        did you mean `event`?
+    E HG0204 32:8 ‹"prefct"› `kind`: "prefct" is none of "prefect", "http", "ndjson"
+        did you mean "prefect"?
+    "#);
+}
+
+#[test]
+fn a_slug_in_a_url_is_hidden_too() {
+    let url = "public_url = \"https://a.example/hooks/fakeslug00000000000001?x\"";
+    let said = findings(&with_event(url));
+    assert!(
+        said.contains("HG0204") && !said.contains("fakeslug"),
+        "{said}"
+    );
+}
+
+#[test]
+fn names_and_slugs() {
+    insta::assert_snapshot!(findings(&format!("[[webhook]]\n{EVENT}")), @r#"
+    E HG0203 1:1 ‹[[webhook]]› [[webhook]] lacks the key `name`
+        name = "github", for example
+    E HG0203 1:1 ‹[[webhook]]› [[webhook]] lacks the key `slug`
+        slug = 22 or more random characters of A-Z a-z 0-9, the last part of its URL
+    W HG0216 1:1 ‹[[webhook]]› anyone who knows the URL can call this webhook
+        add `verify` or a provider with a secret; verify = "none" says that it is meant
+    "#);
+    insta::assert_snapshot!(findings(&format!("[[webhook]]\nname = \"\"\nslug = 7\n{EVENT}")), @r#"
+    W HG0216 1:1 ‹[[webhook]]› anyone who knows the URL can call this webhook
+        add `verify` or a provider with a secret; verify = "none" says that it is meant
+    E HG0204 2:8 ‹""› `name`: cannot be empty
+    E HG0202 3:8 ‹*› `slug` must be text, not a whole number
+    "#);
+    let short = with_event("").replace("00000000000001", "");
+    insta::assert_snapshot!(findings(&short), @r#"
+    W HG0215 3:8 ‹"********"› a slug of 8 characters can be guessed
+        use 22 random characters or more
+    "#);
+    insta::assert_snapshot!(findings("webhook = 1"), @r#"E HG0202 1:11 ‹1› `webhook` must be a list, not a whole number"#);
+    insta::assert_snapshot!(findings("[webhook]\nname = \"w\""), @r#"
+    E HG0202 1:1 ‹[webhook]› `webhook` is a list of tables
+        write [[webhook]], with two brackets on each side
+    "#);
+}
+
+#[test]
+fn ways_of_translation() {
+    insta::assert_snapshot!(findings(&webhook("")), @r#"
+    E HG0207 1:1 ‹[[webhook]]› the webhook says not how requests become events
+        add one of `event = { … }`, `template = "name.json.j2"`, `cloudevents = true`
+    "#);
+    insta::assert_snapshot!(findings(&webhook("event = 1\ntemplate = 2\ncloudevents = false")), @r#"
+    E HG0202 5:9 ‹1› `event` must be a table, not a whole number
+    E HG0208 6:1 ‹template› `event` says already how requests become events
+        keep `event` or `template`
+    E HG0202 6:12 ‹2› `template` must be text, not a whole number
+    E HG0204 7:15 ‹false› `cloudevents`: can be true or a table
+        leave the key out
+    "#);
+    insta::assert_snapshot!(findings(&webhook("cloudevents = { percent_decod = true }")), @r#"
+    E HG0201 5:17 ‹percent_decod› unknown key `percent_decod` in `cloudevents`
+        did you mean `percent_decode`?
+    "#);
+    insta::assert_snapshot!(findings(&webhook("event = { resource = { \"prefect.resource.id\" = \"{{ body.x + }}\" } }")), @r#"
+    E HG0402 5:9 ‹{ resource = { "prefect.resource.id" = "{{ body.x + }}" } }› The event has no `event`.
+    E HG0301 5:48 ‹"{{ body.x + }}"› `resource.prefect.resource.id`: The template does not compile: unexpected end of variable block.
+    "#);
+    insta::assert_snapshot!(findings(&webhook("event = { event = \"e\", evnt = 1, resource = {} }")), @r#"
+    E HG0201 5:31 ‹1› An event has no field `evnt`.
+        Did you mean `event`?
+    E HG0402 5:45 ‹{}› The event's resource has no `prefect.resource.id`.
+    "#);
+}
+
+#[test]
+fn templates_in_files() {
+    let said = |name: &str, files: &[(&str, &str)]| {
+        lines(&load_text(&webhook(&format!("template = {name}")), files))
+    };
+    let broken = (
+        "templates/a.json.j2",
+        "{\n  \"event\": \"{{ body.x | }}\"\n}",
+    );
+    insta::assert_snapshot!(said("\"a.json.j2\"", &[broken]), @r#"E HG0301 templates/a.json.j22:25 ‹}}› The template does not compile: unexpected end of variable block, expected identifier."#);
+    insta::assert_snapshot!(said("\"a.json.j\"", &[broken]), @r#"
+    E HG0213 5:12 ‹"a.json.j"› the template "a.json.j" cannot be read: there is no such file
+        did you mean "a.json.j2"?
+    "#);
+    insta::assert_snapshot!(said("\"../secret\"", &[("secret", "x")]), @r#"
+    E HG0213 5:12 ‹"../secret"› the template "../secret" cannot be read: a template lies in the folder templates/, or below it
+        the name starts at the folder templates/ beside this file
+    "#);
+    insta::assert_snapshot!(said("\"/etc/passwd\"", &[]), @r#"
+    E HG0213 5:12 ‹"/etc/passwd"› the template "/etc/passwd" cannot be read: a template lies in the folder templates/, or below it
+        the name starts at the folder templates/ beside this file
+    "#);
+    insta::assert_snapshot!(said("\"a\\u0000b\"", &[]), @r#"
+    E HG0213 5:12 ‹"a\u0000b"› the template "a\0b" cannot be read: a template lies in the folder templates/, or below it
+        the name starts at the folder templates/ beside this file
+    "#);
+    insta::assert_snapshot!(said("\"sub\"", &[("templates/sub/x", "")]), @r#"
+    E HG0213 5:12 ‹"sub"› the template "sub" cannot be read: it is not a regular file
+        the name starts at the folder templates/ beside this file
+    "#);
+    assert_eq!(said("\"sub/x\"", &[("templates/sub/x", "null")]), "");
+}
+
+#[test]
+#[cfg(unix)]
+fn links_stay_in_the_folder() {
+    use std::os::unix::fs::symlink;
+    let folder = folder(
+        &webhook("template = \"a\""),
+        &[("templates/b", "null"), ("out", "null")],
+    );
+    let link = folder.path().join("templates/a");
+    let file = folder.path().join("webhooks.toml");
+    symlink("b", &link).unwrap();
+    assert!(load(&file, &Overrides::default()).config.is_some());
+    std::fs::remove_file(&link).unwrap();
+    symlink("../out", &link).unwrap();
+    insta::assert_snapshot!(lines(&load(&file, &Overrides::default())), @r#"
+    E HG0213 5:12 ‹"a"› the template "a" cannot be read: it is a link that leaves the folder templates/
+        did you mean "b"?
+    "#);
+}
+
+#[test]
+fn inline_templates_and_expressions_are_placed_in_the_file() {
+    let template = |text: &str| findings(&webhook(&format!("template = {{ inline = {text} }}")));
+    insta::assert_snapshot!(template("\"\"\"\n{\n \"event\": \"{{ body.x | }}\"}\"\"\""), @r#"E HG0301 7:24 ‹}}› The template does not compile: unexpected end of variable block, expected identifier."#);
+    insta::assert_snapshot!(template("'{\"event\": \"{{ body.x | }}\"}'"), @r#"E HG0301 5:47 ‹}}› The template does not compile: unexpected end of variable block, expected identifier."#);
+    insta::assert_snapshot!(template("\"{\\\"event\\\": \\\"{{ body.x | }}\\\"}\""), @r#"E HG0301 5:23 ‹"{\"event\": \"{{ body.x | }}\"}"› The template does not compile: unexpected end of variable block, expected identifier. (line 1, column 24 of the text)"#);
+    insta::assert_snapshot!(findings(&with_event("when = \"body.type ==\"\ndelivery_key = \"a b\"")), @r#"
+    E HG0301 6:19 ‹==› `when`: The template does not compile: unexpected end of input, expected expression.
+    E HG0301 7:19 ‹b› `delivery_key`: The template does not compile: unexpected input after expression.
+    "#);
+}
+
+#[test]
+fn verification() {
+    let said = |lines: &str| findings(&with_event("").replace("verify = \"none\"", lines));
+    let env = "{ env = \"CARGO_PKG_NAME\" }";
+    insta::assert_snapshot!(said(""), @r#"
+    W HG0216 1:1 ‹[[webhook]]› anyone who knows the URL can call this webhook
+        add `verify` or a provider with a secret; verify = "none" says that it is meant
+    "#);
+    insta::assert_snapshot!(said(&format!("secret = {env}")), @r#"
+    W HG0216 1:1 ‹[[webhook]]› anyone who knows the URL can call this webhook
+        add `verify` or a provider with a secret; verify = "none" says that it is meant
+    W HG0214 4:1 ‹secret› `secret` has no effect: nothing here is checked with it
+        remove it
+    "#);
+    insta::assert_snapshot!(said(&format!("verify = \"none\"\nsecret = {env}")), @r#"
+    W HG0214 5:1 ‹secret› `secret` has no effect: `verify = "none"` asks for nothing
+        remove it
+    "#);
+    insta::assert_snapshot!(said("provider = \"github\""), @r#"
+    E HG0212 4:12 ‹"github"› GitHub signs its requests, but there is no `secret` to check them with
+        add secret = { env = "GITHUB_WEBHOOK_SECRET" }; or verify = "none", and anyone who knows the URL can call it
+    "#);
+    assert_eq!(said("provider = \"github\"\nverify = \"none\""), "");
+    insta::assert_snapshot!(said("provider = \"github\"\nsecret = \"fake-secret-0001\""), @r#"
+    E HG0202 5:10 ‹"****************"› `secret`: a secret is never written into this file
+        put it into a variable or a file and write { env = "NAME" } or { file = "path" }; if this file was shared, change the secret
+    "#);
+    insta::assert_snapshot!(said("provider = \"gihub\""), @r#"
+    E HG0211 4:12 ‹"gihub"› there is no provider `gihub`
+        Did you mean `github`?
+    "#);
+    insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha255\" }"), @r#"
+    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "bearer", "basic", "header-token", "query-token", "none"
+        did you mean "hmac-sha256"?
+    "#);
+    insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha256\", header = \"X-S\" }"), @r#"
+    E HG0212 4:10 ‹{ scheme = "hmac-sha256", header = "X-S" }› the scheme needs a secret, and there is none
+        add secret = { env = "NAME" } to `verify`
+    "#);
+    insta::assert_snapshot!(said(&format!("verify = {{ scheme = \"hmac-sha256\", hedder = \"X-S\", secret = {env} }}")), @r#"
+    E HG0201 4:36 ‹hedder› unknown key `hedder` in `verify`
+        did you mean `header`?
+    "#);
+    insta::assert_snapshot!(said(&format!("verify = {{ scheme = \"bearer\", token = {env}, secret = {env} }}")), @r#"
+    E HG0204 4:39 ‹{ env = "CARGO_PKG_NAME" }› `verify.token`: there is a `secret` too
+        they mean the same: keep one
+    "#);
+    insta::assert_snapshot!(said(&format!("verify = {{ scheme = \"basic\", secret = {env} }}")), @r#"E HG0221 4:39 ‹{ env = "CARGO_PKG_NAME" }› secret 1 is not `user:password`"#);
+    insta::assert_snapshot!(said(&format!("provider = \"standard-webhooks\"\nsecret = {env}")), @"");
+    let two = format!(
+        "verify = {{ any = [{{ scheme = \"bearer\", token = {env} }}, {{ scheme = \"header-token\", header = \"X-T\", secret = {env} }}] }}"
+    );
+    assert_eq!(said(&two), "");
+    insta::assert_snapshot!(said(&two.replace("header-token", "header-tokn")), @r#"
+    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "bearer", "basic", "header-token", "query-token", "none"
+        did you mean "header-token"?
+    "#);
+}
+
+#[test]
+fn edge_settings_of_a_webhook() {
+    insta::assert_snapshot!(findings(&with_event(r#"
+methods = ["post", "OPTIONS", "POST"]
+subpaths = "yes"
+public_url = "https://a.example/x?y=1"
+max_body = "20 MiB"
+allow = ["10.0.0.0/8", "here"]
+rate = -1
+response = { status = 204, body = "x" }
+on_error = "ignore"
+default_payload = "nothing"
+undefined = "error"
+old_slugs = []
+trace = "link"
+each = "body"
+enabled = 1
+"#)), @r#"
+    E HG0204 7:12 ‹"post"› `methods[0]`: "post" is none of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"
+        did you mean "POST"?
+    E HG0204 7:20 ‹"OPTIONS"› `methods[1]`: "OPTIONS" is none of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"
+    E HG0202 8:12 ‹"yes"› `subpaths` must be true or false, not text
+    E HG0204 9:14 ‹"https://a.example/x?y=1"› `public_url`: the URL cannot have a query or a fragment
+    W HG0214 10:12 ‹"20 MiB"› `max_body` is above the server's, which comes first
+        raise `max_body` in [server]
+    E HG0204 11:24 ‹"here"› `allow[1]`: "here" is no network, such as "10.0.0.0/8", nor an address
+    E HG0204 12:8 ‹-1› `rate`: must be above 0 and at most 1000000 a second
+    E HG0204 13:35 ‹"x"› `response.body`: an answer 204 has no body
+        write status = 200
+    E HG0204 14:12 ‹"ignore"› `on_error`: "ignore" is none of "refuse", "accept"
+    E HG0204 15:19 ‹"nothing"› `default_payload`: "nothing" is none of "request", "none"
+    E HG0204 16:13 ‹"error"› `undefined`: "error" is not supported yet in this version
+    E HG0201 17:1 ‹old_slugs› `old_slugs` is not supported yet in this version
+        remove it; nothing is read of it
+    E HG0201 18:1 ‹trace› `trace` is not supported yet in this version
+        remove it; nothing is read of it
+    E HG0201 19:1 ‹each› `each` is not supported yet in this version
+        remove it; nothing is read of it
+    E HG0202 20:11 ‹1› `enabled` must be true or false, not a whole number
+    "#);
+    let webhook = only(&with_event(
+        "rate = { per_second = 0.5 }\nmax_body = \"1 KiB\"\nmethods = [\"POST\"]\npublic_url = \"https://a.example/x/\"\nresponse = { body = \"ok\" }\ndelivery_key = \"none\"\nallow = [\"::1\"]",
+    ));
+    assert_eq!(
+        webhook.rate,
+        Some(RateSettings {
+            per_second: 0.5,
+            burst: 1
+        })
+    );
+    assert_eq!(
+        (webhook.max_body, webhook.methods.len(), webhook.allow.len()),
+        (1_024, 1, 1)
+    );
+    assert!(matches!(
+        webhook.response,
+        Response::Own { status: 200, .. }
+    ));
+    assert!(matches!(webhook.key, KeyRule::None));
+    assert_eq!(webhook.public_url.as_deref(), Some("https://a.example/x/"));
+}
+
+#[test]
+fn tests_of_a_webhook() {
+    insta::assert_snapshot!(findings(&with_event(r#"
+[[webhook.test]]
+name = "a"
+[[webhook.test]]
+name = "b"
+request = "b.http"
+expect = [{ evnt = "x" }, 1]
+expect_error = "HG9999"
+"#)), @r#"
+    E HG0203 7:1 ‹[[webhook.test]]› [[webhook.test]] lacks the key `request`
+        request = "tests/requests/push.http", for example
+    E HG0201 12:13 ‹evnt› unknown key `evnt` in `expect[0]`
+        did you mean `event`?
+    E HG0202 12:27 ‹1› `expect[1]` must be a table, not a whole number
+    E HG0204 13:16 ‹"HG9999"› `expect_error`: "HG9999" is no error code
+        codes look like "HG0303"; `hookgate explain` lists them
+    E HG0204 13:16 ‹"HG9999"› `expect_error`: there is `expect` too
+        a test expects events or an error
+    "#);
+    let webhook = only(&with_event(
+        "[[webhook.test]]\nname = \"a\"\nrequest = \"a.http\"\nexpect = []\nverify = true",
+    ));
+    let [test] = webhook.tests.as_slice() else {
+        panic!()
+    };
+    assert!(test.verify && test.expect.as_deref() == Some(&[]) && test.line == 6);
+}
+
+#[test]
+fn mistakes_in_sinks() {
+    insta::assert_snapshot!(findings(r#"
+[[sink]]
+name = "a"
+kind = "prefect"
+url = "http://169.254.169.254/api"
+token = "fake-token-0001"
+path = "x"
+match = "evnt:a"
+batch = { events = 0, size = 1 }
+from = "newest"
+max_lag = "0s"
+[[sink]]
+name = "a"
+kind = "http"
+auth = { user = "a:b" }
+headers = { "X-Api-Key" = "fake-key-0001", "bad name" = "x", "X-Org" = "1" }
+[[sink]]
+name = "l"
+kind = "ndjson"
+url = "http://127.0.0.1:1"
+"#), @r#"
+    E HG0204 5:7 ‹"http://169.254.169.254/api"› `url`: a link-local address is no place for events
+    E HG0202 6:9 ‹"***************"› `token`: a secret is never written into this file
+        put it into a variable or a file and write { env = "NAME" } or { file = "path" }; if this file was shared, change the secret
+    W HG0214 7:1 ‹path› `path` has no effect on a sink of kind prefect
+        remove it
+    E HG0204 8:10 ‹e› `match`: there is no key `evnt:`
+        did you mean event:?
+    E HG0204 9:20 ‹0› `batch.events`: must be between 1 and 10000
+    E HG0201 9:23 ‹size› unknown key `size` in `batch`
+        known here: events, bytes, wait
+    E HG0204 10:8 ‹"newest"› `from`: "newest" is none of "now", "oldest"
+    E HG0204 11:11 ‹"0s"› `max_lag`: must be longer than 0
+    E HG0203 12:1 ‹[[sink]]› [[sink]] lacks the key `url`
+        url = "http://127.0.0.1:4200/api", for example
+    E HG0206 13:8 ‹"a"› the sink `a` stands in line 3 already
+        a sink's name is its cursor's: choose another
+    E HG0203 15:8 ‹{ user = "a:b" }› `auth` lacks the key `password`
+        auth = { user = "name", password = { env = "NAME" } }
+    E HG0204 15:8 ‹{ user = "a:b" }› `auth`: a user name cannot hold a colon
+    E HG0202 16:27 ‹"*************"› `headers.X-Api-Key`: a secret is never written into this file
+        put it into a variable or a file and write { env = "NAME" } or { file = "path" }; if this file was shared, change the secret
+    E HG0204 16:57 ‹"*"› `headers.bad name`: is no header name
+    E HG0203 17:1 ‹[[sink]]› [[sink]] lacks the key `path`
+        path = "events.ndjson", or "-" for standard output
+    W HG0214 20:1 ‹url› `url` has no effect on a sink of kind ndjson
+        remove it
+    "#);
+}
+
+#[test]
+fn sinks_load() {
+    let toml = r#"
+[[sink]]
+name = "h"
+kind = "http"
+url = "http://10.0.0.1/in/"
+headers = { "X-Org" = "1" }
+match = "event:a.*"
+from = "oldest"
+[[sink]]
+name = "l"
+kind = "ndjson"
+path = "-"
+enabled = false
+"#;
+    let loaded = load_text(toml, &[]);
+    let said = lines(&loaded);
+    let config = loaded.config.unwrap_or_else(|| panic!("{said}"));
+    let [h, l] = config.sinks.as_slice() else {
+        panic!()
+    };
+    assert!(
+        matches!(&h.kind, crate::forward::SinkKind::Http(t, _) if t.url == "http://10.0.0.1/in")
+    );
+    assert_eq!((h.batch_events, h.batch_bytes), (200, 4_000_000));
+    assert!(h.filter.is_some() && h.enabled && !l.enabled && l.filter.is_none());
+}
+
+#[test]
+fn a_finding_as_people_see_it() {
+    let loaded = load_text("[server]\nlistn = \"127.0.0.1:1\"\n", &[]);
+    let text = findings::render(&loaded.findings[0]);
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    insta::assert_snapshot!(plain, @r#"
+    error[HG0201]: unknown key `listn` in [server]
+      ╭▸ webhooks.toml:2:1
+      │
+    2 │ listn = "127.0.0.1:1"
+      │ ━━━━━
+      │
+      ├ help: did you mean `listen`?
+      ╰ more: hookgate explain HG0201
+    "#);
+    insta::assert_snapshot!(findings::github(&loaded.findings[0], "conf/"), @r#"::error file=conf/webhooks.toml,line=2,col=1,endColumn=6,title=HG0201::unknown key `listn` in [server]%0Ahelp: did you mean `listen`?"#);
+    insta::assert_snapshot!(serde_json::to_string(&loaded.findings[0]).unwrap(), @r#"{"severity":"error","code":"HG0201","message":"unknown key `listn` in [server]","file":"webhooks.toml","line":2,"column":1,"end_column":6,"source":"listn = \"127.0.0.1:1\"","help":"did you mean `listen`?"}"#);
+}

@@ -1,0 +1,503 @@
+//! `[[webhook]]`: one named URL, who may call it, how its requests become events.
+
+use super::document::{Context, Table, Value};
+use super::{
+    KeyRule, RateSettings, Response, Severity, Webhook, WebhookTest, server, translation, verify,
+};
+use crate::codes::{self, Code};
+use crate::model::Slug;
+use crate::providers::{self, Provider};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Methods that a webhook can take. OPTIONS comes as a handshake only.
+pub(crate) const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+/// Characters of a name: it is part of resource ids and labels of metrics.
+const NAME_CHARS_MAX: usize = 128;
+/// Characters of a description.
+const DESCRIPTION_CHARS_MAX: usize = 10_000;
+
+/// Names and slugs so far, with their line: each is given once.
+#[derive(Default)]
+struct Seen {
+    names: HashMap<String, u32>,
+    slugs: HashMap<String, (Option<String>, u32)>,
+}
+
+/// Reads every `[[webhook]]`. `body_bytes` is the server's limit.
+pub(super) fn read_all(
+    cx: &Context,
+    value: Option<&Value<'_, '_>>,
+    body_bytes: usize,
+) -> Vec<Arc<Webhook>> {
+    let items = value.map_or_else(Vec::new, |v| v.tables(cx));
+    let mut seen = Seen::default();
+    let mut webhooks = Vec::new();
+    for item in items {
+        let Some(table) = item.table(cx) else {
+            continue;
+        };
+        let name = table.get("name").and_then(|v| v.value.as_str());
+        cx.enter_webhook(name.map(str::to_owned));
+        webhooks.extend(read(cx, &table, &mut seen, body_bytes).map(Arc::new));
+        table.finish();
+        cx.enter_webhook(None);
+    }
+    webhooks
+}
+
+fn read(
+    cx: &Context,
+    table: &Table<'_, '_, '_>,
+    seen: &mut Seen,
+    body_bytes: usize,
+) -> Option<Webhook> {
+    // Every key is read before the first `?`, so that every mistake is told.
+    let name = name(cx, table, seen);
+    let slug = slug(cx, table, seen, name.as_deref());
+    let provider = provider(cx, table);
+    let known = provider.as_ref().and_then(Option::as_ref);
+    let guard = verify::read(cx, table, provider.as_ref());
+    let translator = translation::read(cx, table, provider.as_ref());
+    let cloudevents = table.get("cloudevents").is_some();
+    let when = table.get("when").map(|v| translation::expression(cx, &v));
+    let key = key_rule(cx, table, known);
+    let description = description(cx, table);
+    let methods = methods(cx, table, known, cloudevents);
+    let public_url = table.get("public_url").and_then(|v| v.url(cx));
+    let max_body = max_body(cx, table, body_bytes);
+    let allow = table.get("allow").and_then(|v| v.networks(cx));
+    let rate = table.get("rate").and_then(|v| rate(cx, &v));
+    let response = response(cx, table, known);
+    let accept_parked = accept_parked(cx, table, known);
+    let default_payload = default_payload(cx, table, cloudevents);
+    let flag = |key, default| table.get(key).and_then(|v| v.bool(cx)).unwrap_or(default);
+    let (subpaths, enabled) = (flag("subpaths", false), flag("enabled", true));
+    let tests = tests(cx, table);
+    later(cx, table);
+    let guard = guard?;
+    Some(Webhook {
+        name: name?,
+        slug: slug?,
+        description,
+        provider: known.map(|p| p.name.clone()),
+        handshakes: known.map_or_else(Vec::new, |p| p.handshakes.clone()),
+        masking: guard.verifier.masking(),
+        verifier: guard.verifier,
+        secrets: guard.secrets,
+        methods,
+        subpaths,
+        public_url,
+        max_body,
+        allow: allow.unwrap_or_default(),
+        rate,
+        when: match when {
+            Some(when) => Some(when?),
+            None => None,
+        },
+        translator: translator?,
+        key: key?,
+        response: response?,
+        accept_parked,
+        default_payload,
+        enabled,
+        tests,
+        line: cx.line(table.span.start),
+    })
+}
+
+/// Keys of later versions whose default is honoured.
+fn later(cx: &Context, table: &Table<'_, '_, '_>) {
+    for key in [
+        "each",
+        "verify_token",
+        "allowed_origins",
+        "topics",
+        "confirm_subscription",
+        "old_slugs",
+        "trace",
+    ] {
+        table.not_yet(key);
+    }
+    if let Some(value) = table.get("undefined")
+        && value.choice(cx, &["empty", "error"]) == Some("error")
+    {
+        value.invalid(cx, "\"error\" is not supported yet in this version");
+    }
+}
+
+/// The name of a webhook or sink: it appears in ids, labels and paths.
+pub(super) fn entry_name(cx: &Context, value: &Value<'_, '_>) -> Option<String> {
+    let text = value.filled(cx)?;
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !text.chars().all(allowed) || text.len() > NAME_CHARS_MAX {
+        let proposal: String = text
+            .to_lowercase()
+            .chars()
+            .map(|c| if allowed(c) { c } else { '-' })
+            .take(NAME_CHARS_MAX)
+            .collect();
+        value.invalid_help(
+            cx,
+            &format!("a name is made of a-z, 0-9 and -, at most {NAME_CHARS_MAX} of them"),
+            format!("\"{proposal}\" would do"),
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn name(cx: &Context, table: &Table<'_, '_, '_>, seen: &mut Seen) -> Option<String> {
+    let value = table.require("name", "name = \"github\", for example")?;
+    let name = entry_name(cx, &value)?;
+    if let Some(line) = seen.names.get(&name) {
+        cx.error_help(
+            codes::DUPLICATE_NAME,
+            value.span,
+            format!("the webhook `{name}` stands in line {line} already"),
+            "a webhook's name is in its events' ids: choose another",
+        );
+    } else {
+        seen.names.insert(name.clone(), cx.line(value.span.start));
+    }
+    Some(name)
+}
+
+fn slug(
+    cx: &Context,
+    table: &Table<'_, '_, '_>,
+    seen: &mut Seen,
+    webhook: Option<&str>,
+) -> Option<Slug> {
+    let help = "slug = 22 or more random characters of A-Z a-z 0-9, the last part of its URL";
+    let value = table.require("slug", help)?;
+    let text = value.text(cx)?;
+    let slug = match Slug::parse(text) {
+        Ok(slug) => slug,
+        Err(error) => {
+            value.invalid(cx, error);
+            return None;
+        }
+    };
+    let line = cx.line(value.span.start);
+    if let Some((other, line)) = seen.slugs.get(text) {
+        let other = other.as_deref().unwrap_or("another webhook");
+        cx.error_help(
+            codes::DUPLICATE_SLUG,
+            value.span,
+            format!("the webhook `{other}` (line {line}) has this slug already"),
+            "a slug is one webhook's alone: make a new one",
+        );
+        return Some(slug);
+    }
+    seen.slugs
+        .insert(text.to_owned(), (webhook.map(str::to_owned), line));
+    if !slug.is_safe() {
+        cx.warning(
+            codes::SLUG_SHORT,
+            value.span,
+            format!("a slug of {} characters can be guessed", text.len()),
+            "use 22 random characters or more",
+        );
+    }
+    Some(slug)
+}
+
+/// `None`: no provider is named. `Some(None)`: one is, and it cannot be loaded (reported).
+fn provider(cx: &Context, table: &Table<'_, '_, '_>) -> Option<Option<Provider>> {
+    let value = table.get("provider")?;
+    let Some(name) = value.filled(cx) else {
+        return Some(None);
+    };
+    // A file that is added to an override counts too.
+    let beside = cx.folder.join("templates").join("providers").join(name);
+    if translation::is_plain_path(name) && beside.is_dir() {
+        cx.note_file(&beside);
+    }
+    match providers::load(name, Some(&cx.folder)) {
+        Ok(provider) => {
+            provider.files.iter().for_each(|file| cx.note_file(file));
+            Some(Some(provider))
+        }
+        Err(problems) => {
+            for mut problem in problems {
+                // Data of a provider have a place of their own; an unknown name is here.
+                if problem.place.is_none() {
+                    problem = problem.at(cx.place(value.span.clone()));
+                }
+                cx.report(Severity::Error, problem);
+            }
+            Some(None)
+        }
+    }
+}
+
+fn description(cx: &Context, table: &Table<'_, '_, '_>) -> Option<String> {
+    let value = table.get("description")?;
+    let text = value.text(cx)?;
+    if text.chars().count() > DESCRIPTION_CHARS_MAX {
+        value.invalid(
+            cx,
+            format!("is longer than {DESCRIPTION_CHARS_MAX} characters"),
+        );
+    }
+    Some(text.to_owned())
+}
+
+fn methods(
+    cx: &Context,
+    table: &Table<'_, '_, '_>,
+    provider: Option<&Provider>,
+    cloudevents: bool,
+) -> Vec<String> {
+    let default: Vec<String> = match provider {
+        _ if cloudevents => ["POST", "PUT", "PATCH"].map(str::to_owned).to_vec(),
+        Some(provider) if provider.methods.is_empty() => vec!["POST".to_owned()],
+        Some(provider) => provider.methods.clone(),
+        None => METHODS.map(str::to_owned).to_vec(),
+    };
+    let Some(value) = table.get("methods") else {
+        return default;
+    };
+    let items = value.items(cx).unwrap_or_default();
+    if items.is_empty() && value.value.is_array() {
+        value.invalid(cx, "the list is empty: nothing could be sent");
+    }
+    let mut methods = Vec::new();
+    for item in items {
+        if let Some(method) = item.choice(cx, &METHODS)
+            && !methods.iter().any(|m| m == method)
+        {
+            methods.push(method.to_owned());
+        }
+    }
+    methods
+}
+
+fn max_body(cx: &Context, table: &Table<'_, '_, '_>, server: usize) -> usize {
+    let Some(value) = table.get("max_body") else {
+        return server;
+    };
+    let own = server::body_size(cx, &value);
+    if own > server {
+        cx.warning(
+            codes::NO_EFFECT,
+            value.span,
+            "`max_body` is above the server's, which comes first",
+            "raise `max_body` in [server]",
+        );
+    }
+    own.min(server)
+}
+
+fn rate(cx: &Context, value: &Value<'_, '_>) -> Option<RateSettings> {
+    let positive = |value: &Value<'_, '_>| {
+        let number = value.number(cx)?;
+        if number <= 0.0 || number > 1e6 {
+            value.invalid(cx, "must be above 0 and at most 1000000 a second");
+            return None;
+        }
+        Some(number)
+    };
+    if !value.value.is_table() {
+        let per_second = positive(value)?;
+        return Some(RateSettings {
+            per_second,
+            burst: burst_of(per_second),
+        });
+    }
+    let table = value.table(cx)?;
+    let per_second = table
+        .require("per_second", "rate = { per_second = 10, burst = 20 }")
+        .and_then(|v| positive(&v));
+    let burst = table.get("burst").map(|v| v.integer(cx, 1..=1_000_000));
+    table.finish();
+    let per_second = per_second?;
+    let burst = match burst {
+        Some(burst) => u32::try_from(burst?).ok()?,
+        None => burst_of(per_second),
+    };
+    Some(RateSettings { per_second, burst })
+}
+
+/// A second's worth; at least one request must fit, or none ever passes.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to 1..=1000000 before"
+)]
+fn burst_of(per_second: f64) -> u32 {
+    per_second.ceil().clamp(1.0, 1e6) as u32
+}
+
+fn response(
+    cx: &Context,
+    table: &Table<'_, '_, '_>,
+    provider: Option<&Provider>,
+) -> Option<Response> {
+    let Some(value) = table.get("response") else {
+        return Some(provider.map_or(Response::NoContent, |p| {
+            Response::Provider(p.answer.clone())
+        }));
+    };
+    let table = value.table(cx)?;
+    let status_value = table.get("status");
+    let status = status_value.as_ref().map(|v| v.integer(cx, 200..=299));
+    let content_type = table.get("content_type").map(|v| content_type(cx, &v));
+    let body_value = table.get("body");
+    let body = body_value
+        .as_ref()
+        .map(|v| translation::template_text(cx, v));
+    table.finish();
+    let status = match status {
+        Some(status) => u16::try_from(status?).ok()?,
+        None if body.is_some() => 200,
+        None => 204,
+    };
+    if let (204 | 205, Some(body)) = (status, &body_value) {
+        body.invalid_help(cx, "an answer 204 has no body", "write status = 200");
+        return None;
+    }
+    Some(Response::Own {
+        status,
+        content_type: match content_type {
+            Some(content_type) => Some(content_type?),
+            None => None,
+        },
+        body: match body {
+            Some(body) => Some(Box::new(body?)),
+            None => None,
+        },
+    })
+}
+
+fn content_type(cx: &Context, value: &Value<'_, '_>) -> Option<String> {
+    let text = value.filled(cx)?;
+    if !text.contains('/') || reqwest::header::HeaderValue::from_str(text).is_err() {
+        value.invalid(cx, "is no content type, such as \"text/plain\"");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn accept_parked(cx: &Context, table: &Table<'_, '_, '_>, provider: Option<&Provider>) -> bool {
+    match table
+        .get("on_error")
+        .and_then(|v| v.choice(cx, &["refuse", "accept"]))
+    {
+        Some(word) => word == "accept",
+        None => provider.is_some(),
+    }
+}
+
+fn default_payload(cx: &Context, table: &Table<'_, '_, '_>, cloudevents: bool) -> bool {
+    let Some(value) = table.get("default_payload") else {
+        return true;
+    };
+    if cloudevents {
+        cx.warning(
+            codes::NO_EFFECT,
+            value.key_span.clone(),
+            "`default_payload` has no effect with `cloudevents`",
+            "remove it: every CloudEvent brings its own payload",
+        );
+    }
+    value.choice(cx, &["request", "none"]) != Some("none")
+}
+
+fn key_rule(
+    cx: &Context,
+    table: &Table<'_, '_, '_>,
+    provider: Option<&Provider>,
+) -> Option<KeyRule> {
+    let Some(value) = table.get("delivery_key") else {
+        let values = provider.map_or_else(Vec::new, |p| p.delivery_key.clone());
+        return Some(KeyRule::Values(values));
+    };
+    if value.filled(cx)? == "none" {
+        return Some(KeyRule::None);
+    }
+    translation::expression(cx, &value).map(KeyRule::Expression)
+}
+
+fn tests(cx: &Context, table: &Table<'_, '_, '_>) -> Vec<WebhookTest> {
+    let Some(mut value) = table.get("test") else {
+        return Vec::new();
+    };
+    value.name = "webhook.test".to_owned();
+    let mut tests = Vec::new();
+    for item in value.tables(cx) {
+        if let Some(table) = item.table(cx) {
+            tests.extend(test(cx, &table));
+            table.finish();
+        }
+    }
+    tests
+}
+
+fn test(cx: &Context, table: &Table<'_, '_, '_>) -> Option<WebhookTest> {
+    let name = table
+        .require("name", "name = \"push to main\", for example")
+        .and_then(|v| v.filled(cx));
+    let request = table
+        .require(
+            "request",
+            "request = \"tests/requests/push.http\", for example",
+        )
+        .and_then(|v| v.filled(cx));
+    let expect = table.get("expect").map(|v| expected(cx, &v));
+    let error_value = table.get("expect_error");
+    let expect_error = error_value.as_ref().map(|v| error_code(cx, v));
+    if let (Some(_), Some(error)) = (&expect, &error_value) {
+        error.invalid_help(
+            cx,
+            "there is `expect` too",
+            "a test expects events or an error",
+        );
+    }
+    let verify = table.get("verify").and_then(|v| v.bool(cx));
+    Some(WebhookTest {
+        name: name?.to_owned(),
+        request: request?.into(),
+        expect: match expect {
+            Some(expect) => Some(expect?),
+            None => None,
+        },
+        expect_error: match expect_error {
+            Some(code) => Some(code?),
+            None => None,
+        },
+        verify: verify.unwrap_or(false),
+        line: cx.line(table.span.start),
+    })
+}
+
+fn expected(cx: &Context, value: &Value<'_, '_>) -> Option<Vec<serde_json::Value>> {
+    let fields = [
+        "occurred", "event", "resource", "related", "payload", "id", "follows",
+    ];
+    for item in value.items(cx)? {
+        let Some(table) = item.table(cx) else {
+            continue;
+        };
+        for field in fields {
+            // A partial event: any of its fields may be left out.
+            let _present = table.get(field).is_some();
+        }
+        table.finish();
+    }
+    value.json(cx)?.as_array().cloned()
+}
+
+fn error_code(cx: &Context, value: &Value<'_, '_>) -> Option<Code> {
+    let text = value.filled(cx)?;
+    let code = Code::parse(text);
+    if code.is_none() {
+        value.invalid_help(
+            cx,
+            &format!("\"{text}\" is no error code"),
+            "codes look like \"HG0303\"; `hookgate explain` lists them",
+        );
+    }
+    code
+}

@@ -1,0 +1,3 @@
+//! Where the feed is kept. SQL and paths stay in here.
+
+pub(super) mod sqlite;

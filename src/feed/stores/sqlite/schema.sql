@@ -1,0 +1,76 @@
+-- One row: how far the log is indexed, and which log it was.
+CREATE TABLE meta (
+    one          INTEGER PRIMARY KEY CHECK (one = 1),
+    indexed_to   INTEGER NOT NULL,
+    identity_seq INTEGER NOT NULL,
+    identity     BLOB
+);
+INSERT INTO meta VALUES (1, 0, 0, NULL);
+
+-- Empty text stands for "none": NULLs are never equal to each other in an index.
+CREATE TABLE kinds (
+    id       INTEGER PRIMARY KEY,
+    event    TEXT NOT NULL,
+    webhook  TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    outcome  TEXT NOT NULL,
+    code     TEXT NOT NULL,
+    rows     INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (event, webhook, provider, outcome, code)
+);
+
+-- Ids of resources in order, for wildcards. A text longer than the limit is cut; `whole` says so.
+CREATE TABLE resources (
+    text  TEXT NOT NULL,
+    print INTEGER NOT NULL,
+    whole INTEGER NOT NULL,
+    PRIMARY KEY (text, print)
+) WITHOUT ROWID;
+
+-- `number` is the sequence number and the event's index, so rows and the first two indexes are appended to.
+CREATE TABLE rows (
+    number   INTEGER PRIMARY KEY,
+    kind     INTEGER NOT NULL,
+    resource INTEGER,
+    received INTEGER NOT NULL,
+    occurred INTEGER,
+    event    INTEGER,
+    delivery INTEGER NOT NULL,
+    key      INTEGER
+);
+CREATE INDEX rows_kind ON rows (kind);
+CREATE INDEX rows_delivery ON rows (delivery);
+CREATE INDEX rows_resource ON rows (resource, kind) WHERE resource IS NOT NULL;
+CREATE INDEX rows_event ON rows (event) WHERE event IS NOT NULL;
+CREATE INDEX rows_key ON rows (key) WHERE key IS NOT NULL;
+
+-- First and last row of each minute: turns a range of time into a range of rows, whatever the clock did.
+CREATE TABLE minutes (
+    field  INTEGER NOT NULL,
+    minute INTEGER NOT NULL,
+    first  INTEGER NOT NULL,
+    last   INTEGER NOT NULL,
+    PRIMARY KEY (field, minute)
+) WITHOUT ROWID;
+
+CREATE TABLE duplicates (
+    seq   INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+);
+
+-- Requests that are not in the log. `door` stands for webhook and outcome.
+CREATE TABLE ring (
+    id       INTEGER PRIMARY KEY,
+    seq      INTEGER NOT NULL,
+    idx      INTEGER NOT NULL,
+    kind     INTEGER NOT NULL,
+    door     INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    delivery INTEGER NOT NULL,
+    key      INTEGER,
+    head     BLOB NOT NULL,
+    request  BLOB NOT NULL,
+    UNIQUE (seq, idx)
+);
+CREATE INDEX ring_door ON ring (door, seq, idx);
+CREATE INDEX ring_delivery ON ring (delivery);

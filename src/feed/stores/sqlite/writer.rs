@@ -1,0 +1,274 @@
+//! The one connection that writes: batches of records, in one transaction each.
+
+use super::StoreError;
+use crate::feed::rows::{self, Kind, Row};
+use crate::log::Record;
+use crate::model::{Delivery, Event, Seq};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+use uuid::Uuid;
+
+/// Entries of each cache at most; a full one is emptied.
+const CACHE_ENTRIES_MAX: usize = 32_768;
+/// Bytes of a resource's id that wildcards can see.
+pub(super) const RESOURCE_BYTES_MAX: usize = 1_024;
+/// Microseconds in a minute.
+pub(super) const MINUTE: i64 = 60_000_000;
+
+/// Which log a feed was made of: a delivery and where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::feed) struct Identity {
+    pub(in crate::feed) seq: Seq,
+    pub(in crate::feed) delivery: Uuid,
+}
+
+/// Writes the feed.
+#[derive(Debug)]
+pub(in crate::feed) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) known: Known,
+}
+
+/// What is in the dictionaries already, as far as remembered.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    kinds: HashMap<u64, i64>,
+    resources: HashSet<i64>,
+    hasher: RandomState,
+}
+
+/// What a batch adds up before it is written.
+#[derive(Debug, Default)]
+struct Sums {
+    rows_of_kinds: HashMap<i64, i64>,
+    minutes: HashMap<(i64, i64), (i64, i64)>,
+}
+
+impl Sums {
+    fn minute(&mut self, field: i64, micros: i64, number: i64) {
+        let minute = micros.div_euclid(MINUTE);
+        let span = self
+            .minutes
+            .entry((field, minute))
+            .or_insert((number, number));
+        *span = (span.0.min(number), span.1.max(number));
+    }
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection) -> Result<Self, StoreError> {
+        let writer = Self {
+            connection,
+            known: Known::default(),
+        };
+        writer.indexed_to()?;
+        Ok(writer)
+    }
+
+    /// The newest delivery that is indexed.
+    pub(in crate::feed) fn indexed_to(&self) -> Result<Seq, StoreError> {
+        let seq: i64 = self
+            .connection
+            .query_row("SELECT indexed_to FROM meta", [], |row| row.get(0))?;
+        Ok(Seq::try_from(seq).unwrap_or(0))
+    }
+
+    /// A delivery of the log that this feed was made of; none: nothing is indexed yet.
+    pub(in crate::feed) fn identity(&self) -> Result<Option<Identity>, StoreError> {
+        let sql = "SELECT identity_seq, identity FROM meta WHERE identity IS NOT NULL";
+        let found = self
+            .connection
+            .query_row(sql, [], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        let Some((seq, id)) = found else {
+            return Ok(None);
+        };
+        let delivery = Uuid::from_slice(&id).map_err(|e| StoreError::Damaged(e.to_string()))?;
+        let seq = Seq::try_from(seq).unwrap_or(0);
+        Ok(Some(Identity { seq, delivery }))
+    }
+
+    /// Adds records and remembers that everything up to `indexed_to` is in.
+    pub(in crate::feed) fn index(
+        &mut self,
+        records: &[Record],
+        indexed_to: Seq,
+    ) -> Result<(), StoreError> {
+        let result = self.index_batch(records, indexed_to);
+        if result.is_err() {
+            // The dictionaries may not hold what was remembered.
+            self.known = Known::default();
+        }
+        result
+    }
+
+    fn index_batch(&mut self, records: &[Record], indexed_to: Seq) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        let mut sums = Sums::default();
+        for record in records {
+            insert(&transaction, &mut self.known, &mut sums, record)?;
+        }
+        write_sums(&transaction, &sums)?;
+        let seq = i64::try_from(indexed_to).unwrap_or(rows::SEQ_MAX);
+        transaction.execute("UPDATE meta SET indexed_to = ?1", [seq])?;
+        if let Some(last) = records.last() {
+            let seq = i64::try_from(last.seq).unwrap_or(rows::SEQ_MAX);
+            let id = last.delivery.id.as_bytes().as_slice();
+            let sql = "UPDATE meta SET identity_seq = ?1, identity = ?2";
+            transaction.execute(sql, params![seq, id])?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    known: &mut Known,
+    sums: &mut Sums,
+    record: &Record,
+) -> Result<(), StoreError> {
+    let delivery = &record.delivery;
+    let key = delivery.key.as_deref().map(rows::fingerprint);
+    if delivery.events.is_empty() {
+        let row = Row::new(record.seq, 0, delivery, None, key);
+        insert_row(transaction, known, sums, delivery, None, row)?;
+    }
+    for (index, event) in delivery.events.iter().enumerate() {
+        let row = Row::new(record.seq, index, delivery, Some(event), key);
+        insert_row(transaction, known, sums, delivery, Some(event), row)?;
+    }
+    if let Some(original) = delivery.duplicate_of {
+        let sql =
+            "INSERT INTO duplicates VALUES (?1, 1) ON CONFLICT DO UPDATE SET count = count + 1";
+        let seq = i64::try_from(original).unwrap_or(rows::SEQ_MAX);
+        transaction.prepare_cached(sql)?.execute([seq])?;
+    }
+    Ok(())
+}
+
+fn insert_row(
+    transaction: &Transaction<'_>,
+    known: &mut Known,
+    sums: &mut Sums,
+    delivery: &Delivery,
+    event: Option<&Event>,
+    row: Row,
+) -> Result<(), StoreError> {
+    let index = usize::try_from(row.position.index).unwrap_or(usize::MAX);
+    let number = rows::number(row.position.seq, index);
+    let kind = known.kind(transaction, delivery, event)?;
+    *sums.rows_of_kinds.entry(kind).or_insert(0) += 1;
+    sums.minute(0, row.received, number);
+    if let Some(occurred) = row.occurred {
+        sums.minute(1, occurred, number);
+    }
+    if let (Some(event), Some(print)) = (event, row.resource) {
+        known.resource(transaction, event.resource_id(), print)?;
+    }
+    let sql = "INSERT OR REPLACE INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    transaction.prepare_cached(sql)?.execute(params![
+        number,
+        kind,
+        row.resource,
+        row.received,
+        row.occurred,
+        row.event,
+        row.delivery,
+        row.key
+    ])?;
+    Ok(())
+}
+
+fn write_sums(transaction: &Transaction<'_>, sums: &Sums) -> Result<(), StoreError> {
+    let mut statement =
+        transaction.prepare_cached("UPDATE kinds SET rows = rows + ?2 WHERE id = ?1")?;
+    for (kind, rows) in &sums.rows_of_kinds {
+        statement.execute([kind, rows])?;
+    }
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO minutes VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
+         SET first = min(first, excluded.first), last = max(last, excluded.last)",
+    )?;
+    for ((field, minute), (first, last)) in &sums.minutes {
+        statement.execute([field, minute, first, last])?;
+    }
+    Ok(())
+}
+
+impl Known {
+    /// Number of a kind, made if it is new.
+    pub(super) fn kind(
+        &mut self,
+        transaction: &Transaction<'_>,
+        delivery: &Delivery,
+        event: Option<&Event>,
+    ) -> Result<i64, StoreError> {
+        let print = self.hasher.hash_one((
+            event.map(|e| e.event.as_str()),
+            delivery.webhook.as_deref(),
+            delivery.provider.as_deref(),
+            delivery.outcome,
+            delivery.code,
+        ));
+        if let Some(id) = self.kinds.get(&print) {
+            return Ok(*id);
+        }
+        let kind = Kind::new(delivery, event);
+        let values = params![
+            kind.event,
+            kind.webhook,
+            kind.provider,
+            kind.outcome.as_str(),
+            kind.code
+        ];
+        let sql = "SELECT id FROM kinds WHERE event = ?1 AND webhook = ?2 AND provider = ?3
+                   AND outcome = ?4 AND code = ?5";
+        let found: Option<i64> = transaction
+            .prepare_cached(sql)?
+            .query_row(values, |row| row.get(0))
+            .optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => {
+                let sql = "INSERT INTO kinds (event, webhook, provider, outcome, code)
+                           VALUES (?1, ?2, ?3, ?4, ?5)";
+                transaction.prepare_cached(sql)?.execute(values)?;
+                transaction.last_insert_rowid()
+            }
+        };
+        if self.kinds.len() >= CACHE_ENTRIES_MAX {
+            self.kinds.clear();
+        }
+        self.kinds.insert(print, id);
+        Ok(id)
+    }
+
+    fn resource(
+        &mut self,
+        transaction: &Transaction<'_>,
+        text: &str,
+        print: i64,
+    ) -> Result<(), StoreError> {
+        if self.resources.contains(&print) {
+            return Ok(());
+        }
+        let cut = (0..=RESOURCE_BYTES_MAX.min(text.len()))
+            .rev()
+            .find_map(|end| text.get(..end))
+            .unwrap_or("");
+        let sql = "INSERT OR IGNORE INTO resources VALUES (?1, ?2, ?3)";
+        transaction
+            .prepare_cached(sql)?
+            .execute(params![cut, print, cut.len() == text.len()])?;
+        if self.resources.len() >= CACHE_ENTRIES_MAX {
+            self.resources.clear();
+        }
+        self.resources.insert(print);
+        Ok(())
+    }
+}

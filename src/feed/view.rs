@@ -1,0 +1,432 @@
+//! The feed over a log: waits for the indexer, makes a plan, reads pages, fetches records from the log.
+
+use super::indexer::{Clocks, Indexer};
+use super::merge::{Merge, place};
+use super::plan::{Arm, Plan, What};
+use super::progress::Progress;
+use super::rows::{Row, half};
+use super::stores::sqlite::{self, Kept, Reader, Readers, StoreError, Writer};
+use super::{DeliveryRow, EventRow, Feed, FeedError, Page, Paging, RING_QUEUE, RingEntry};
+use crate::log::{EventLog, LogError, Record};
+use crate::model::{Delivery, Event, Position, Seq, limits};
+use crate::query::Query;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// How long a query waits for the indexer.
+const CATCH_UP: Duration = Duration::from_secs(2);
+/// How long a query may run; a page that is not full by then says where the next one starts.
+const QUERY_TIME: Duration = Duration::from_secs(5);
+/// Bytes of one page at most (one larger row still gets its own), so that memory stays bounded.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes that a delivery or an event has beside its payload, roughly.
+const ROW_BYTES: usize = 512;
+
+/// The feed.
+pub(super) struct LogFeed {
+    log: Arc<dyn EventLog>,
+    readers: Arc<Readers>,
+    progress: Arc<Progress>,
+    ring: mpsc::Sender<Kept>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl LogFeed {
+    pub(super) fn start(folder: &Path, log: Arc<dyn EventLog>) -> Result<Self, FeedError> {
+        let path = sqlite::file(folder);
+        let writer = match usable(&path, &*log) {
+            Some(writer) => writer,
+            None => sqlite::create(&path).map_err(|e| failed(&e))?,
+        };
+        let progress = Arc::new(Progress::default());
+        let indexed = writer.indexed_to().map_err(|e| failed(&e))?;
+        progress.set(|state| state.indexed = indexed);
+        let readers = Arc::new(Readers::new(path.clone()));
+        let (sender, receiver) = mpsc::channel(RING_QUEUE);
+        let indexer = Indexer {
+            log: Arc::clone(&log),
+            path,
+            writer,
+            readers: Arc::clone(&readers),
+            progress: Arc::clone(&progress),
+            ring: receiver,
+            clocks: Clocks::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|e| failed(&e))?;
+        let thread = std::thread::Builder::new()
+            .name("feed-indexer".into())
+            .spawn(move || runtime.block_on(indexer.run()))
+            .map_err(|e| failed(&e))?;
+        Ok(Self {
+            log,
+            readers,
+            progress,
+            ring: sender,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Begins a query: what was acknowledged before is in, if that takes no longer than it may.
+    fn begin(&self) -> Result<Reader<'_>, FeedError> {
+        let head = *self.log.head().borrow();
+        self.progress.wait_for(head, CATCH_UP);
+        self.readers
+            .begin(Instant::now() + QUERY_TIME)
+            .map_err(|e| self.report(&e))
+    }
+
+    /// The error for the caller; a damaged store is made again by the indexer.
+    fn report(&self, error: &StoreError) -> FeedError {
+        if let StoreError::Damaged(_) = error {
+            self.progress.set(|state| state.damaged += 1);
+            self.progress.wake.notify_one();
+        }
+        failed(error)
+    }
+
+    fn page<T>(
+        &self,
+        query: &Query,
+        paging: Paging,
+        what: What,
+        fetch: impl Fn(&Reader<'_>, &mut Records<'_>, &Row) -> Result<Option<(T, usize)>, Stop>,
+    ) -> Result<Page<T>, FeedError> {
+        let reader = self.begin()?;
+        let pager = Pager {
+            reader: &reader,
+            records: Records::new(&*self.log),
+            limit: paging.limit.clamp(1, limits::PAGE_ROWS_MAX),
+            rows: Vec::new(),
+            bytes: 0,
+        };
+        match pager.run(query, paging, what, fetch) {
+            Ok(page) => Ok(page),
+            Err(Stop::Store(error)) => Err(self.report(&error)),
+            Err(Stop::Log(error)) => Err(failed(&error)),
+        }
+    }
+
+    /// Calls `find` until it has found something, for each log row of an index range, newest first.
+    fn find<T>(
+        &self,
+        reader: &Reader<'_>,
+        arm: Arm,
+        find: impl Fn(Seq, &Record) -> Option<T>,
+    ) -> Result<Option<T>, FeedError> {
+        let mut records = Records::new(&*self.log);
+        let mut bounds = (0, i64::MAX);
+        loop {
+            let rows = reader
+                .log_rows(arm, bounds, false, 100)
+                .map_err(|e| self.report(&e))?;
+            for row in &rows {
+                let record = records.get(row.position.seq).map_err(|e| failed(&e))?;
+                if let Some(found) = record.and_then(|r| find(row.position.seq, r)) {
+                    return Ok(Some(found));
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == 100 && !reader.is_late() => {
+                    let index = usize::try_from(last.position.index).unwrap_or(0);
+                    bounds.1 = super::rows::number(last.position.seq, index) - 1;
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
+}
+
+/// An existing feed of this very log.
+fn usable(path: &Path, log: &dyn EventLog) -> Option<Writer> {
+    let writer = match sqlite::open_existing(path) {
+        Ok(writer) => writer?,
+        Err(error) => {
+            tracing::warn!(%error, "feed.db cannot be used and is rebuilt from the log");
+            return None;
+        }
+    };
+    let indexed = writer.indexed_to().ok()?;
+    if indexed > *log.head().borrow() {
+        tracing::warn!("feed.db is ahead of the log and is rebuilt from it");
+        return None;
+    }
+    let Some(identity) = writer.identity().ok()? else {
+        return (indexed == 0).then_some(writer);
+    };
+    match log.get(identity.seq) {
+        Ok(Some(record)) if record.delivery.id == identity.delivery => Some(writer),
+        // It was the right delivery once; a damaged record says nothing about the others.
+        Err(LogError::Damaged { .. }) => Some(writer),
+        Ok(_) | Err(_) => {
+            tracing::warn!("feed.db belongs to another log and is rebuilt");
+            None
+        }
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> FeedError {
+    FeedError(error.to_string().into())
+}
+
+/// Why a page was not made.
+enum Stop {
+    Store(StoreError),
+    Log(LogError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<LogError> for Stop {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// Records of the log, the last one at hand: rows of one delivery come together.
+struct Records<'l> {
+    log: &'l dyn EventLog,
+    last: Option<(Seq, Option<Record>)>,
+}
+
+impl<'l> Records<'l> {
+    fn new(log: &'l dyn EventLog) -> Self {
+        Self { log, last: None }
+    }
+
+    /// A record; none where retention took it or it is damaged.
+    fn get(&mut self, seq: Seq) -> Result<Option<&Record>, LogError> {
+        if self.last.as_ref().is_none_or(|(at, _)| *at != seq) {
+            let record = match self.log.get(seq) {
+                Ok(record) => record,
+                Err(LogError::Damaged { seq, reason }) => {
+                    tracing::warn!(seq, reason, "a damaged record is left out of a page");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            self.last = Some((seq, record));
+        }
+        Ok(self.last.as_ref().and_then(|(_, record)| record.as_ref()))
+    }
+}
+
+/// One page in the making.
+struct Pager<'r, 'l, T> {
+    reader: &'r Reader<'r>,
+    records: Records<'l>,
+    limit: usize,
+    rows: Vec<T>,
+    bytes: usize,
+}
+
+impl<T> Pager<'_, '_, T> {
+    fn run(
+        mut self,
+        query: &Query,
+        paging: Paging,
+        what: What,
+        fetch: impl Fn(&Reader<'_>, &mut Records<'_>, &Row) -> Result<Option<(T, usize)>, Stop>,
+    ) -> Result<Page<T>, Stop> {
+        let indexed_to = self.reader.indexed_to()?;
+        let plan = Plan::new(query, what, paging.after, paging.ascending, self.reader)?;
+        let mut merge = Merge::new(&plan, self.limit, self.reader)?;
+        // The place of the rows being looked at, whether it is on the page or surely not, and the place before it.
+        let (mut here, mut settled, mut done) = (None, false, None);
+        let mut next = None;
+        while let Some(row) = merge.next(self.reader)? {
+            let place = place(what, &row);
+            if here != Some(place) {
+                done = here;
+                here = Some(place);
+                settled = false;
+                if done.is_some() && self.reader.is_late() {
+                    next = done;
+                    break;
+                }
+            }
+            if settled || !plan.accepts(&row) {
+                continue;
+            }
+            if self.rows.len() >= self.limit {
+                next = done;
+                break;
+            }
+            settled = true;
+            let Some((item, bytes)) = fetch(self.reader, &mut self.records, &row)? else {
+                continue;
+            };
+            if !self.rows.is_empty() && self.bytes + bytes > PAGE_BYTES {
+                next = done;
+                break;
+            }
+            self.bytes += bytes;
+            self.rows.push(item);
+        }
+        Ok(Page {
+            rows: self.rows,
+            next,
+            indexed_to,
+        })
+    }
+}
+
+fn event_row(position: Position, delivery: &Delivery, event: &Event) -> EventRow {
+    EventRow {
+        position,
+        delivery: delivery.id,
+        received: delivery.received,
+        webhook: delivery.webhook.clone(),
+        event: event.clone(),
+    }
+}
+
+fn event_bytes(event: &Event) -> usize {
+    let labels = event.related.iter().chain([&event.resource]);
+    let pairs = labels.flatten().map(|(k, v)| k.len() + v.len() + 64);
+    ROW_BYTES + event.payload.get().len() + pairs.sum::<usize>()
+}
+
+fn delivery_row(
+    reader: &Reader<'_>,
+    seq: Seq,
+    delivery: &Delivery,
+) -> Result<DeliveryRow, StoreError> {
+    Ok(DeliveryRow {
+        position: Position { seq, index: 0 },
+        seq: Some(seq),
+        delivery: delivery.clone(),
+        duplicates: reader.duplicates(seq)?,
+    })
+}
+
+fn ring_row(position: Position, delivery: Delivery) -> DeliveryRow {
+    DeliveryRow {
+        position,
+        seq: None,
+        delivery,
+        duplicates: 0,
+    }
+}
+
+impl Feed for LogFeed {
+    fn events(&self, query: &Query, paging: Paging) -> Result<Page<EventRow>, FeedError> {
+        self.page(query, paging, What::Events, |_, records, row| {
+            let seq = row.position.seq;
+            let Some(record) = records.get(seq)? else {
+                return Ok(None);
+            };
+            let index = usize::try_from(row.position.index).unwrap_or(usize::MAX);
+            let event = record.delivery.events.get(index);
+            let event = event.filter(|e| query.matches(Some(e), &record.delivery, Some(seq)));
+            let found = event.map(|e| event_row(row.position, &record.delivery, e));
+            Ok(found.map(|row| {
+                let bytes = event_bytes(&row.event);
+                (row, bytes)
+            }))
+        })
+    }
+
+    fn deliveries(&self, query: &Query, paging: Paging) -> Result<Page<DeliveryRow>, FeedError> {
+        self.page(query, paging, What::Deliveries, |reader, records, row| {
+            let found = if row.ring {
+                let delivery = reader.ring_delivery(row.position)?;
+                delivery.map(|delivery| ring_row(row.position, delivery))
+            } else {
+                let seq = row.position.seq;
+                let record = records.get(seq)?;
+                record
+                    .map(|record| delivery_row(reader, seq, &record.delivery))
+                    .transpose()?
+            };
+            let found = found.filter(|row| query.matches_delivery(&row.delivery, row.seq));
+            Ok(found.map(|row| {
+                let events = row.delivery.events.iter().map(event_bytes);
+                let bytes = ROW_BYTES + events.sum::<usize>();
+                (row, bytes)
+            }))
+        })
+    }
+
+    fn event(&self, id: Uuid) -> Result<Option<EventRow>, FeedError> {
+        let reader = self.begin()?;
+        self.find(&reader, Arm::Event(half(id)), |seq, record| {
+            let mut events = record.delivery.events.iter().enumerate();
+            let (index, event) = events.find(|(_, event)| event.id == id)?;
+            let index = u32::try_from(index).ok()?;
+            Some(event_row(Position { seq, index }, &record.delivery, event))
+        })
+    }
+
+    fn delivery(&self, id: Uuid) -> Result<Option<DeliveryRow>, FeedError> {
+        let reader = self.begin()?;
+        let found = self.find(&reader, Arm::Delivery(half(id)), |seq, record| {
+            (record.delivery.id == id).then(|| (seq, record.delivery.clone()))
+        })?;
+        if let Some((seq, delivery)) = found {
+            let row = delivery_row(&reader, seq, &delivery).map_err(|e| self.report(&e))?;
+            return Ok(Some(row));
+        }
+        let entries = reader.ring_by_delivery(half(id));
+        let mut entries = entries.map_err(|e| self.report(&e))?.into_iter();
+        let entry = entries.find(|(_, delivery, _)| delivery.id == id);
+        Ok(entry.map(|(position, delivery, _)| ring_row(position, delivery)))
+    }
+
+    fn ring_request(&self, id: Uuid) -> Result<Option<Vec<u8>>, FeedError> {
+        let reader = self.begin()?;
+        let entries = reader.ring_by_delivery(half(id));
+        let mut entries = entries.map_err(|e| self.report(&e))?.into_iter();
+        let entry = entries.find(|(_, delivery, _)| delivery.id == id);
+        Ok(entry.map(|(_, _, request)| request))
+    }
+
+    fn keep(&self, entry: RingEntry) {
+        let head = *self.log.head().borrow();
+        let kept = Kept { entry, head };
+        // Counted under the lock, so that nobody waits for what was dropped.
+        self.progress.set(|state| {
+            if self.ring.try_send(kept).is_ok() {
+                state.kept += 1;
+            }
+        });
+        self.progress.wake.notify_one();
+    }
+
+    fn indexed_to(&self) -> Seq {
+        self.progress.get().indexed
+    }
+
+    fn close(&self) {
+        // The indexer's connection closes last, so that it puts everything into the one file.
+        self.readers.renew();
+        self.progress.set(|state| state.stopped = true);
+        self.progress.wake.notify_one();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the indexer ended by a panic");
+        }
+    }
+}
+
+impl Drop for LogFeed {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,146 @@
+//! Makes the durable record of a request: masked, summed up, compressed.
+
+use super::routes::Door;
+use crate::engine::Translation;
+use crate::feed::RingEntry;
+use crate::log::{Append, AppendKeys, compress_request};
+use crate::model::delivery::{RequestSummary, Timing, Verification};
+use crate::model::http_file::Masked;
+use crate::model::{Delivery, Outcome, Problem, Request, limits};
+use crate::translate::Keys;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// `User-Agent` and `Content-Type` are kept up to this many characters in a record.
+const SUMMARY_CHARS: usize = 256;
+
+/// A record in the making.
+pub(super) struct Draft {
+    delivery: Delivery,
+    http: Masked,
+}
+
+impl Draft {
+    pub(super) fn new(door: &Door, request: &Request, outcome: Outcome) -> Self {
+        let webhook = &door.webhook;
+        let http = webhook.masking.apply(request, &webhook.slug);
+        let summary = RequestSummary {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            content_type: cut(request, "content-type"),
+            user_agent: cut(request, "user-agent"),
+            peer: request.peer,
+            body_bytes: request.wire_body.len() as u64,
+            // Known once the request is compressed.
+            sha256: String::new(),
+        };
+        let delivery = Delivery {
+            id: Uuid::now_v7(),
+            received: request.received,
+            webhook: Some(webhook.name.clone()),
+            provider: webhook.provider.clone(),
+            outcome,
+            code: None,
+            status: 0,
+            key: None,
+            error: None,
+            events: Vec::new(),
+            notes: Vec::new(),
+            duplicate_of: None,
+            replay_of: None,
+            request: Some(summary),
+            verification: None,
+            masked: http.masked.clone(),
+            timing: None,
+        };
+        Self { delivery, http }
+    }
+
+    pub(super) fn verified(mut self, verification: Verification) -> Self {
+        self.delivery.verification = Some(verification);
+        self
+    }
+
+    pub(super) fn timed(mut self, read: Duration, verify: Duration, translate: Duration) -> Self {
+        self.delivery.timing = Some(Timing {
+            read_micros: micros(read),
+            verify_micros: micros(verify),
+            translate_micros: micros(translate),
+        });
+        self
+    }
+
+    pub(super) fn id(&self) -> Uuid {
+        self.delivery.id
+    }
+
+    /// Whether a credential stood in the URL.
+    pub(super) fn masked_a_query_token(&self) -> bool {
+        self.http
+            .masked
+            .iter()
+            .any(|what| what.starts_with("query "))
+    }
+
+    /// The record for the log, with what translation made of the request (nothing, for a handshake).
+    pub(super) fn append(mut self, translation: Option<Translation>, status: u16) -> Append {
+        let (request, sha256) = compress_request(&self.http.bytes);
+        if let Some(summary) = &mut self.delivery.request {
+            summary.sha256 = sha256;
+        }
+        self.delivery.status = status;
+        let mut keys = AppendKeys::None;
+        if let Some(translation) = translation {
+            self.delivery.code = translation.error.as_ref().map(|problem| problem.code);
+            self.delivery.key = translation.key;
+            self.delivery.error = translation.error;
+            self.delivery.events = translation.events;
+            self.delivery.notes = translation.notes;
+            keys = match translation.keys {
+                Keys::None => AppendKeys::None,
+                Keys::Delivery(key) => AppendKeys::Delivery(key),
+                Keys::PerEvent(keys) => AppendKeys::PerEvent(keys),
+            };
+        }
+        Append {
+            delivery: self.delivery,
+            request: Some(request),
+            keys,
+        }
+    }
+
+    /// The record without events, for the ring: the body is cut.
+    pub(super) fn ring(mut self, error: Option<Problem>, status: u16) -> RingEntry {
+        let body_bytes = self
+            .delivery
+            .request
+            .as_ref()
+            .map_or(0, |r| usize::try_from(r.body_bytes).unwrap_or(usize::MAX));
+        let head_bytes = self.http.bytes.len().saturating_sub(body_bytes);
+        self.http
+            .bytes
+            .truncate(head_bytes.saturating_add(limits::RING_BODY_BYTES));
+        self.delivery.code = error.as_ref().map(|problem| problem.code);
+        self.delivery.error = error;
+        self.delivery.status = status;
+        RingEntry {
+            delivery: self.delivery,
+            request: self.http.bytes,
+        }
+    }
+}
+
+fn cut(request: &Request, header: &str) -> Option<String> {
+    Some(
+        request
+            .headers
+            .text(header)?
+            .chars()
+            .take(SUMMARY_CHARS)
+            .collect(),
+    )
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

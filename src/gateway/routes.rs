@@ -1,0 +1,72 @@
+//! What a configuration routes to: compiled once when it is taken, read by every request.
+
+use crate::config::{Config, Webhook};
+use crate::intake::head::Target;
+use crate::intake::rate::{Limiter, Rate, RateLimiters};
+use crate::model::Slug;
+use crate::telemetry::{Metrics, WebhookMetrics};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A configuration with what its webhooks need while running.
+pub struct Routes {
+    /// The configuration.
+    pub config: Arc<Config>,
+    doors: HashMap<Slug, Door>,
+}
+
+/// One enabled webhook with its bucket and figures.
+pub struct Door {
+    /// The webhook.
+    pub webhook: Arc<Webhook>,
+    /// Methods of deliveries and handshakes.
+    pub methods: Vec<String>,
+    /// Its bucket, if it has a rate.
+    pub limiter: Option<Arc<Limiter>>,
+    /// Its figures.
+    pub metrics: WebhookMetrics,
+}
+
+impl Routes {
+    /// Compiles the routes; buckets of webhooks whose rate has not changed are kept.
+    #[must_use]
+    pub fn new(config: Arc<Config>, rates: &RateLimiters, metrics: &Arc<Metrics>) -> Self {
+        rates.retain(|name| config.webhooks.iter().any(|webhook| webhook.name == name));
+        let doors = config
+            .routes
+            .iter()
+            .map(|(slug, webhook)| (slug.clone(), door(webhook, rates, metrics)))
+            .collect();
+        Self { config, doors }
+    }
+
+    /// The webhook that takes a target.
+    #[must_use]
+    pub fn find(&self, target: &Target<'_>) -> Option<&Door> {
+        self.doors
+            .get(&*target.slug)
+            .filter(|door| target.is_taken(door.webhook.subpaths))
+    }
+}
+
+fn door(webhook: &Arc<Webhook>, rates: &RateLimiters, metrics: &Arc<Metrics>) -> Door {
+    let rate = webhook
+        .rate
+        .and_then(|rate| Rate::new(rate.per_second, rate.burst));
+    let mut methods = webhook.methods.clone();
+    for method in webhook
+        .handshakes
+        .iter()
+        .flat_map(|handshake| handshake.methods())
+    {
+        if !methods.iter().any(|known| *known == *method) {
+            methods.push(method.to_owned());
+        }
+    }
+    Door {
+        methods,
+        limiter: rate.and_then(|rate| rates.limiter(&webhook.name, rate)),
+        metrics: WebhookMetrics::new(metrics, &webhook.name),
+        webhook: Arc::clone(webhook),
+    }
+}

@@ -1,0 +1,454 @@
+//! Handshakes as data: what a registration or challenge looks like, and what to answer.
+
+use crate::model::limits::REFLECTED_BYTES_MAX;
+use crate::model::{Request, Secret};
+use crate::verify::{OneOrMany, Source, hmac_text};
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// A handshake as data: what it looks like, what to answer.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// What it is, for people.
+    pub title: String,
+    /// Whether the sender is verified before it is answered.
+    pub signed: bool,
+    matches: Match,
+    answer: Answer,
+}
+
+/// The answer to a handshake. What it reflects is bounded and cannot be HTML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandshakeAnswer {
+    /// Status.
+    pub status: u16,
+    /// Headers besides those every reflecting answer has.
+    pub headers: Vec<(String, String)>,
+    /// `text/plain` or `application/json`.
+    pub content_type: Option<String>,
+    /// Body.
+    pub body: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHandshake {
+    title: String,
+    #[serde(default)]
+    signed: bool,
+    #[serde(rename = "match")]
+    matches: Match,
+    #[serde(default)]
+    answer: Answer,
+}
+
+/// Everything that is given must hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Match {
+    method: Option<OneOrMany>,
+    /// Headers that must be there, or have this value.
+    #[serde(default)]
+    header: Names,
+    /// Query parameters, likewise.
+    #[serde(default)]
+    query: Names,
+    /// Form fields, likewise.
+    #[serde(default)]
+    form: Names,
+    /// Values by JSON pointer, likewise.
+    #[serde(default)]
+    json: Names,
+    /// The body must be empty.
+    #[serde(default)]
+    empty_body: bool,
+}
+
+/// Names that must be present (`"name"`, a list), or must have a value (a table).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a name, a list of names, or a table of names and values"
+)]
+enum Names {
+    Present(OneOrMany),
+    Equal(IndexMap<String, String>),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Equal(IndexMap::new())
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    #[serde(default = "ok")]
+    status: u16,
+    #[serde(default)]
+    headers: IndexMap<String, Text>,
+    content_type: Option<String>,
+    #[serde(default)]
+    body: Text,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self {
+            status: ok(),
+            headers: IndexMap::new(),
+            content_type: None,
+            body: Text::default(),
+        }
+    }
+}
+
+/// A text with values of the request in it: `{json:/challenge}`, `{query:hub.challenge}`,
+/// `{hmac(sha256,hex,json:/payload/plainToken)}`. Other braces stand for themselves.
+#[derive(Debug, Clone, Default)]
+struct Text(Vec<Piece>);
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Literal(String),
+    Value(Source),
+    Hmac {
+        algorithm: String,
+        encoding: String,
+        value: Source,
+    },
+}
+
+/// How a reflected value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Header,
+    Json,
+    Plain,
+}
+
+impl Handshake {
+    /// The answer, if the request is this handshake; pure. A value to be reflected that is absent, longer
+    /// than 1 KiB or holds control characters makes it none.
+    #[must_use]
+    pub fn answer(&self, request: &Request, secrets: &[Secret]) -> Option<HandshakeAnswer> {
+        if !self.matches.holds(request) {
+            return None;
+        }
+        let answer = &self.answer;
+        let mut headers = Vec::with_capacity(answer.headers.len());
+        for (name, text) in &answer.headers {
+            headers.push((name.clone(), text.fill(request, secrets, Place::Header)?));
+        }
+        let json = answer.content_type.as_deref().is_some_and(is_json);
+        let place = if json { Place::Json } else { Place::Plain };
+        Some(HandshakeAnswer {
+            status: answer.status,
+            headers,
+            content_type: answer.content_type.clone(),
+            body: answer.body.fill(request, secrets, place)?,
+        })
+    }
+
+    /// Methods it comes with; none: any.
+    #[must_use]
+    pub fn methods(&self) -> Vec<String> {
+        let methods = self.matches.method.clone();
+        methods.map_or_else(Vec::new, OneOrMany::into_vec)
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    crate::model::request::is_json_type(&crate::model::request::media_type(content_type))
+}
+
+impl Match {
+    fn holds(&self, request: &Request) -> bool {
+        let method = match &self.method {
+            None => true,
+            Some(OneOrMany::One(method)) => *method == request.method,
+            Some(OneOrMany::Many(methods)) => methods.contains(&request.method),
+        };
+        method
+            && (!self.empty_body || request.body.is_empty())
+            && [
+                ("header", &self.header),
+                ("query", &self.query),
+                ("form", &self.form),
+                ("json", &self.json),
+            ]
+            .into_iter()
+            .all(|(kind, names)| names.hold(kind, request))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let groups = [
+            ("header", &self.header),
+            ("query", &self.query),
+            ("form", &self.form),
+            ("json", &self.json),
+        ];
+        let mut any = self.method.is_some() || self.empty_body;
+        for (kind, names) in groups {
+            for name in names.names() {
+                source(kind, name)?;
+                any = true;
+            }
+        }
+        if any {
+            Ok(())
+        } else {
+            Err("`match` is empty: every request would be this handshake".to_owned())
+        }
+    }
+}
+
+fn source(kind: &str, name: &str) -> Result<Source, String> {
+    let sources = OneOrMany::One(format!("{kind}:{name}")).sources()?;
+    sources.into_iter().next().ok_or_else(String::new)
+}
+
+impl Names {
+    fn names(&self) -> Vec<&String> {
+        match self {
+            Self::Present(OneOrMany::One(name)) => vec![name],
+            Self::Present(OneOrMany::Many(names)) => names.iter().collect(),
+            Self::Equal(pairs) => pairs.keys().collect(),
+        }
+    }
+
+    fn hold(&self, kind: &str, request: &Request) -> bool {
+        let first = |name: &str| {
+            let source = source(kind, name).ok()?;
+            source.read(request).into_iter().next()
+        };
+        match self {
+            Self::Present(_) => self.names().into_iter().all(|name| first(name).is_some()),
+            Self::Equal(pairs) => pairs
+                .iter()
+                .all(|(name, value)| first(name).is_some_and(|found| found == value.as_str())),
+        }
+    }
+}
+
+impl Text {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        let mut literal = String::new();
+        while let Some(at) = rest.find('{') {
+            let (before, tail) = rest.split_at(at);
+            literal.push_str(before);
+            let inner = tail.get(1..).unwrap_or("");
+            let known = ["json:", "query:", "header:", "form:", "hmac("];
+            match inner.split_once('}') {
+                Some((name, after)) if known.iter().any(|k| name.starts_with(k)) => {
+                    if !literal.is_empty() {
+                        pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+                    }
+                    pieces.push(piece(name)?);
+                    rest = after;
+                }
+                _ => {
+                    literal.push('{');
+                    rest = inner;
+                }
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
+        }
+        Ok(Self(pieces))
+    }
+
+    fn fill(&self, request: &Request, secrets: &[Secret], place: Place) -> Option<String> {
+        let mut out = String::new();
+        let mut reflected = 0;
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => out.push_str(text),
+                Piece::Value(source) => {
+                    let value = source.read(request).into_iter().next()?;
+                    reflected += value.len();
+                    if reflected > REFLECTED_BYTES_MAX {
+                        return None;
+                    }
+                    push_reflected(&mut out, &value, place)?;
+                }
+                Piece::Hmac {
+                    algorithm,
+                    encoding,
+                    value,
+                } => {
+                    let value = value.read(request).into_iter().next()?;
+                    if value.len() > REFLECTED_BYTES_MAX {
+                        return None;
+                    }
+                    let secret = secrets.first().filter(|s| !s.is_blank())?;
+                    let key = secret.expose().as_bytes();
+                    out.push_str(&hmac_text(algorithm, encoding, key, &value)?);
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+fn push_reflected(out: &mut String, value: &str, place: Place) -> Option<()> {
+    match place {
+        Place::Header if !value.bytes().all(|b| matches!(b, b' '..=b'~')) => return None,
+        Place::Plain if value.chars().any(char::is_control) => return None,
+        Place::Json => {
+            let quoted = serde_json::to_string(value).ok()?;
+            out.push_str(quoted.get(1..quoted.len() - 1)?);
+        }
+        Place::Header | Place::Plain => out.push_str(value),
+    }
+    Some(())
+}
+
+fn piece(name: &str) -> Result<Piece, String> {
+    let Some(arguments) = name.strip_prefix("hmac(").and_then(|n| n.strip_suffix(')')) else {
+        let (kind, name) = name.split_once(':').unwrap_or((name, ""));
+        return source(kind, name).map(Piece::Value);
+    };
+    let wrong = || format!("`{{{name}}}`: expected `hmac(algorithm,encoding,place)`");
+    let mut parts = arguments.splitn(3, ',').map(str::trim);
+    let (Some(algorithm), Some(encoding), Some(value)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Err(wrong());
+    };
+    let (kind, value) = value.split_once(':').ok_or_else(wrong)?;
+    hmac_text(algorithm, encoding, b"x", "").ok_or_else(wrong)?;
+    Ok(Piece::Hmac {
+        algorithm: algorithm.to_owned(),
+        encoding: encoding.to_owned(),
+        value: source(kind, value)?,
+    })
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Handshake {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = RawHandshake::deserialize(deserializer)?;
+        raw.matches.check().map_err(D::Error::custom)?;
+        if !(200..300).contains(&raw.answer.status) {
+            return Err(D::Error::custom(
+                "the status of a handshake's answer is 2xx",
+            ));
+        }
+        let reflects = raw
+            .answer
+            .body
+            .0
+            .iter()
+            .any(|p| !matches!(p, Piece::Literal(_)));
+        let safe = match raw.answer.content_type.as_deref() {
+            Some(content_type) => {
+                is_json(content_type)
+                    || crate::model::request::media_type(content_type) == "text/plain"
+            }
+            None => false,
+        };
+        if reflects && !safe {
+            return Err(D::Error::custom(
+                "what a handshake reflects goes out as `text/plain` or JSON: set `content_type`",
+            ));
+        }
+        Ok(Self {
+            title: raw.title,
+            signed: raw.signed,
+            matches: raw.matches,
+            answer: raw.answer,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::http_file;
+    use jiff::Timestamp;
+
+    fn handshake(toml: &str) -> Handshake {
+        toml::from_str(toml).unwrap()
+    }
+
+    fn request(text: &str) -> Request {
+        http_file::parse(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn challenge(value: &str) -> Request {
+        let body = serde_json::json!({"type": "check", "challenge": value});
+        request(&format!("POST /hooks/x HTTP/1.1\n\n{body}"))
+    }
+
+    #[test]
+    fn reflects_a_challenge_and_nothing_dangerous() {
+        let plain = handshake(
+            "title = 'x'\nmatch = { method = 'POST', json = { '/type' = 'check' } }\nanswer = { content_type = 'text/plain', body = '{json:/challenge}' }",
+        );
+        let body = |value: &str| plain.answer(&challenge(value), &[]).map(|a| a.body);
+        assert_eq!(body("abc<é>").as_deref(), Some("abc<é>"));
+        assert_eq!(body(&"a".repeat(1024)).map(|b| b.len()), Some(1024));
+        assert_eq!(body(&"a".repeat(1025)), None);
+        assert_eq!(body("a\r\nb"), None);
+        let other = request("POST /hooks/x HTTP/1.1\n\n{\"type\":\"other\"}");
+        assert_eq!(plain.answer(&other, &[]), None);
+
+        let json = handshake(
+            "title = 'x'\nmatch = { json = '/challenge' }\nanswer = { content_type = 'application/json', body = '{\"c\":\"{json:/challenge}\"}' }",
+        );
+        let answer = json.answer(&challenge("a\"},{\"b\u{1}"), &[]).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(value, serde_json::json!({"c": "a\"},{\"b\u{1}"}));
+
+        let header = handshake(
+            "title = 'x'\nmatch = { header = 'X-Hook-Secret' }\nanswer = { status = 204, headers = { 'X-Hook-Secret' = '{header:X-Hook-Secret}' } }",
+        );
+        let with = |value: &str| {
+            let text = format!("POST /hooks/x HTTP/1.1\nX-Hook-Secret: {value}\n\n");
+            header.answer(&request(&text), &[])
+        };
+        assert_eq!(with("abc").unwrap().headers[0].1, "abc");
+        assert_eq!(with("äbc"), None);
+        assert_eq!(with("a\tb"), None);
+    }
+
+    #[test]
+    fn computes_with_the_secret() {
+        let crc = handshake(
+            "title = 'x'\nmatch = { method = 'GET', query = 'crc_token' }\nanswer = { content_type = 'application/json', body = '{\"response_token\":\"sha256={hmac(sha256,base64,query:crc_token)}\"}' }",
+        );
+        let get = request("GET /hooks/x?crc_token=challenge HTTP/1.1\n\n");
+        let secrets = [Secret::new("fake-secret-0001".into())];
+        let answer = crc.answer(&get, &secrets).unwrap();
+        assert!(answer.body.starts_with("{\"response_token\":\"sha256="));
+        assert_eq!(crc.answer(&get, &[]), None);
+        assert_eq!(crc.methods(), ["GET"]);
+    }
+
+    #[test]
+    fn wrong_data_are_refused() {
+        for bad in [
+            "title = 'x'\nmatch = {}",
+            "title = 'x'\nmatch = { json = 'type' }",
+            "title = 'x'\nmatch = { method = 'GET' }\nanswer = { status = 302 }",
+            "title = 'x'\nmatch = { method = 'GET' }\nanswer = { content_type = 'text/html', body = '{query:a}' }",
+            "title = 'x'\nmatch = { method = 'GET' }\nanswer = { content_type = 'text/plain', body = '{hmac(md5,hex,query:a)}' }",
+        ] {
+            assert!(toml::from_str::<Handshake>(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! CloudEvents 1.0 (and 0.3) over HTTP: binary, structured and batched, decoded from headers and body
+//! that intake has already read within limits. Sync and pure.
+//!
+//! Sources: CloudEvents 1.0.2 core, JSON event format, HTTP protocol binding. Attributes stay as they were
+//! sent, in order: no URI is normalised, no time rewritten.
+
+mod attributes;
+mod binary;
+mod data;
+mod envelope;
+mod event;
+mod mode;
+
+pub(crate) use event::json_into;
+
+use super::input::Input;
+use super::json::Doc;
+use super::{CloudEventsOptions, Failure, Keys, Scope, Translated, schema};
+use crate::codes;
+use crate::model::{Headers, Problem};
+use mode::Mode;
+use uuid::Uuid;
+
+/// Namespace of the ids of events that came as CloudEvents: UUIDv5 of the URL namespace and `urn:hookgate:cloudevents`.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6a94_a4aa_6df3_5861_8504_773c_9555_e4d3);
+
+/// One decoded CloudEvent.
+#[derive(Debug, Default)]
+pub(crate) struct CloudEvent {
+    /// Every attribute that is set, in order, with its value as JSON text.
+    attributes: Vec<(String, String)>,
+    id: String,
+    source: String,
+    kind: String,
+    specversion: String,
+    subject: Option<String>,
+    time: Option<jiff::Timestamp>,
+    data: Option<data::Data>,
+}
+
+/// Why a request is not read.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is no CloudEvent, or in a format that we cannot read.
+    Unsupported(String),
+    /// It says it is a CloudEvent and breaks the specification.
+    Malformed(String),
+}
+
+/// What was decoded.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// The events, each pair of source and id once.
+    pub(crate) events: Vec<CloudEvent>,
+    /// Whether they came as a batch.
+    pub(crate) batch: bool,
+}
+
+/// Decodes headers and body.
+pub(crate) fn decode(
+    headers: &Headers,
+    body: &[u8],
+    options: &CloudEventsOptions,
+) -> Result<Decoded, Refusal> {
+    let (events, batch) = match mode::of(headers, body)? {
+        Mode::Binary => (
+            vec![binary::read(headers, body, options).map_err(Refusal::Malformed)?],
+            false,
+        ),
+        Mode::Structured(doc) => (
+            vec![envelope::read(doc.root()).map_err(Refusal::Malformed)?],
+            false,
+        ),
+        Mode::Batch(doc) => (
+            envelope::read_batch(doc.root()).map_err(Refusal::Malformed)?,
+            true,
+        ),
+    };
+    Ok(Decoded { events, batch })
+}
+
+/// Translates a request.
+///
+/// # Errors
+/// `HG0320` and `HG0321` (415), or what the event schema refuses.
+pub(crate) fn translate(
+    options: &CloudEventsOptions,
+    scope: &Scope<'_>,
+) -> Result<Translated, Failure> {
+    let decoded = decode(&scope.request.headers, &scope.request.body, options).map_err(failure)?;
+    let mut json = String::with_capacity(scope.request.body.len() + 1024);
+    json.push('[');
+    for (i, event) in decoded.events.iter().enumerate() {
+        if i > 0 {
+            json.push(',');
+        }
+        json_into(&mut json, event);
+    }
+    json.push(']');
+    let doc = Doc::parse(json).map_err(|(_, invalid)| {
+        malformed(format!("The CloudEvent gave no JSON: {}.", invalid.what))
+    })?;
+    let keyless = Scope {
+        keys: &Keys::None,
+        ..*scope
+    };
+    let mut notes = Vec::new();
+    let mut events = schema::events(&doc, &Input::new(&keyless), &mut notes)?;
+    let mut keys = Vec::with_capacity(events.len());
+    for (event, cloud) in events.iter_mut().zip(&decoded.events) {
+        let key = format!("{}\n{}", cloud.source, cloud.id);
+        event.id = Uuid::new_v5(&NAMESPACE, format!("{}\n{key}", scope.webhook).as_bytes());
+        keys.push(key);
+    }
+    Ok(Translated {
+        events,
+        item_keys: Some(keys),
+        notes,
+    })
+}
+
+fn malformed(message: String) -> Problem {
+    Problem::new(codes::CLOUDEVENT_MALFORMED, message)
+}
+
+fn failure(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Malformed(reason) => malformed(format!("The CloudEvent breaks the specification: {reason}."))
+            .help("See CloudEvents 1.0.2, core and HTTP binding. A sender that puts literal percent escapes into headers needs `cloudevents = { percent_decode = false }`.")
+            .into(),
+        Refusal::Unsupported(reason) => Failure {
+            problem: Problem::new(codes::NOT_A_CLOUDEVENT, format!("The request is no CloudEvent that can be read: {reason}."))
+                .help("Expected are `ce-` headers, or a body of type application/cloudevents+json or application/cloudevents-batch+json."),
+            unsupported_type: true,
+        },
+    }
+}

@@ -1,0 +1,606 @@
+//! The filters of jinja2-humanize-extension (humanize 4.17), without localisation. Values come from JSON, so there are no
+//! dates, and nothing depends on the clock.
+
+use super::args::{Args, Bound, bind, failed};
+use super::numbers::{cut, float_of, int_of};
+use super::pyformat;
+use crate::translate::text;
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State};
+
+const DAY: f64 = 86_400.0;
+
+/// Registers them.
+pub(super) fn register(env: &mut Environment<'static>) {
+    env.add_filter("humanize_naturalsize", naturalsize);
+    env.add_filter("humanize_intcomma", intcomma);
+    env.add_filter("humanize_intword", intword);
+    env.add_filter("humanize_ordinal", ordinal);
+    env.add_filter("humanize_apnumber", apnumber);
+    env.add_filter("humanize_fractional", fractional);
+    env.add_filter("humanize_scientific", scientific);
+    env.add_filter("humanize_clamp", clamp);
+    env.add_filter("humanize_metric", metric);
+    env.add_filter("humanize_naturaldelta", naturaldelta);
+    env.add_filter("humanize_naturaltime", naturaltime);
+    env.add_filter("humanize_precisedelta", precisedelta);
+    env.add_filter("humanize_naturaldate", as_it_is);
+    env.add_filter("humanize_naturalday", as_it_is);
+    env.add_filter("humanize_abs_timedelta", |v: &Value| {
+        if v.is_number() {
+            super::lists::absolute(v)
+        } else {
+            Ok(Value::from(text::printed(v)))
+        }
+    });
+    env.add_filter("humanize_thousands_separator", |_: &Value| ",");
+    env.add_filter("humanize_decimal_separator", |_: &Value| ".");
+    env.add_filter("humanize_deactivate", |_: &Value| Value::from(()));
+}
+
+/// Names, for suggestions.
+pub(super) const NAMES: &[&str] = &[
+    "humanize_abs_timedelta",
+    "humanize_apnumber",
+    "humanize_clamp",
+    "humanize_deactivate",
+    "humanize_decimal_separator",
+    "humanize_fractional",
+    "humanize_intcomma",
+    "humanize_intword",
+    "humanize_metric",
+    "humanize_naturaldate",
+    "humanize_naturalday",
+    "humanize_naturaldelta",
+    "humanize_naturalsize",
+    "humanize_naturaltime",
+    "humanize_ordinal",
+    "humanize_precisedelta",
+    "humanize_scientific",
+    "humanize_thousands_separator",
+];
+
+fn defined(value: &Value) -> Result<(), Error> {
+    if value.is_undefined() {
+        return Err(Error::new(
+            ErrorKind::UndefinedError,
+            "an undefined value cannot be humanized",
+        ));
+    }
+    Ok(())
+}
+
+fn as_it_is(value: &Value, _args: Args) -> Result<String, Error> {
+    defined(value)?;
+    Ok(text::printed(value))
+}
+
+fn by_format(state: &State, format: &str, number: f64) -> Result<String, Error> {
+    pyformat::percent(state, format, &Value::from(number))
+}
+
+fn power(base: f64, exponent: usize) -> f64 {
+    base.powi(i32::try_from(exponent).unwrap_or(i32::MAX))
+}
+
+fn naturalsize(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["binary", "gnu", "format"])?;
+    let (binary, gnu) = (args.flag(0, false), args.flag(1, false));
+    let size = float_of(value).ok_or_else(|| failed("humanize_naturalsize: a number is needed"))?;
+    let base = if binary || gnu { 1024.0 } else { 1000.0 };
+    if size.abs() == 1.0 && !gnu {
+        return Ok(format!("{size:.0} Byte"));
+    }
+    if size.abs() < base {
+        return Ok(format!(
+            "{:.0}{}",
+            size.trunc() + 0.0,
+            if gnu { "B" } else { " Bytes" }
+        ));
+    }
+    let letters: Vec<char> = "KMGTPEZYRQ".chars().collect();
+    let format = args.text(2, "%.1f");
+    let mut exponent = 1;
+    while exponent < letters.len() && size.abs() >= power(base, exponent + 1) {
+        exponent += 1;
+    }
+    let mut shown = by_format(state, &format, size / power(base, exponent))?;
+    // Rounding may reach the next unit.
+    if exponent < letters.len()
+        && shown
+            .trim()
+            .parse::<f64>()
+            .is_ok_and(|rounded| rounded.abs() >= base)
+    {
+        exponent += 1;
+        shown = by_format(state, &format, size / power(base, exponent))?;
+    }
+    let letter = letters.get(exponent - 1).copied().unwrap_or('Q');
+    Ok(if gnu {
+        format!("{shown}{letter}")
+    } else if binary {
+        format!("{shown} {letter}iB")
+    } else {
+        let letter = if letter == 'K' { 'k' } else { letter };
+        format!("{shown} {letter}B")
+    })
+}
+
+/// Commas between thousands of the digits a text begins with.
+fn with_commas(text: &str) -> String {
+    let (sign, rest) = text
+        .strip_prefix('-')
+        .map_or(("", text), |rest| ("-", rest));
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let (digits, tail) = rest.split_at(end);
+    let mut out = String::from(sign);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out + tail
+}
+
+fn intcomma(value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["ndigits"])?;
+    let number = match value.kind() {
+        ValueKind::String => {
+            let plain = text::printed(value).replace(',', "");
+            let parsed = if plain.contains('.') {
+                plain.parse().ok().map(|f: f64| Value::from(f))
+            } else {
+                plain.trim().parse().ok().map(|i: i128| Value::from(i))
+            };
+            match parsed {
+                Some(number) => number,
+                None => return Ok(text::printed(value)),
+            }
+        }
+        ValueKind::Bool => Value::from(i32::from(value.is_true())),
+        ValueKind::Number => value.clone(),
+        _ => return Ok(text::printed(value)),
+    };
+    let digits = args
+        .value(0)
+        .filter(|v| !v.is_none())
+        .map(|_| args.int(0, 0))
+        .transpose()?;
+    let plain = match digits {
+        Some(digits) => pyformat::format_value(&number, &format!(".{digits}f"))?,
+        None => text::printed(&number),
+    };
+    Ok(with_commas(&plain))
+}
+
+const WORDS: [&str; 12] = [
+    "thousand",
+    "million",
+    "billion",
+    "trillion",
+    "quadrillion",
+    "quintillion",
+    "sextillion",
+    "septillion",
+    "octillion",
+    "nonillion",
+    "decillion",
+    "googol",
+];
+
+fn intword(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["format"])?;
+    let format = args.text(0, "%.1f");
+    // Python's int() takes no fraction in a text.
+    let fraction = value.as_str().is_some_and(|text| text.contains('.'));
+    let Some(number) = int_of(value).filter(|_| !fraction) else {
+        return Ok(text::printed(value));
+    };
+    if number.unsigned_abs() < 1000 {
+        return Ok(number.to_string());
+    }
+    let (sign, size) = (
+        if number < 0 { "-" } else { "" },
+        text::printed(&Value::from(number))
+            .trim_start_matches('-')
+            .parse::<f64>()
+            .unwrap_or(0.0),
+    );
+    let powers: Vec<f64> = (1..=11).map(|i| power(1000.0, i)).chain([1e100]).collect();
+    for (i, (here, next)) in powers.iter().zip(powers.iter().skip(1)).enumerate() {
+        if size >= *next {
+            continue;
+        }
+        let shown = by_format(state, &format, size / here)?;
+        let (shown, word) = if shown.trim().parse() == Ok(next / here) {
+            (by_format(state, &format, size / next)?, WORDS.get(i + 1))
+        } else {
+            (shown, WORDS.get(i))
+        };
+        return Ok(format!("{sign}{shown} {}", word.unwrap_or(&"")));
+    }
+    Ok(number.to_string())
+}
+
+fn whole(value: &Value) -> Option<i128> {
+    if value
+        .as_str()
+        .is_some_and(|text| text.contains(['.', 'e', 'E']))
+    {
+        None
+    } else {
+        int_of(value)
+    }
+}
+
+fn ordinal(value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    bind(args, &["gender"])?;
+    let Some(number) = whole(value) else {
+        return Ok(text::printed(value));
+    };
+    let suffix = match (number.rem_euclid(100), number.rem_euclid(10)) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    Ok(format!("{number}{suffix}"))
+}
+
+fn apnumber(value: &Value) -> Result<String, Error> {
+    defined(value)?;
+    let Some(number) = whole(value) else {
+        return Ok(text::printed(value));
+    };
+    let words = [
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    ];
+    let word = usize::try_from(number).ok().and_then(|n| words.get(n));
+    Ok(word.map_or_else(|| text::printed(value), |word| (*word).to_owned()))
+}
+
+/// The nearest fraction with a denominator of at most 1000, for a number below 1 (Python's `Fraction.limit_denominator`).
+fn nearest_fraction(number: f64) -> (u64, u64) {
+    const MAX: u64 = 1000;
+    let (mut p0, mut q0, mut p1, mut q1) = (0_u64, 1_u64, 1_u64, 0_u64);
+    let mut rest = number;
+    for _ in 0..64 {
+        let a = u64::try_from(cut(rest.floor()).unwrap_or(0)).unwrap_or(0);
+        let q2 = q0.saturating_add(a.saturating_mul(q1));
+        if q2 > MAX {
+            break;
+        }
+        (p0, q0, p1, q1) = (p1, q1, p0 + a * p1, q2);
+        let fraction = rest - rest.floor();
+        if fraction < 1e-12 {
+            return (p1, q1);
+        }
+        rest = 1.0 / fraction;
+    }
+    let k = (MAX - q0) / q1.max(1);
+    let (p, q) = (p0 + k * p1, q0 + k * q1);
+    let value = |p: u64, q: u64| {
+        f64::from(u32::try_from(p).unwrap_or(u32::MAX))
+            / f64::from(u32::try_from(q).unwrap_or(u32::MAX))
+    };
+    if (value(p1, q1) - number).abs() <= (value(p, q) - number).abs() {
+        (p1, q1)
+    } else {
+        (p, q)
+    }
+}
+
+fn fractional(value: &Value) -> Result<String, Error> {
+    defined(value)?;
+    let Some(number) = float_of(value).filter(|n| n.is_finite()) else {
+        return Ok(text::printed(value));
+    };
+    let whole = number.trunc();
+    let (numerator, denominator) = nearest_fraction((number - whole).abs());
+    Ok(if whole != 0.0 && numerator == 0 {
+        format!("{whole:.0}")
+    } else if whole == 0.0 {
+        format!(
+            "{}{numerator}/{denominator}",
+            if number < 0.0 { "-" } else { "" }
+        )
+    } else {
+        format!("{whole:.0} {numerator}/{denominator}")
+    })
+}
+
+fn in_scientific(number: f64, precision: i64) -> String {
+    let precision = usize::try_from(precision).unwrap_or(0).min(100);
+    let shown = format!("{number:.precision$e}");
+    let (mantissa, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));
+    let raised: String = exponent
+        .chars()
+        .map(|c| match c {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            c => c
+                .to_digit(10)
+                .and_then(|d| char::from_u32(0x2070 + d))
+                .unwrap_or(c),
+        })
+        .collect();
+    format!("{mantissa} x 10{raised}")
+}
+
+fn scientific(value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["precision"])?;
+    match float_of(value) {
+        Some(number) => Ok(in_scientific(number, args.int(0, 2)?)),
+        None => Ok(text::printed(value)),
+    }
+}
+
+fn clamp(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
+    defined(value)?;
+    let args = bind(
+        args,
+        &["floor", "ceil", "format", "floor_token", "ceil_token"],
+    )?;
+    if value.is_none() {
+        return Ok(Value::from(()));
+    }
+    let number = float_of(value)
+        .filter(|_| value.as_str().is_none())
+        .ok_or_else(|| failed("humanize_clamp: a number is needed"))?;
+    let bound = |at: usize, beyond: fn(f64, f64) -> bool| {
+        args.value(at)
+            .filter(|v| float_of(v).is_some_and(|b| beyond(number, b)))
+            .cloned()
+    };
+    let format = args.text(2, "{:}");
+    let (shown, token) = if let Some(floor) = bound(0, |n, b| n < b) {
+        (floor, args.text(3, "<"))
+    } else if let Some(ceiling) = bound(1, |n, b| n > b) {
+        (ceiling, args.text(4, ">"))
+    } else {
+        (value.clone(), String::new())
+    };
+    Ok(Value::from(
+        token + &pyformat::format(state, &format, &[shown])?,
+    ))
+}
+
+fn metric(value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["unit", "precision"])?;
+    let (unit, precision) = (args.text(0, ""), args.int(1, 3)?);
+    let number = float_of(value).ok_or_else(|| failed("humanize_metric: a number is needed"))?;
+    let exponent = if number == 0.0 {
+        0
+    } else {
+        i64::try_from(cut(number.abs().log10().floor()).unwrap_or(0)).unwrap_or(0)
+    };
+    if exponent >= 33 || exponent < -30 {
+        return Ok(in_scientific(number, precision - 1) + &unit);
+    }
+    let step = exponent.div_euclid(3);
+    let scaled = number / 10_f64.powi(i32::try_from(step * 3).unwrap_or(0));
+    let at = |letters: &str, n: i64| {
+        letters
+            .chars()
+            .nth(usize::try_from(n).unwrap_or(0))
+            .map(String::from)
+            .unwrap_or_default()
+    };
+    let prefix = if exponent >= 3 {
+        at("kMGTPEZYRQ", step - 1)
+    } else if exponent < 0 {
+        at("mμnpfazyrq", -step - 1)
+    } else {
+        String::new()
+    };
+    let decimals = usize::try_from((precision - 1 - exponent.rem_euclid(3)).max(0))
+        .unwrap_or(0)
+        .min(100);
+    let space =
+        if (unit.is_empty() && prefix.is_empty()) || ["°", "′", "″"].contains(&unit.as_str()) {
+            ""
+        } else {
+            " "
+        };
+    Ok(format!("{scaled:.decimals$}{space}{prefix}{unit}"))
+}
+
+fn counted(count: f64, one: &str, many: &str) -> String {
+    if count == 1.0 {
+        one.to_owned()
+    } else {
+        format!("{count:.0} {many}")
+    }
+}
+
+/// A span of seconds in words.
+fn delta(seconds: f64, months: bool, unit: &str) -> Result<String, Error> {
+    if !["seconds", "milliseconds", "microseconds"].contains(&unit) {
+        return Err(failed(format!(
+            "humanize: the minimum unit `{unit}` is not supported"
+        )));
+    }
+    let micros = (seconds.abs() * 1e6).round();
+    let (days, rest) = ((micros / (DAY * 1e6)).floor(), micros % (DAY * 1e6));
+    let (seconds, micros) = ((rest / 1e6).floor(), rest % 1e6);
+    let (years, days) = ((days / 365.0).floor(), days % 365.0);
+    let whole_months = (days / 30.5).floor();
+    if years == 0.0 && days < 1.0 {
+        return Ok(if seconds == 0.0 {
+            if unit == "microseconds" && micros < 1000.0 {
+                counted(micros, "1 microsecond", "microseconds")
+            } else if unit != "seconds" {
+                counted((micros / 1000.0).floor(), "1 millisecond", "milliseconds")
+            } else {
+                "a moment".into()
+            }
+        } else if seconds < 60.0 {
+            counted(seconds, "a second", "seconds")
+        } else if seconds < 3600.0 {
+            match (seconds / 60.0).round_ties_even() {
+                60.0 => "an hour".into(),
+                minutes => counted(minutes, "a minute", "minutes"),
+            }
+        } else {
+            match (seconds / 3600.0).round_ties_even() {
+                24.0 => "a day".into(),
+                hours => counted(hours, "an hour", "hours"),
+            }
+        });
+    }
+    let some_months = months && whole_months > 0.0;
+    Ok(if years == 0.0 {
+        if some_months {
+            counted(whole_months, "a month", "months")
+        } else {
+            counted(days, "a day", "days")
+        }
+    } else if years == 1.0 {
+        if some_months {
+            format!("1 year, {}", counted(whole_months, "1 month", "months"))
+        } else if days == 0.0 {
+            "a year".into()
+        } else {
+            format!("1 year, {}", counted(days, "1 day", "days"))
+        }
+    } else {
+        format!("{} years", with_commas(&format!("{years:.0}")))
+    })
+}
+
+fn naturaldelta(value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["months", "minimum_unit"])?;
+    match float_of(value).filter(|n| n.is_finite()) {
+        Some(seconds) => delta(seconds, args.flag(0, true), &args.text(1, "seconds")),
+        None => Ok(text::printed(value)),
+    }
+}
+
+fn naturaltime(value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["future", "months", "minimum_unit", "when"])?;
+    let Some(seconds) = float_of(value).filter(|n| n.is_finite() && value.as_str().is_none())
+    else {
+        return Ok(text::printed(value));
+    };
+    let words = delta(
+        seconds.round_ties_even(),
+        args.flag(1, true),
+        &args.text(2, "seconds"),
+    )?;
+    Ok(if words == "a moment" {
+        "now".into()
+    } else {
+        format!(
+            "{words} {}",
+            if args.flag(0, false) {
+                "from now"
+            } else {
+                "ago"
+            }
+        )
+    })
+}
+
+/// Name of one, of many, and length in seconds.
+const UNITS: [(&str, &str, f64); 8] = [
+    ("year", "years", 365.0 * DAY),
+    ("month", "months", 30.5 * DAY),
+    ("day", "days", DAY),
+    ("hour", "hours", 3600.0),
+    ("minute", "minutes", 60.0),
+    ("second", "seconds", 1.0),
+    ("millisecond", "milliseconds", 1e-3),
+    ("microsecond", "microseconds", 1e-6),
+];
+
+fn precisedelta(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    defined(value)?;
+    let args = bind(args, &["minimum_unit", "suppress", "format"])?;
+    let Some(seconds) = float_of(value).filter(|n| n.is_finite() && value.as_str().is_none())
+    else {
+        return Ok(text::printed(value));
+    };
+    let suppressed: Vec<String> = args
+        .value(1)
+        .and_then(|v| v.try_iter().ok())
+        .into_iter()
+        .flatten()
+        .map(|v| text::printed(&v))
+        .collect();
+    let shown = |unit: &&(&str, &str, f64)| !suppressed.iter().any(|s| s == unit.1);
+    let smallest = args.text(0, "seconds");
+    let last = UNITS
+        .iter()
+        .position(|unit| unit.1 == smallest)
+        .ok_or_else(|| {
+            failed(format!(
+                "humanize_precisedelta: the unit `{smallest}` is unknown"
+            ))
+        })?;
+    let units: Vec<&(&str, &str, f64)> = UNITS.iter().take(last + 1).filter(shown).collect();
+    let Some((_, _, least)) = units.last().copied().copied() else {
+        return Err(failed("humanize_precisedelta: every unit is suppressed"));
+    };
+    decompose(state, seconds.abs(), &units, least, &args)
+}
+
+fn decompose(
+    state: &State,
+    seconds: f64,
+    units: &[&(&str, &str, f64)],
+    least: f64,
+    args: &Bound,
+) -> Result<String, Error> {
+    let format = args.text(2, "%0.2f");
+    // Rounded first, so that 59.999 seconds are one minute.
+    let rounded = by_format(state, &format, seconds / least)?;
+    let mut rest = rounded.trim().parse::<f64>().unwrap_or(seconds / least);
+    let mut parts = Vec::new();
+    for (one, many, length) in units {
+        let per = length / least;
+        let is_last = *length == least;
+        let amount = if is_last {
+            rest
+        } else {
+            (rest / per + 1e-9).floor()
+        };
+        rest = (rest - amount * per).max(0.0);
+        if amount <= 1e-9 && !(is_last && parts.is_empty()) {
+            continue;
+        }
+        let fraction = (amount - amount.round()).abs() > 1e-9;
+        let number = if is_last && fraction {
+            by_format(state, &format, amount)?
+        } else {
+            format!("{amount:.0}")
+        };
+        let number = if *one == "year" {
+            with_commas(&number)
+        } else {
+            number
+        };
+        parts.push(format!(
+            "{number} {}",
+            if number == "1" { one } else { many }
+        ));
+    }
+    Ok(match parts.split_last() {
+        Some((only, [])) => only.clone(),
+        Some((last, head)) => format!("{} and {last}", head.join(", ")),
+        None => String::new(),
+    })
+}

@@ -1,0 +1,329 @@
+//! Filters over lists and dicts, JSON and printing, where the engine's differ from Jinja2's; functions and tests.
+
+use super::args::{Args, bind, failed, width};
+use super::codec::charge;
+use crate::translate::text::{self, Layout};
+use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Columns within which `pprint` stays on one line.
+const PPRINT_COLUMNS: usize = 80;
+/// Words of `lipsum`.
+const LIPSUM: &str = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua.";
+
+/// Registers them.
+pub(super) fn register(env: &mut Environment<'static>) {
+    env.add_filter("default", default);
+    env.add_filter("d", default);
+    env.add_filter("attr", |v: &Value, name: &Value| {
+        if v.kind() == ValueKind::Map {
+            Ok(Value::UNDEFINED)
+        } else {
+            v.get_item(name)
+        }
+    });
+    env.add_filter("dictsort", dictsort);
+    env.add_filter("tojson", tojson);
+    env.add_filter("pprint", |state: &State, v: &Value| pprint(state, v));
+    env.add_test("sequence", |v: &Value| {
+        matches!(
+            v.kind(),
+            ValueKind::String | ValueKind::Seq | ValueKind::Map
+        )
+    });
+    env.add_test("callable", |v: &Value| v.kind() == ValueKind::Plain);
+    env.add_function("dict", dict);
+    env.add_function("cycler", cycler);
+    env.add_function("joiner", joiner);
+    env.add_function("lipsum", lipsum);
+}
+
+/// An attribute such as `user.name` of an item; a whole number counts items.
+pub(super) fn attribute(item: &Value, attribute: &Value) -> Result<Value, Error> {
+    let Some(path) = attribute.as_str() else {
+        return item.get_item(attribute);
+    };
+    let mut current = item.clone();
+    for part in path.split('.') {
+        current = match part.parse::<usize>() {
+            Ok(index) => current.get_item_by_index(index)?,
+            Err(_) if current.is_undefined() => return Ok(current),
+            Err(_) => current.get_attr(part)?,
+        };
+    }
+    Ok(current)
+}
+
+fn default(value: &Value, args: Args) -> Result<Value, Error> {
+    let args = bind(args, &["default_value", "boolean"])?;
+    if value.is_undefined() || (args.flag(1, false) && !value.is_true()) {
+        return Ok(args.value(0).cloned().unwrap_or_else(|| Value::from("")));
+    }
+    Ok(value.clone())
+}
+
+fn dictsort(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
+    let args = bind(args, &["case_sensitive", "by", "reverse"])?;
+    if value.kind() != ValueKind::Map {
+        return Err(failed(format!(
+            "dictsort needs a dict, not {}",
+            value.kind()
+        )));
+    }
+    let by_value = match args.text(1, "key").as_str() {
+        "key" => false,
+        "value" => true,
+        other => {
+            return Err(failed(format!(
+                "dictsort: `by` is `key` or `value`, not `{other}`"
+            )));
+        }
+    };
+    let fold = |v: &Value| match v.as_str() {
+        Some(text) if !args.flag(0, false) => Value::from(text.to_lowercase()),
+        _ => v.clone(),
+    };
+    let mut pairs: Vec<(Value, Value, Value)> = text::pairs(value)
+        .map(|(k, v)| (fold(if by_value { &v } else { &k }), k, v))
+        .collect();
+    charge(state, pairs.len().saturating_mul(128))?;
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    if args.flag(2, false) {
+        pairs.reverse();
+    }
+    Ok(pairs
+        .into_iter()
+        .map(|(_, k, v)| Value::from((k, v)))
+        .collect())
+}
+
+fn tojson(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    let args = bind(args, &["indent"])?;
+    let indent = match args.value(0) {
+        None => None,
+        Some(value) if value.is_none() => None,
+        Some(_) => Some(width(args.int(0, 0)?, 16)?),
+    };
+    let mut out = String::new();
+    text::json_into(
+        &mut out,
+        value,
+        Layout {
+            python: true,
+            indent,
+        },
+        0,
+    )?;
+    charge(
+        state,
+        if value.as_object().is_some() {
+            out.len() * 4
+        } else {
+            out.len() / 4
+        },
+    )?;
+    Ok(out)
+}
+
+fn pprint(state: &State, value: &Value) -> Result<String, Error> {
+    let mut out = String::new();
+    pretty(&mut out, value, 0, 0);
+    charge(state, out.len() * 4)?;
+    Ok(out)
+}
+
+/// Python's `pprint` with its defaults: sorted keys, one item a line where it is wider than 80.
+fn pretty(out: &mut String, value: &Value, column: usize, depth: usize) {
+    let mut line = String::new();
+    one_line(&mut line, value, depth);
+    if column + line.chars().count() <= PPRINT_COLUMNS || depth > 64 {
+        out.push_str(&line);
+        return;
+    }
+    let pad = format!(",\n{}", " ".repeat(column + 1));
+    match value.kind() {
+        ValueKind::Map => {
+            out.push('{');
+            for (i, (key, item)) in sorted(value).into_iter().enumerate() {
+                if i > 0 {
+                    out.push_str(&pad);
+                }
+                let mut shown = String::new();
+                text::repr(&mut shown, &key, 0);
+                out.push_str(&shown);
+                out.push_str(": ");
+                pretty(out, &item, column + 3 + shown.chars().count(), depth + 1);
+            }
+            out.push('}');
+        }
+        ValueKind::Seq | ValueKind::Iterable => {
+            out.push('[');
+            for (i, item) in value.try_iter().into_iter().flatten().enumerate() {
+                if i > 0 {
+                    out.push_str(&pad);
+                }
+                pretty(out, &item, column + 1, depth + 1);
+            }
+            out.push(']');
+        }
+        _ => out.push_str(&line),
+    }
+}
+
+fn sorted(value: &Value) -> Vec<(Value, Value)> {
+    let mut pairs: Vec<_> = text::pairs(value).collect();
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs
+}
+
+fn one_line(out: &mut String, value: &Value, depth: usize) {
+    match value.kind() {
+        ValueKind::Map if depth < 64 => {
+            out.push('{');
+            for (i, (key, item)) in sorted(value).into_iter().enumerate() {
+                if i > 0 {
+                    out.push_str(", ");
+                }
+                text::repr(out, &key, 0);
+                out.push_str(": ");
+                one_line(out, &item, depth + 1);
+            }
+            out.push('}');
+        }
+        ValueKind::Seq if depth < 64 && !value.is_tuple() => {
+            out.push('[');
+            for (i, item) in value.try_iter().into_iter().flatten().enumerate() {
+                if i > 0 {
+                    out.push_str(", ");
+                }
+                one_line(out, &item, depth + 1);
+            }
+            out.push(']');
+        }
+        _ => text::repr(out, value, depth),
+    }
+}
+
+fn dict(args: Args) -> Result<Value, Error> {
+    let args = args.into_values();
+    let mut pairs: Vec<(Value, Value)> = Vec::new();
+    for (i, arg) in args.iter().enumerate() {
+        if arg.kind() == ValueKind::Map {
+            pairs.extend(text::pairs(arg));
+        } else if i == 0 {
+            for pair in arg.try_iter()?.checked() {
+                let pair = pair?;
+                pairs.push((pair.get_item_by_index(0)?, pair.get_item_by_index(1)?));
+            }
+        } else {
+            return Err(Error::new(
+                ErrorKind::TooManyArguments,
+                "dict takes one list of pairs or one dict, and names",
+            ));
+        }
+    }
+    Ok(Value::from_pairs(pairs))
+}
+
+/// Gives its items in turn.
+#[derive(Debug)]
+struct Cycler {
+    items: Vec<Value>,
+    at: Mutex<usize>,
+}
+
+fn cycler(args: Args) -> Result<Value, Error> {
+    let items = args.into_values();
+    if items.is_empty() {
+        return Err(failed("cycler needs at least one item"));
+    }
+    Ok(Value::from_object(Cycler {
+        items,
+        at: Mutex::new(0),
+    }))
+}
+
+impl Object for Cycler {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let at = *self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        (key.as_str() == Some("current")).then(|| self.items.get(at).cloned().unwrap_or_default())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        _: &[Value],
+    ) -> Result<Value, Error> {
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        match method {
+            "next" => {
+                let item = self.items.get(*at).cloned().unwrap_or_default();
+                *at = (*at + 1) % self.items.len();
+                Ok(item)
+            }
+            "reset" => {
+                *at = 0;
+                Ok(Value::from(()))
+            }
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+}
+
+/// Nothing at the first call, a separator at every other.
+#[derive(Debug)]
+struct Joiner {
+    separator: Value,
+    used: Mutex<bool>,
+}
+
+fn joiner(separator: Option<Value>) -> Value {
+    Value::from_object(Joiner {
+        separator: separator.unwrap_or_else(|| Value::from(", ")),
+        used: Mutex::new(false),
+    })
+}
+
+impl Object for Joiner {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(if std::mem::replace(&mut *used, true) {
+            self.separator.clone()
+        } else {
+            Value::from("")
+        })
+    }
+}
+
+fn lipsum(args: Args) -> Result<String, Error> {
+    let args = bind(args, &["n", "html", "min", "max"])?;
+    let count = width(args.int(0, 5)?, 20)?;
+    let paragraph = if args.flag(1, true) {
+        format!("<p>{LIPSUM}</p>")
+    } else {
+        LIPSUM.to_owned()
+    };
+    Ok(vec![paragraph; count].join("\n"))
+}
+
+/// A number without its sign.
+pub(super) fn absolute(value: &Value) -> Result<Value, Error> {
+    if value.is_integer() {
+        let number =
+            super::numbers::int_of(value).ok_or_else(|| failed("the number is too large"))?;
+        return Ok(Value::from(number.abs()));
+    }
+    Ok(Value::from(
+        super::numbers::float_of(value).unwrap_or(f64::NAN).abs(),
+    ))
+}

@@ -1,0 +1,342 @@
+//! Event definitions: a table whose strings may hold expressions.
+//!
+//! A string that is one whole expression gives the value itself, any other is rendered to text. Nothing
+//! needs escaping: the result is a value, not text to be read again.
+
+use super::input::Input;
+use super::json::{Doc, string_into};
+use super::template::used_names;
+use super::{Failure, Keys, Scope, Translated, env, problem, schema, text};
+use crate::codes;
+use crate::model::http_file::Masking;
+use crate::model::{Headers, Place, Problem, Request};
+use minijinja::{Environment, Value};
+use serde_json::Value as Json;
+use std::collections::HashSet;
+
+/// Fields a definition may have.
+const FIELDS: [&str; 7] = [
+    "occurred", "event", "resource", "related", "payload", "id", "follows",
+];
+
+/// A compiled event definition.
+#[derive(Debug)]
+pub struct Definition {
+    root: Vec<(String, Part)>,
+    env: Environment<'static>,
+    used: HashSet<String>,
+}
+
+/// A part of a definition.
+#[derive(Debug)]
+enum Part {
+    /// JSON as it is.
+    Static(String),
+    /// A whole expression.
+    Whole(minijinja::Expression<'static, 'static>, Source),
+    /// Text with expressions: a template of the environment by this name.
+    Text(String, Source),
+    /// A table.
+    Map(Vec<(String, Part)>),
+    /// A list.
+    List(Vec<Part>),
+}
+
+/// What a part was compiled from, for errors.
+#[derive(Debug)]
+struct Source {
+    text: String,
+    path: String,
+    place: Option<Place>,
+}
+
+struct Compiler<'p> {
+    place: &'p dyn Fn(&[&str]) -> Option<Place>,
+    env: Environment<'static>,
+    used: HashSet<String>,
+    problems: Vec<Problem>,
+}
+
+impl Definition {
+    /// Compiles a table whose strings may hold expressions. `place` finds the place of a path such as
+    /// `["resource", "prefect.resource.id"]` in the configuration, for errors.
+    ///
+    /// # Errors
+    /// Every string that does not compile, and every field that cannot be one of an event.
+    pub fn compile(
+        table: &serde_json::Map<String, Json>,
+        place: &dyn Fn(&[&str]) -> Option<Place>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut compiler = Compiler {
+            place,
+            env: env::base().clone(),
+            used: HashSet::new(),
+            problems: Vec::new(),
+        };
+        compiler.check_fields(table);
+        let root = table
+            .iter()
+            .map(|(key, value)| (key.clone(), compiler.part(value, &mut vec![key.as_str()])))
+            .collect();
+        let Compiler {
+            env,
+            used,
+            problems,
+            ..
+        } = compiler;
+        let definition = Self { root, env, used };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        if definition.root.iter().all(|(_, part)| part.is_static()) {
+            definition.check_static(place)?;
+        }
+        Ok(definition)
+    }
+
+    /// Translates a request.
+    ///
+    /// # Errors
+    /// When an expression fails, or the result is no valid event.
+    pub(crate) fn translate(&self, scope: &Scope<'_>) -> Result<Translated, Failure> {
+        let input = Input::new(scope);
+        let mut notes = Vec::new();
+        let json = self.json(&input)?;
+        let doc = Doc::parse(json).map_err(|(_, invalid)| {
+            Problem::new(
+                codes::EXPRESSION_FAILED,
+                format!("The definition gave no JSON: {}.", invalid.what),
+            )
+        })?;
+        let events = schema::events(&doc, &input, &mut notes)?;
+        notes.extend(input.notes());
+        Ok(Translated {
+            events,
+            item_keys: None,
+            notes,
+        })
+    }
+
+    fn json(&self, input: &Input<'_>) -> Result<String, Problem> {
+        let context = Value::from_object(input.context(&self.used));
+        let mut out = String::with_capacity(512);
+        self.map_into(&mut out, &self.root, &context)?;
+        Ok(out)
+    }
+
+    fn map_into(
+        &self,
+        out: &mut String,
+        members: &[(String, Part)],
+        context: &Value,
+    ) -> Result<(), Problem> {
+        out.push('{');
+        for (key, part) in members {
+            let before = out.len();
+            if !out.ends_with('{') {
+                out.push(',');
+            }
+            string_into(out, key);
+            out.push(':');
+            if !self.part_into(out, part, context)? {
+                out.truncate(before);
+            }
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    /// Appends a part's value; false: it has none, and its key is left out.
+    fn part_into(&self, out: &mut String, part: &Part, context: &Value) -> Result<bool, Problem> {
+        match part {
+            Part::Static(json) => out.push_str(json),
+            Part::Whole(expression, source) => {
+                let value = expression
+                    .eval(context.clone())
+                    .map_err(|error| source.problem(&error))?;
+                if value.is_undefined() || (value.is_none() && source.in_labels()) {
+                    return Ok(false);
+                }
+                text::json_into(out, &value, text::COMPACT, 0)
+                    .map_err(|error| source.problem(&error))?;
+            }
+            Part::Text(name, source) => {
+                let template = self
+                    .env
+                    .get_template(name)
+                    .map_err(|error| source.problem(&error))?;
+                let text = template
+                    .render(context.clone())
+                    .map_err(|error| source.problem(&error))?;
+                string_into(out, &text);
+            }
+            Part::Map(members) => self.map_into(out, members, context)?,
+            Part::List(parts) => {
+                out.push('[');
+                for (i, part) in parts.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    if !self.part_into(out, part, context)? {
+                        out.push_str("null");
+                    }
+                }
+                out.push(']');
+            }
+        }
+        Ok(true)
+    }
+
+    /// A definition without expressions gives the same event always: it is tried once, now.
+    fn check_static(&self, place: &dyn Fn(&[&str]) -> Option<Place>) -> Result<(), Vec<Problem>> {
+        let request = Request {
+            method: "POST".into(),
+            path: String::new(),
+            query: String::new(),
+            headers: Headers::new(),
+            wire_body: bytes::Bytes::new(),
+            body: bytes::Bytes::new(),
+            peer: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            received: jiff::Timestamp::UNIX_EPOCH,
+            url: String::new(),
+        };
+        let masking = Masking::default();
+        let scope = Scope {
+            request: &request,
+            webhook: "check",
+            masking: &masking,
+            keys: &Keys::None,
+            default_payload: true,
+        };
+        self.translate(&scope).map(|_| ()).map_err(|failure| {
+            let mut problem = failure.problem;
+            if problem.place.is_none() {
+                problem.place = place(&[]);
+            }
+            vec![problem]
+        })
+    }
+}
+
+impl Part {
+    fn is_static(&self) -> bool {
+        match self {
+            Self::Static(_) => true,
+            Self::Whole(..) | Self::Text(..) => false,
+            Self::Map(members) => members.iter().all(|(_, part)| part.is_static()),
+            Self::List(parts) => parts.iter().all(Self::is_static),
+        }
+    }
+}
+
+impl Source {
+    fn in_labels(&self) -> bool {
+        self.path.starts_with("resource") || self.path.starts_with("related")
+    }
+
+    fn problem(&self, error: &minijinja::Error) -> Problem {
+        let mut problem = problem::of(error, "", &self.text, codes::EXPRESSION_FAILED);
+        problem.message = format!("`{}`: {}", self.path, problem.message);
+        problem.place = self.place.clone();
+        problem
+    }
+}
+
+impl Compiler<'_> {
+    fn report(&mut self, mut problem: Problem, path: &[&str]) {
+        problem.place = (self.place)(path).or(problem.place.take());
+        self.problems.push(problem);
+    }
+
+    fn check_fields(&mut self, table: &serde_json::Map<String, Json>) {
+        for key in table.keys().filter(|key| !FIELDS.contains(&key.as_str())) {
+            let mut problem = Problem::new(
+                codes::UNKNOWN_KEY,
+                format!("An event has no field `{key}`."),
+            );
+            problem.help = Some(match env::nearest(key, FIELDS.into_iter()) {
+                Some(near) => format!("Did you mean `{near}`?"),
+                None => format!(
+                    "It has {}. Other things go into `payload`.",
+                    FIELDS.join(", ")
+                ),
+            });
+            self.report(problem, &[key.as_str()]);
+        }
+        for key in ["event", "resource"]
+            .into_iter()
+            .filter(|key| !table.contains_key(*key))
+        {
+            self.report(
+                Problem::new(
+                    codes::EVENT_FIELD_MISSING,
+                    format!("The event has no `{key}`."),
+                ),
+                &[],
+            );
+        }
+        if let Some(Json::Object(labels)) = table.get("resource")
+            && !labels.contains_key(crate::model::event::RESOURCE_ID)
+        {
+            let problem = Problem::new(
+                codes::EVENT_FIELD_MISSING,
+                "The event's resource has no `prefect.resource.id`.",
+            );
+            self.report(problem, &["resource"]);
+        }
+    }
+
+    fn part<'k>(&mut self, value: &'k Json, path: &mut Vec<&'k str>) -> Part {
+        match value {
+            Json::String(text) if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) => {
+                self.expression(text, path)
+            }
+            Json::Object(members) => {
+                let parts = members.iter().map(|(key, value)| {
+                    path.push(key);
+                    let part = self.part(value, path);
+                    path.pop();
+                    (key.clone(), part)
+                });
+                Part::Map(parts.collect())
+            }
+            Json::Array(items) => {
+                Part::List(items.iter().map(|item| self.part(item, path)).collect())
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
+                Part::Static(value.to_string())
+            }
+        }
+    }
+
+    fn expression(&mut self, text: &str, path: &[&str]) -> Part {
+        self.used.extend(used_names(text));
+        let source = Source {
+            text: text.to_owned(),
+            path: path.join("."),
+            place: (self.place)(path),
+        };
+        if let Some(inner) = whole(text)
+            && let Ok(expression) = env::base().compile_expression_owned(inner.to_owned())
+        {
+            return Part::Whole(expression, source);
+        }
+        let name = source.path.clone() + "#" + &self.env.templates().count().to_string();
+        match self.env.add_template_owned(name.clone(), text.to_owned()) {
+            Ok(()) => Part::Text(name, source),
+            Err(error) => {
+                let mut problem = source.problem(&error);
+                problem.code = codes::TEMPLATE_SYNTAX;
+                self.report(problem, path);
+                Part::Static("null".into())
+            }
+        }
+    }
+}
+
+/// The inside of a text that is one `{{ … }}` from end to end.
+fn whole(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = inner.strip_prefix('-').unwrap_or(inner);
+    Some(inner.strip_suffix('-').unwrap_or(inner))
+}

@@ -1,0 +1,841 @@
+//! JSON read once into a flat index over its own text: validated whole, nothing copied, numbers exact.
+//!
+//! A webhook body is mostly not looked at. Reading it into a tree of maps costs an allocation per key and
+//! value; here a value is 16 bytes that point into the text. Nesting is at most [`limits::JSON_DEPTH_MAX`],
+//! of a repeated key the last value wins (RFC 8259 leaves it open; Python and serde_json do so).
+
+use crate::model::limits;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Objects and arrays with more members than this get an index when all members are asked for.
+const LINEAR_MEMBERS: u32 = 24;
+/// Objects with more members than this get an index on their first lookup. A GitHub repository has 90;
+/// comparing that many keys is quicker than hashing them once.
+const LINEAR_LOOKUPS: u32 = 128;
+/// Nesting of arrays and objects: serde_json, which reads what we write, stops one below its limit.
+const DEPTH_MAX: usize = limits::JSON_DEPTH_MAX - 1;
+
+/// Kind of a JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `null`.
+    Null,
+    /// `true`, `false`.
+    Bool,
+    /// A number; its text is kept.
+    Number,
+    /// A string without escapes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// An array.
+    Array,
+    /// An object: key, value, key, value …
+    Object,
+}
+
+/// One value: where its text is, and the entry behind it. `start` and `end` leave out a string's quotes.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    kind: Kind,
+    start: u32,
+    end: u32,
+    /// Index behind the last entry inside this one.
+    next: u32,
+}
+
+/// Why a text is no JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// Byte where it stops being JSON.
+    pub(crate) at: usize,
+    /// What is wrong there.
+    pub(crate) what: &'static str,
+}
+
+/// A whole JSON text.
+#[derive(Debug)]
+pub(crate) struct Doc {
+    text: String,
+    entries: Vec<Entry>,
+    depth: usize,
+    indexes: Mutex<HashMap<u32, Arc<Index>>>,
+}
+
+/// Where the members of a large object or array are.
+#[derive(Debug)]
+struct Index {
+    /// Entries of the members (keys for an object), in order, without those a later one overrides.
+    members: Vec<u32>,
+    /// Value by key.
+    values: HashMap<Box<str>, u32>,
+}
+
+/// A value inside a [`Doc`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ref<'a> {
+    doc: &'a Doc,
+    at: u32,
+}
+
+impl Doc {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Where and why it is no JSON; a text of 4 GiB or more is none.
+    pub(crate) fn parse(text: String) -> Result<Self, (String, Invalid)> {
+        let mut parser = Parser {
+            bytes: text.as_bytes(),
+            at: 0,
+            entries: Vec::with_capacity(text.len() / 24 + 4),
+            depth: 0,
+        };
+        match parser.document() {
+            Ok(()) => {
+                let (entries, depth) = (parser.entries, parser.depth);
+                Ok(Self {
+                    text,
+                    entries,
+                    depth,
+                    indexes: Mutex::default(),
+                })
+            }
+            Err(invalid) => Err((text, invalid)),
+        }
+    }
+
+    /// The outermost value.
+    pub(crate) fn root(&self) -> Ref<'_> {
+        Ref { doc: self, at: 0 }
+    }
+
+    /// How deep arrays and objects are nested: 0 for a scalar.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The value at an entry that [`Ref::position`] gave.
+    pub(crate) fn at(&self, at: u32) -> Ref<'_> {
+        Ref { doc: self, at }
+    }
+
+    fn entry(&self, at: u32) -> Entry {
+        self.entries.get(at as usize).copied().unwrap_or(Entry {
+            kind: Kind::Null,
+            start: 0,
+            end: 0,
+            next: at.saturating_add(1),
+        })
+    }
+
+    fn index(&self, at: u32) -> Arc<Index> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(
+            indexes
+                .entry(at)
+                .or_insert_with(|| Arc::new(self.build_index(at))),
+        )
+    }
+
+    fn build_index(&self, at: u32) -> Index {
+        let entry = self.entry(at);
+        let mut members = Vec::new();
+        let mut values: HashMap<Box<str>, u32> = HashMap::new();
+        let mut child = at.saturating_add(1);
+        while child < entry.next {
+            if entry.kind == Kind::Object {
+                let value = child.saturating_add(1);
+                let key = self.at(child).text().into_owned().into_boxed_str();
+                if values.insert(key, value).is_none() {
+                    members.push(child);
+                }
+                child = self.entry(value).next;
+            } else {
+                members.push(child);
+                child = self.entry(child).next;
+            }
+        }
+        Index { members, values }
+    }
+}
+
+impl<'a> Ref<'a> {
+    /// Its entry, to find it again in the same document.
+    pub(crate) fn position(self) -> u32 {
+        self.at
+    }
+
+    /// Its kind.
+    pub(crate) fn kind(self) -> Kind {
+        self.doc.entry(self.at).kind
+    }
+
+    /// Its text as it was sent; a string without its quotes.
+    pub(crate) fn raw(self) -> &'a str {
+        let entry = self.doc.entry(self.at);
+        self.doc
+            .text
+            .get(entry.start as usize..entry.end as usize)
+            .unwrap_or("")
+    }
+
+    /// A string's text, escapes undone; of anything else its JSON text.
+    pub(crate) fn text(self) -> Cow<'a, str> {
+        let raw = self.raw();
+        if self.kind() == Kind::Escaped {
+            Cow::Owned(unescape(raw))
+        } else {
+            Cow::Borrowed(raw)
+        }
+    }
+
+    /// A string's text; none for anything else.
+    pub(crate) fn as_str(self) -> Option<Cow<'a, str>> {
+        matches!(self.kind(), Kind::Plain | Kind::Escaped).then(|| self.text())
+    }
+
+    /// How many members it has; 0 for what is neither array nor object.
+    pub(crate) fn len(self) -> usize {
+        match self.kind() {
+            Kind::Array if self.is_small() => self.items().count(),
+            Kind::Object if self.is_small() => self.keys().len(),
+            Kind::Array | Kind::Object => self.doc.index(self.at).members.len(),
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Plain | Kind::Escaped => 0,
+        }
+    }
+
+    /// Whether looking through all members is as quick as an index.
+    fn is_small(self) -> bool {
+        let mut child = self.at.saturating_add(1);
+        let end = self.doc.entry(self.at).next;
+        let mut count = 0;
+        while child < end && count <= LINEAR_MEMBERS {
+            child = self.doc.entry(child).next;
+            count += 1;
+        }
+        count <= LINEAR_MEMBERS
+    }
+
+    /// The items of an array in order; of anything else none.
+    pub(crate) fn items(self) -> Items<'a> {
+        let end = match self.kind() {
+            Kind::Array => self.doc.entry(self.at).next,
+            _ => 0,
+        };
+        Items {
+            doc: self.doc,
+            child: self.at.saturating_add(1),
+            end,
+        }
+    }
+
+    /// The item of an array.
+    pub(crate) fn item(self, index: usize) -> Option<Ref<'a>> {
+        if self.is_small() {
+            return self.items().nth(index);
+        }
+        let member = *self.doc.index(self.at).members.get(index)?;
+        (self.kind() == Kind::Array).then(|| self.doc.at(member))
+    }
+
+    /// The keys of an object as entries, in order, each once.
+    fn keys(self) -> Vec<u32> {
+        if self.kind() != Kind::Object {
+            return Vec::new();
+        }
+        if !self.is_small() {
+            return self.doc.index(self.at).members.clone();
+        }
+        let mut keys: Vec<u32> = Vec::new();
+        let mut child = self.at.saturating_add(1);
+        let end = self.doc.entry(self.at).next;
+        while child < end {
+            let key = self.doc.at(child);
+            if !keys.iter().any(|k| same_key(self.doc.at(*k), key)) {
+                keys.push(child);
+            }
+            child = self.doc.entry(child.saturating_add(1)).next;
+        }
+        keys
+    }
+
+    /// The members of an object in order, each key once with its last value.
+    pub(crate) fn members(self) -> impl Iterator<Item = (Cow<'a, str>, Ref<'a>)> {
+        self.keys().into_iter().map(move |key| {
+            let name = self.doc.at(key).text();
+            let value = self
+                .get(&name)
+                .unwrap_or(self.doc.at(key.saturating_add(1)));
+            (name, value)
+        })
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(self, key: &str) -> Option<Ref<'a>> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        let mut child = self.at.saturating_add(1);
+        let end = self.doc.entry(self.at).next;
+        let mut found = None;
+        let mut count = 0;
+        while child < end {
+            count += 1;
+            if count > LINEAR_LOOKUPS {
+                let index = self.doc.index(self.at);
+                return index.values.get(key).map(|at| self.doc.at(*at));
+            }
+            let name = self.doc.at(child);
+            let value = child.saturating_add(1);
+            let same = match name.kind() {
+                Kind::Plain => name.raw() == key,
+                _ => name.text() == key,
+            };
+            if same {
+                found = Some(self.doc.at(value));
+            }
+            child = self.doc.entry(value).next;
+        }
+        found
+    }
+
+    /// Appends it as JSON without white space between tokens; repeated keys are left out.
+    pub(crate) fn write_compact(self, out: &mut String) {
+        match self.kind() {
+            Kind::Null | Kind::Bool | Kind::Number => out.push_str(self.raw()),
+            Kind::Plain | Kind::Escaped => {
+                out.push('"');
+                out.push_str(self.raw());
+                out.push('"');
+            }
+            Kind::Array => {
+                out.push('[');
+                for (i, item) in self.items().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    item.write_compact(out);
+                }
+                out.push(']');
+            }
+            Kind::Object => {
+                out.push('{');
+                for (i, key) in self.keys().into_iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    let key = self.doc.at(key);
+                    key.write_compact(out);
+                    out.push(':');
+                    if let Some(value) = self.get(&key.text()) {
+                        value.write_compact(out);
+                    }
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    /// It as JSON without white space between tokens.
+    pub(crate) fn to_compact(self) -> String {
+        let mut out = String::with_capacity(self.raw().len());
+        self.write_compact(&mut out);
+        out
+    }
+}
+
+fn same_key(a: Ref<'_>, b: Ref<'_>) -> bool {
+    match (a.kind(), b.kind()) {
+        (Kind::Plain, Kind::Plain) => a.raw() == b.raw(),
+        _ => a.text() == b.text(),
+    }
+}
+
+/// Items of an array.
+#[derive(Debug, Clone)]
+pub(crate) struct Items<'a> {
+    doc: &'a Doc,
+    child: u32,
+    end: u32,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Ref<'a>;
+
+    fn next(&mut self) -> Option<Ref<'a>> {
+        if self.child >= self.end {
+            return None;
+        }
+        let item = self.doc.at(self.child);
+        self.child = self.doc.entry(self.child).next;
+        Some(item)
+    }
+}
+
+/// Whether a text is one whole JSON value.
+pub(crate) fn is_json(text: &str) -> bool {
+    let first = text.trim_start_matches([' ', '\n', '\r', '\t']);
+    if !first.starts_with([
+        '{', '[', '"', '-', 't', 'f', 'n', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9',
+    ]) {
+        return false;
+    }
+    let mut parser = Parser {
+        bytes: text.as_bytes(),
+        at: 0,
+        entries: Vec::new(),
+        depth: 0,
+    };
+    parser.document().is_ok()
+}
+
+/// Appends a text as the content of a JSON string, without quotes.
+pub(crate) fn escape_into(out: &mut String, text: &str) {
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(text.get(from..at).unwrap_or(""));
+        from = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            _ => {
+                out.push_str("\\u00");
+                out.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+                out.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+            }
+        }
+    }
+    out.push_str(text.get(from..).unwrap_or(""));
+}
+
+/// Appends a text as a JSON string.
+pub(crate) fn string_into(out: &mut String, text: &str) {
+    out.push('"');
+    escape_into(out, text);
+    out.push('"');
+}
+
+/// Undoes the escapes of a string's content that [`Parser`] has found right.
+fn unescape(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut chars = raw.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('t') => out.push('\t'),
+            Some('u') => {
+                let mut code = four_hex(&mut chars);
+                if (0xd800..0xdc00).contains(&code) {
+                    chars.next();
+                    chars.next();
+                    let low = four_hex(&mut chars);
+                    code = 0x10000 + ((code - 0xd800) << 10) + (low.saturating_sub(0xdc00) & 0x3ff);
+                }
+                out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
+            }
+            Some(other) => out.push(other),
+            None => {}
+        }
+    }
+    out
+}
+
+fn four_hex(chars: &mut std::str::Chars<'_>) -> u32 {
+    (0..4).fold(0, |code, _| {
+        (code << 4) | chars.next().and_then(|c| c.to_digit(16)).unwrap_or(0)
+    })
+}
+
+struct Parser<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    entries: Vec<Entry>,
+    depth: usize,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, PartialEq)]
+enum Expect {
+    Value,
+    /// A value, or the end of an array that has just begun.
+    ValueOrEnd,
+    Key,
+    /// A key, or the end of an object that has just begun.
+    KeyOrEnd,
+    CommaOrEnd,
+}
+
+impl Parser<'_> {
+    fn document(&mut self) -> Result<(), Invalid> {
+        if u32::try_from(self.bytes.len()).is_err() {
+            return Err(self.invalid("the text is too long"));
+        }
+        let mut open: Vec<u32> = Vec::new();
+        let mut expect = Expect::Value;
+        loop {
+            self.white();
+            let Some(byte) = self.bytes.get(self.at).copied() else {
+                return Err(self.invalid("the text ends too early"));
+            };
+            match (expect, byte) {
+                (Expect::ValueOrEnd, b']') | (Expect::KeyOrEnd, b'}') => self.close(&mut open),
+                (Expect::CommaOrEnd, b',') => {
+                    self.at += 1;
+                    expect = match self.innermost(&open) {
+                        Kind::Object => Expect::Key,
+                        _ => Expect::Value,
+                    };
+                    continue;
+                }
+                (Expect::CommaOrEnd, b']') if self.innermost(&open) == Kind::Array => {
+                    self.close(&mut open);
+                }
+                (Expect::CommaOrEnd, b'}') if self.innermost(&open) == Kind::Object => {
+                    self.close(&mut open);
+                }
+                (Expect::CommaOrEnd, _) => {
+                    return Err(self.invalid("a comma or a closing bracket is missing"));
+                }
+                (Expect::Key | Expect::KeyOrEnd, b'"') => {
+                    self.string()?;
+                    self.white();
+                    if self.bytes.get(self.at) != Some(&b':') {
+                        return Err(self.invalid("a colon is missing after a key"));
+                    }
+                    self.at += 1;
+                    expect = Expect::Value;
+                    continue;
+                }
+                (Expect::Key | Expect::KeyOrEnd, _) => {
+                    return Err(self.invalid("a key must be a string in double quotes"));
+                }
+                (Expect::Value | Expect::ValueOrEnd, b'{' | b'[') => {
+                    if open.len() >= DEPTH_MAX {
+                        return Err(self.invalid("the nesting is too deep"));
+                    }
+                    expect = self.open(byte, &mut open);
+                    continue;
+                }
+                (Expect::Value | Expect::ValueOrEnd, _) => self.scalar(byte)?,
+            }
+            if open.is_empty() {
+                break;
+            }
+            expect = Expect::CommaOrEnd;
+        }
+        self.white();
+        if self.at < self.bytes.len() {
+            return Err(self.invalid("there is more after the end of the JSON"));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, byte: u8, open: &mut Vec<u32>) -> Expect {
+        let (kind, expect) = if byte == b'{' {
+            (Kind::Object, Expect::KeyOrEnd)
+        } else {
+            (Kind::Array, Expect::ValueOrEnd)
+        };
+        open.push(short(self.entries.len()));
+        self.depth = self.depth.max(open.len());
+        self.push(kind, self.at, self.at);
+        self.at += 1;
+        expect
+    }
+
+    fn close(&mut self, open: &mut Vec<u32>) {
+        self.at += 1;
+        let (end, next) = (short(self.at), short(self.entries.len()));
+        if let Some(entry) = open.pop().and_then(|at| self.entries.get_mut(at as usize)) {
+            entry.end = end;
+            entry.next = next;
+        }
+    }
+
+    fn innermost(&self, open: &[u32]) -> Kind {
+        open.last()
+            .and_then(|at| self.entries.get(*at as usize))
+            .map_or(Kind::Null, |entry| entry.kind)
+    }
+
+    fn scalar(&mut self, byte: u8) -> Result<(), Invalid> {
+        match byte {
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word("true", Kind::Bool),
+            b'f' => self.word("false", Kind::Bool),
+            b'n' => self.word("null", Kind::Null),
+            _ => Err(self.invalid("a value is missing")),
+        }
+    }
+
+    fn word(&mut self, word: &str, kind: Kind) -> Result<(), Invalid> {
+        let end = self.at + word.len();
+        if self.bytes.get(self.at..end) != Some(word.as_bytes()) {
+            return Err(self.invalid("this word is no JSON value"));
+        }
+        self.push(kind, self.at, end);
+        self.at = end;
+        Ok(())
+    }
+
+    fn digits(&mut self) -> usize {
+        let from = self.at;
+        while matches!(self.bytes.get(self.at), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        self.at - from
+    }
+
+    fn number(&mut self) -> Result<(), Invalid> {
+        let start = self.at;
+        if self.bytes.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        let first = self.bytes.get(self.at).copied();
+        let whole = self.digits();
+        if whole == 0 || (first == Some(b'0') && whole > 1) {
+            return Err(self.invalid("this is no JSON number"));
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            if self.digits() == 0 {
+                return Err(self.invalid("this is no JSON number"));
+            }
+        }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.bytes.get(self.at), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            if self.digits() == 0 {
+                return Err(self.invalid("this is no JSON number"));
+            }
+        }
+        self.push(Kind::Number, start, self.at);
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<(), Invalid> {
+        let start = self.at + 1;
+        let mut kind = Kind::Plain;
+        self.at = start;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or(&[]);
+            let run = rest
+                .iter()
+                .position(|b| *b == b'"' || *b == b'\\' || *b < 0x20)
+                .unwrap_or(rest.len());
+            self.at += run;
+            match self.bytes.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    kind = Kind::Escaped;
+                    self.escape()?;
+                }
+                Some(_) => {
+                    return Err(self.invalid("a control character must be escaped in a string"));
+                }
+                None => return Err(self.invalid("a string is not closed")),
+            }
+        }
+        self.push(kind, start, self.at);
+        self.at += 1;
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), Invalid> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 2;
+                Ok(())
+            }
+            Some(b'u') => {
+                let high = self.hex4()?;
+                if (0xdc00..0xe000).contains(&high) {
+                    return Err(self.invalid("half of a surrogate pair"));
+                }
+                if (0xd800..0xdc00).contains(&high) {
+                    let follows = self.bytes.get(self.at..self.at + 2) == Some(br"\u");
+                    let low = if follows { self.hex4()? } else { 0 };
+                    if !(0xdc00..0xe000).contains(&low) {
+                        return Err(self.invalid("half of a surrogate pair"));
+                    }
+                }
+                Ok(())
+            }
+            _ => Err(self.invalid("this escape is not allowed in a string")),
+        }
+    }
+
+    fn hex4(&mut self) -> Result<u32, Invalid> {
+        let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or(&[]);
+        if digits.len() < 4 {
+            return Err(self.invalid("an escape is cut off"));
+        }
+        let mut code = 0;
+        for digit in digits {
+            let Some(value) = char::from(*digit).to_digit(16) else {
+                return Err(self.invalid("an escape has a wrong digit"));
+            };
+            code = (code << 4) | value;
+        }
+        self.at += 6;
+        Ok(code)
+    }
+
+    fn white(&mut self) {
+        while matches!(self.bytes.get(self.at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn push(&mut self, kind: Kind, start: usize, end: usize) {
+        let next = short(self.entries.len() + 1);
+        self.entries.push(Entry {
+            kind,
+            start: short(start),
+            end: short(end),
+            next,
+        });
+    }
+
+    fn invalid(&self, what: &'static str) -> Invalid {
+        Invalid { at: self.at, what }
+    }
+}
+
+/// Positions fit: the length of the text was checked first.
+fn short(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn agree(text: &str) {
+        let ours = Doc::parse(text.to_owned());
+        let theirs = serde_json::from_str::<Value>(text);
+        assert_eq!(ours.is_ok(), theirs.is_ok(), "{text:?} {ours:?} {theirs:?}");
+        assert_eq!(is_json(text), theirs.is_ok());
+        if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+            let again: Value = serde_json::from_str(&ours.root().to_compact()).unwrap();
+            assert_eq!(again, theirs, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn reads_what_serde_json_reads() {
+        for text in [
+            "",
+            " ",
+            "null",
+            "nul",
+            "nulll",
+            "true ",
+            "[]",
+            "[ ]",
+            "{}",
+            "{ }",
+            "[1,]",
+            "[,1]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "0",
+            "-0",
+            "01",
+            "-",
+            "1.",
+            ".5",
+            "1e5",
+            "1E+5",
+            "1e",
+            "1.5e-7",
+            "123456789012345678901234567890",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u00e9\\n\\\"\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ude00\"",
+            "\"\\u12\"",
+            "\"\t\"",
+            "[1][2]",
+            "[1}",
+            "{\"a\":1]",
+            "{\"a\":{\"b\":[1,{\"c\":null}]},\"d\":\"x\"}",
+            "{\"a\":1,\"b\":2,\"a\":3}",
+            "{\"\\u0061\":1,\"a\":2}",
+            "1 2",
+            "[[]",
+            "\u{feff}1",
+        ] {
+            agree(text);
+        }
+        agree(&format!("{}{}", "[".repeat(127), "]".repeat(127)));
+        agree(&format!("{}1{}", "[".repeat(5000), "]".repeat(5000)));
+    }
+
+    #[test]
+    fn large_objects_and_arrays_have_an_index() {
+        let members: Vec<String> = (0..500).map(|i| format!("\"k{i}\": {i}")).collect();
+        let text = format!(
+            "{{{}, \"k7\": \"last\", \"l\": [{}]}}",
+            members.join(","),
+            vec!["1"; 99].join(",")
+        );
+        let doc = Doc::parse(text).unwrap();
+        let root = doc.root();
+        assert_eq!(root.len(), 501);
+        assert_eq!(root.get("k7").unwrap().text(), "last");
+        assert_eq!(root.get("k499").unwrap().raw(), "499");
+        assert!(root.get("k500").is_none());
+        assert_eq!(root.members().nth(7).unwrap().1.text(), "last");
+        let list = root.get("l").unwrap();
+        assert_eq!(
+            (
+                list.len(),
+                list.item(98).unwrap().raw(),
+                list.item(99).is_none()
+            ),
+            (99, "1", true)
+        );
+        assert_eq!(list.items().count(), 99);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_as_by_serde_json(text in r#"[\[\]{}:,"\\ a0-9eE.+\-nulltrfs/]{0,24}"#) {
+            agree(&text);
+        }
+
+        #[test]
+        fn any_string_survives(text in any::<String>()) {
+            let mut json = String::new();
+            string_into(&mut json, &text);
+            let doc = Doc::parse(json).unwrap();
+            prop_assert_eq!(doc.root().text(), text);
+        }
+    }
+}

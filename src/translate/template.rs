@@ -1,0 +1,195 @@
+//! Templates that print events as JSON, and templates of plain text.
+
+use super::input::{Context, Input, NAMES, ORIGINAL};
+use super::json::Doc;
+use super::sink::{self, Sink};
+use super::{Failure, Scope, Translated, env, problem, schema};
+use crate::codes;
+use crate::model::{Note, Place, Problem};
+use minijinja::{Environment, Value};
+use std::collections::HashSet;
+
+/// Past this many bytes of output a failed render is not repeated to find the line that wrote it.
+const REPEAT_BYTES_MAX: usize = 1024 * 1024;
+
+/// A compiled template.
+#[derive(Debug)]
+pub struct Template {
+    file: String,
+    env: Environment<'static>,
+    used: HashSet<String>,
+    raw_safe: bool,
+}
+
+/// The names of the request's context that a text mentions. A name mentioned for something else costs a little time only.
+pub(crate) fn used_names(source: &str) -> HashSet<String> {
+    let mut used: HashSet<String> = NAMES
+        .iter()
+        .filter(|name| source.contains(**name))
+        .map(|name| (*name).to_owned())
+        .collect();
+    if source.contains("from_cloud_event") {
+        used.insert(ORIGINAL.to_owned());
+    }
+    used
+}
+
+impl Template {
+    /// Compiles the text of a template that prints events as JSON. `file` is its name in errors.
+    ///
+    /// # Errors
+    /// Syntax, unknown filters, tests and functions, with line, column and the line's text.
+    pub fn compile(file: &str, source: String) -> Result<Self, Problem> {
+        let mut env = env::base().clone();
+        env.add_template_owned(file.to_owned(), source.clone())
+            .map_err(|error| problem::of(&error, file, &source, codes::TEMPLATE_SYNTAX))?;
+        Ok(Self {
+            file: file.to_owned(),
+            env,
+            used: used_names(&source),
+            raw_safe: !source.contains("autoescape"),
+        })
+    }
+
+    /// Renders plain text (a webhook's `response.body`), nothing escaped.
+    ///
+    /// # Errors
+    /// As a translation.
+    pub fn render_text(&self, scope: &Scope<'_>) -> Result<String, Problem> {
+        let input = Input::new(scope);
+        let context = Value::from_object(input.context(&self.used));
+        let template = self.template()?;
+        template
+            .render(context)
+            .map_err(|error| self.problem(&error))
+    }
+
+    /// Translates a request.
+    ///
+    /// # Errors
+    /// When it fails, or what it prints is no JSON or no valid event.
+    pub(crate) fn translate(&self, scope: &Scope<'_>) -> Result<Translated, Failure> {
+        let input = Input::new(scope);
+        let (output, undefined) = self.render(&input)?;
+        let mut notes = Vec::new();
+        let events = if output.trim().is_empty() {
+            Vec::new()
+        } else {
+            let doc = match Doc::parse(output) {
+                Ok(doc) => doc,
+                Err((output, invalid)) => {
+                    return Err(self
+                        .not_json(&input, &output, invalid.at, invalid.what)
+                        .into());
+                }
+            };
+            schema::events(&doc, &input, &mut notes)?
+        };
+        if undefined > 0 {
+            notes.push(Note::new(
+                codes::UNDEFINED_VALUE,
+                format!("The template printed {undefined} undefined values as nothing."),
+            ));
+        }
+        notes.extend(input.notes());
+        Ok(Translated {
+            events,
+            item_keys: None,
+            notes,
+        })
+    }
+
+    fn template(&self) -> Result<minijinja::Template<'_, '_>, Problem> {
+        self.env
+            .get_template(&self.file)
+            .map_err(|error| self.problem(&error))
+    }
+
+    fn context(&self, input: &Input<'_>, sink: &Sink) -> Value {
+        let context: Context = input.context(&self.used);
+        Value::from_object(context.with(sink::NAME, Value::from_object(sink.clone())))
+    }
+
+    fn render(&self, input: &Input<'_>) -> Result<(String, usize), Problem> {
+        let sink = Sink::new(self.raw_safe);
+        let context = self.context(input, &sink);
+        match self.template()?.render_captured_to(context, sink.clone()) {
+            Ok(_) => Ok(sink.take()),
+            Err(error) => Err(self.explain(input, &error)),
+        }
+    }
+
+    fn problem(&self, error: &minijinja::Error) -> Problem {
+        let source = self
+            .env
+            .get_template(&self.file)
+            .map_or_else(|_| String::new(), |t| t.source().to_owned());
+        problem::of(error, &self.file, &source, codes::TEMPLATE_FAILED)
+    }
+
+    /// Fails once more with the engine's memory of where undefined values came from.
+    fn explain(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
+        let plain = self.problem(error);
+        if plain.code != codes::TEMPLATE_FAILED {
+            return plain;
+        }
+        let mut env = self.env.clone();
+        env.set_debug(true);
+        let sink = Sink::new(self.raw_safe);
+        let context = self.context(input, &sink);
+        let again = env
+            .get_template(&self.file)
+            .and_then(|t| t.render_captured_to(context, sink).map(|_| ()));
+        match again {
+            Err(error) => self.problem(&error),
+            Ok(()) => plain,
+        }
+    }
+
+    /// What was printed is no JSON: says where in the output, and which line of the template wrote it.
+    fn not_json(&self, input: &Input<'_>, output: &str, at: usize, what: &str) -> Problem {
+        let shown = Place::of_span("output", output, at..at + 1);
+        let near: String = shown
+            .source
+            .unwrap_or_default()
+            .chars()
+            .skip((shown.column as usize).saturating_sub(21))
+            .take(40)
+            .collect();
+        let problem = Problem::new(
+            codes::TEMPLATE_NOT_JSON,
+            format!("What the template printed is not JSON: {what} (line {}, column {} of the output, near `{near}`).", shown.line, shown.column),
+        )
+        .help("Print values outside of quotes with `|tojson`, or inside of quotes as they are; see the output with `hookgate render`.");
+        if output.len() > REPEAT_BYTES_MAX {
+            return problem;
+        }
+        match self.writer_of(input, at) {
+            Some(place) => problem.at(place),
+            None => problem,
+        }
+    }
+
+    /// The place in the template that wrote byte `at` of the output.
+    fn writer_of(&self, input: &Input<'_>, at: usize) -> Option<Place> {
+        let template = self.env.get_template(&self.file).ok()?;
+        let recording = Sink::new(self.raw_safe);
+        recording.record();
+        template
+            .render_captured_to(self.context(input, &recording), recording.clone())
+            .ok()?;
+        let replay = recording.replay();
+        let (_, spans) = template
+            .render_with_spans(self.context(input, &replay))
+            .ok()?;
+        let span = spans.iter().rfind(|span| span.output_range().start <= at)?;
+        let source = span.source_range();
+        let from = if span.kind() == minijinja::OutputSpanKind::Raw {
+            let offset = (at - span.output_range().start).min(source.len());
+            source.start + offset..source.start + offset + 1
+        } else {
+            source
+        };
+        Some(Place::of_span(&self.file, template.source(), from))
+    }
+}

@@ -1,0 +1,214 @@
+//! Reads single values out of JSON text by pointer, without building the document.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// A JSON pointer (RFC 6901), in which a token `*` stands for every item of an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pointer {
+    text: String,
+    tokens: Vec<String>,
+}
+
+/// More than this many values of one pointer are not read: no batch is larger.
+const VALUES_MAX: usize = crate::model::limits::EVENTS_PER_REQUEST_MAX;
+
+impl Pointer {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let rest = match text.strip_prefix('/') {
+            Some(rest) => rest,
+            None if text.is_empty() => {
+                return Some(Self {
+                    text: String::new(),
+                    tokens: Vec::new(),
+                });
+            }
+            None => return None,
+        };
+        let tokens = rest
+            .split('/')
+            .map(|token| token.replace("~1", "/").replace("~0", "~"))
+            .collect();
+        Some(Self {
+            text: text.to_owned(),
+            tokens,
+        })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The text of every string, number or boolean there; nothing where the text is no JSON.
+    pub(crate) fn read(&self, json: &[u8]) -> Vec<String> {
+        let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
+        let mut values = Vec::new();
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let walk = Walk {
+            tokens: &self.tokens,
+            values: &mut values,
+        };
+        // A document that breaks off after the value is no JSON, and has no values.
+        let whole = walk
+            .deserialize(&mut deserializer)
+            .and_then(|()| deserializer.end());
+        if whole.is_err() {
+            return Vec::new();
+        }
+        values
+    }
+}
+
+struct Walk<'a> {
+    tokens: &'a [String],
+    values: &'a mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if !self.tokens.is_empty() {
+            return deserializer.deserialize_any(self);
+        }
+        let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
+        if self.values.len() >= VALUES_MAX {
+            return Err(D::Error::custom("too many values"));
+        }
+        self.values.extend(scalar(raw.get()));
+        Ok(())
+    }
+}
+
+/// The text of a string, number or boolean; `null`, arrays and objects have none.
+fn scalar(raw: &str) -> Option<String> {
+    match raw.as_bytes().first()? {
+        b'"' => serde_json::from_str(raw).ok(),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(raw.to_owned()),
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((token, tokens)) = self.tokens.split_first() else {
+            return Ok(());
+        };
+        let before = self.values.len();
+        while let Some(found) = map.next_key_seed(KeyIs(token))? {
+            if found {
+                // A repeated key: the last wins, as where the body is parsed whole.
+                self.values.truncate(before);
+                let values = &mut *self.values;
+                map.next_value_seed(Walk { tokens, values })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Some((token, tokens)) = self.tokens.split_first() else {
+            return Ok(());
+        };
+        let index = token.parse::<usize>().ok();
+        for at in 0_usize.. {
+            let wanted = token == "*" || index == Some(at);
+            let more = if wanted {
+                let values = &mut *self.values;
+                seq.next_element_seed(Walk { tokens, values })?.is_some()
+            } else {
+                seq.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Whether a key is this one, without copying it.
+struct KeyIs<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeyIs<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<bool, E> {
+        Ok(key == self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pointer: &str, json: &str) -> Vec<String> {
+        Pointer::parse(pointer).unwrap().read(json.as_bytes())
+    }
+
+    #[test]
+    fn values_by_pointer() {
+        let json = r#"{"id":"evt_1","n":12345678901234567890123,"f":1.50,"t":true,"z":null,
+            "a":{"b/c":[{"d":"x"},{"d":"y","d":"\u00e9"},3]},"id":"evt_2"}"#;
+        assert_eq!(read("/id", json), ["evt_2"]);
+        assert_eq!(read("/n", json), ["12345678901234567890123"]);
+        assert_eq!(read("/f", json), ["1.50"]);
+        assert_eq!(read("/t", json), ["true"]);
+        assert_eq!(read("/a/b~1c/1/d", json), ["é"]);
+        assert_eq!(read("/a/b~1c/*/d", json), ["x", "é"]);
+        for absent in ["/z", "/a", "/q", "/n/x", "/a/b~1c/9", "/t/x", "/f/0"] {
+            assert!(read(absent, json).is_empty(), "{absent}");
+        }
+        assert_eq!(read("", "\u{feff}\"x\""), ["x"]);
+    }
+
+    #[test]
+    fn what_is_no_json_has_no_values() {
+        for bad in ["", "x", "{\"id\":1", "{\"id\":1}x", "{\"id\":1,}", "[1"] {
+            assert!(read("/id", bad).is_empty(), "{bad}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(read("/0", &deep).is_empty());
+        assert!(Pointer::parse("id").is_none());
+    }
+}

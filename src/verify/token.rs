@@ -1,0 +1,177 @@
+//! Tokens and passwords: what the request carries must equal the secret.
+
+use super::encoding::Encoding;
+use super::report::{self, Report};
+use super::signature::required;
+use super::spec::{SchemeName, TokenSpec};
+use super::value::Source;
+use super::{DatedSecret, SchemeError, Verdict, secret_form};
+use crate::codes;
+use crate::model::Request;
+use crate::model::http_file::Masking;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// A token scheme with the digests of its secrets: comparing digests takes the same time whatever the
+/// lengths, and the secrets themselves need not be kept.
+pub(super) struct TokenVerifier {
+    spec: TokenSpec,
+    secrets: Vec<DatedDigest>,
+}
+
+struct DatedDigest {
+    digest: [u8; 32],
+    bytes: usize,
+    until: Option<Timestamp>,
+}
+
+impl TokenVerifier {
+    pub(super) fn compile(spec: &TokenSpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
+        let mut digests = Vec::with_capacity(secrets.len());
+        for (index, secret) in (1..).zip(secrets) {
+            let text = secret.secret.expose();
+            if spec.name == SchemeName::Basic {
+                let (user, password) = text
+                    .split_once(':')
+                    .ok_or_else(|| secret_form(index, "is not `user:password`"))?;
+                if user.is_empty() && password.is_empty() {
+                    return Err(secret_form(index, "has neither user nor password"));
+                }
+            }
+            digests.push(DatedDigest {
+                digest: Sha256::digest(text.as_bytes()).into(),
+                bytes: text.len(),
+                until: secret.until,
+            });
+        }
+        Ok(Self {
+            spec: spec.clone(),
+            secrets: digests,
+        })
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        self.spec.name.as_str()
+    }
+
+    pub(super) fn masking(&self, masking: &mut Masking) {
+        for source in self.spec.places.iter().flat_map(|place| place.sources()) {
+            match source {
+                Source::Header(name) => masking.headers.push(name.clone()),
+                Source::Query(name) => masking.query.push(name.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+        let mut report = Report::new(self.scheme());
+        let (label, received) = match self.received(&mut report, request) {
+            Ok(received) => received,
+            Err((code, message)) => {
+                let help = if code == codes::CREDENTIAL_MISSING {
+                    report::HELP_MISSING
+                } else {
+                    report::HELP_MALFORMED
+                };
+                return report.refused(code, message, help);
+            }
+        };
+        let digest: [u8; 32] = Sha256::digest(&received).into();
+        let total = self.secrets.len();
+        let mut tried = Vec::new();
+        for (number, secret) in (1..).zip(&self.secrets) {
+            if secret.until.is_some_and(|until| now >= until) {
+                continue;
+            }
+            if bool::from(secret.digest.ct_eq(&digest)) {
+                report.pass(self.what(), format!("equals secret {number} of {total}"));
+                return report.verified();
+            }
+            tried.push(secret.bytes.to_string());
+        }
+        let what = self.what();
+        let (detail, message) = if tried.is_empty() {
+            let text = format!("no {what} can match: every secret's `until` has passed");
+            (text.clone(), text)
+        } else {
+            let detail = format!(
+                "{} bytes received, {} expected",
+                received.len(),
+                tried.join(" or ")
+            );
+            let message = format!("the {what} in {label} is not the configured one");
+            (detail, message)
+        };
+        report.fail(what, detail);
+        report.refused(codes::TOKEN_MISMATCH, message, report::HELP_TOKEN)
+    }
+
+    /// The one credential of the request and where it is.
+    fn received(
+        &self,
+        report: &mut Report,
+        request: &Request,
+    ) -> Result<(String, Vec<u8>), (codes::Code, String)> {
+        let mut found: Option<(String, Vec<u8>)> = None;
+        let mut failure = None;
+        for place in &self.spec.places {
+            let present = place.pieces(request).map_or(true, |pieces| pieces.present);
+            if !present && self.spec.places.len() > 1 {
+                continue;
+            }
+            match required(report, place, request) {
+                Err(error) => failure = failure.or(Some(error)),
+                Ok(pieces) => {
+                    for piece in pieces {
+                        let bytes = self.decode(&piece);
+                        match (&found, bytes) {
+                            (_, None) => {
+                                let message =
+                                    format!("{} is not base64 of `user:password`", place.label());
+                                report.fail(self.what(), message.as_str());
+                                return Err((codes::CREDENTIAL_MALFORMED, message));
+                            }
+                            (Some((_, first)), Some(bytes)) if *first != bytes => {
+                                let message =
+                                    format!("the request carries two different {}s", self.what());
+                                report.fail(self.what(), message.as_str());
+                                return Err((codes::CREDENTIAL_MALFORMED, message));
+                            }
+                            (Some(_), Some(_)) => {}
+                            (None, Some(bytes)) => found = Some((place.label(), bytes)),
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        found.ok_or_else(|| {
+            let labels: Vec<_> = self.spec.places.iter().map(|p| p.label()).collect();
+            let labels = labels.join(" nor ");
+            report.fail(labels.as_str(), "absent");
+            (
+                codes::CREDENTIAL_MISSING,
+                format!("the request has neither {labels}"),
+            )
+        })
+    }
+
+    fn decode(&self, piece: &str) -> Option<Vec<u8>> {
+        if self.spec.name == SchemeName::Basic {
+            return Encoding::Base64.decode(piece);
+        }
+        Some(piece.as_bytes().to_vec())
+    }
+
+    fn what(&self) -> &'static str {
+        if self.spec.name == SchemeName::Basic {
+            "password"
+        } else {
+            "token"
+        }
+    }
+}

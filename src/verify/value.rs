@@ -1,0 +1,444 @@
+//! A value: where it is in a request, and how to cut it out.
+
+use super::json::Pointer;
+use crate::model::Request;
+use crate::model::limits::SIGNATURES_MAX;
+use crate::model::request::header_text;
+use serde::de::{self, Deserialize, Deserializer, value::MapAccessDeserializer};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fmt;
+use thiserror::Error;
+
+/// Places that one value may be read from at most (a header with a number in its name).
+const SOURCES_MAX: usize = 100;
+
+/// Where a value is in a request and how to cut it out: `"header:X-Id"`, or
+/// `{ from = "header:X-Sig", split = ",", prefix = "v1=" }`: read, split, trim, keep the pieces that begin
+/// with the prefix, drop the prefix. The result is a list.
+///
+/// `from` is `header:NAME`, `query:NAME`, `form:NAME`, `json:/pointer` (`*` for every item of an array),
+/// `path`, `hash` (SHA-256 of method, query and body), or a list of these; `header:NAME-{1..9}` is a list too.
+/// `{ join = [VALUE, …], with = ":" }` makes one value of several, and is absent when one of them is.
+#[derive(Debug, Clone)]
+pub struct ValueSpec(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Cut(Cut),
+    Join {
+        values: Vec<ValueSpec>,
+        with: String,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Cut {
+    from: Vec<Source>,
+    split: Option<String>,
+    prefix: Option<String>,
+    /// Prefixes such as `Bearer ` are compared without case.
+    fold_case: bool,
+    /// A header may arrive more than once with different values.
+    repeat: bool,
+}
+
+/// One place in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Lower-case name.
+    Header(String),
+    Query(String),
+    Form(String),
+    Json(Pointer),
+    Path,
+    Hash,
+}
+
+/// Why a value cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum ValueError {
+    #[error("{0} arrives more than once with different values")]
+    Ambiguous(String),
+    #[error("{0} holds more than {1} values")]
+    TooMany(String, usize),
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces<'a> {
+    /// Whether there was anything at the place, in the right form or not.
+    pub(crate) present: bool,
+    /// Pieces in the right form.
+    pub(crate) pieces: Vec<Cow<'a, str>>,
+}
+
+impl ValueSpec {
+    /// All pieces found, in order; empty when the value is absent, blank or ambiguous.
+    #[must_use]
+    pub fn read(&self, request: &Request) -> Vec<String> {
+        self.pieces(request).map_or_else(
+            |_| Vec::new(),
+            |found| found.pieces.into_iter().map(Cow::into_owned).collect(),
+        )
+    }
+
+    /// The value at a place, uncut.
+    pub(crate) fn of(source: Source) -> Self {
+        Self::cut(vec![source], None, None)
+    }
+
+    pub(crate) fn cut(from: Vec<Source>, split: Option<String>, prefix: Option<String>) -> Self {
+        Self(Kind::Cut(Cut {
+            from,
+            split,
+            prefix,
+            fold_case: false,
+            repeat: false,
+        }))
+    }
+
+    /// The credential after an authentication scheme's name, which has no case.
+    pub(crate) fn authorization(scheme: &str) -> Self {
+        Self(Kind::Cut(Cut {
+            from: vec![Source::Header("authorization".into())],
+            split: None,
+            prefix: Some(format!("{scheme} ")),
+            fold_case: true,
+            repeat: false,
+        }))
+    }
+
+    /// Takes repeated headers with different values as a list, if `repeat`.
+    pub(crate) fn repeated(mut self, repeat: bool) -> Self {
+        if let Kind::Cut(cut) = &mut self.0 {
+            cut.repeat = repeat;
+        }
+        self
+    }
+
+    pub(crate) fn pieces<'a>(&'a self, request: &'a Request) -> Result<Pieces<'a>, ValueError> {
+        match &self.0 {
+            Kind::Cut(cut) => cut.pieces(request),
+            Kind::Join { values, with } => {
+                let mut parts = Vec::with_capacity(values.len());
+                for value in values {
+                    let found = value.pieces(request)?;
+                    match found.pieces.into_iter().next() {
+                        Some(piece) => parts.push(piece),
+                        None => return Ok(Pieces::default()),
+                    }
+                }
+                let pieces = vec![Cow::Owned(parts.join(with.as_str()))];
+                Ok(Pieces {
+                    present: true,
+                    pieces,
+                })
+            }
+        }
+    }
+
+    /// The place read, for people: `header x-hub-signature-256`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.0 {
+            Kind::Cut(cut) => cut
+                .from
+                .first()
+                .map_or_else(String::new, |source| source.to_string()),
+            Kind::Join { values, .. } => {
+                let labels: Vec<_> = values.iter().map(Self::label).collect();
+                labels.join(" + ")
+            }
+        }
+    }
+
+    /// What a piece begins with.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Cut(cut) => cut.prefix.as_deref(),
+            Kind::Join { .. } => None,
+        }
+    }
+
+    /// Every place it is read from.
+    pub(crate) fn sources(&self) -> Vec<&Source> {
+        match &self.0 {
+            Kind::Cut(cut) => cut.from.iter().collect(),
+            Kind::Join { values, .. } => values.iter().flat_map(Self::sources).collect(),
+        }
+    }
+}
+
+impl Cut {
+    fn pieces<'a>(&'a self, request: &'a Request) -> Result<Pieces<'a>, ValueError> {
+        let mut found = Pieces::default();
+        for source in &self.from {
+            let values = source.read(request);
+            found.present |= !values.is_empty();
+            if !self.repeat
+                && source.is_single()
+                && values.windows(2).any(|w| w.first() != w.last())
+            {
+                return Err(ValueError::Ambiguous(source.to_string()));
+            }
+            let take = if self.repeat || !source.is_single() {
+                usize::MAX
+            } else {
+                1
+            };
+            for value in values.into_iter().take(take) {
+                self.cut(value, &mut found.pieces);
+            }
+            let limit = match source {
+                Source::Json(_) => usize::MAX, // bounded where it is read
+                _ => SIGNATURES_MAX.max(self.from.len()),
+            };
+            if found.pieces.len() > limit {
+                return Err(ValueError::TooMany(source.to_string(), limit));
+            }
+        }
+        Ok(found)
+    }
+
+    fn cut<'a>(&self, value: Cow<'a, str>, out: &mut Vec<Cow<'a, str>>) {
+        match value {
+            Cow::Borrowed(text) => {
+                let pieces = self.split(text).filter_map(|piece| self.keep(piece));
+                out.extend(pieces.take(SIGNATURES_MAX + 1).map(Cow::Borrowed));
+            }
+            Cow::Owned(text) => {
+                let pieces = self.split(&text).filter_map(|piece| self.keep(piece));
+                let owned = pieces.map(|piece| Cow::Owned(piece.to_owned()));
+                out.extend(owned.take(SIGNATURES_MAX + 1));
+            }
+        }
+    }
+
+    fn split<'s, 't>(&'s self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'s, 't> {
+        let mark = self.split.as_deref();
+        // Without a mark the whole text is the one piece.
+        let whole = mark.is_none().then_some(text);
+        let pieces = mark.map(|mark| text.split(mark));
+        whole.into_iter().chain(pieces.into_iter().flatten())
+    }
+
+    /// What a piece holds behind the prefix, if it has it.
+    fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
+        let piece = piece.trim();
+        let rest = match self.prefix.as_deref() {
+            None => piece,
+            Some(prefix) if self.fold_case => {
+                let head = piece.get(..prefix.len())?;
+                if !head.eq_ignore_ascii_case(prefix) {
+                    return None;
+                }
+                piece.get(prefix.len()..)?.trim_start()
+            }
+            Some(prefix) => piece.strip_prefix(prefix)?,
+        };
+        (!rest.is_empty()).then_some(rest)
+    }
+}
+
+impl Source {
+    fn parse(text: &str) -> Result<Vec<Self>, String> {
+        let bad = || {
+            format!(
+                "`{text}` is no place in a request: expected `header:NAME`, `query:NAME`, `form:NAME`, `json:/pointer`, `path` or `hash`"
+            )
+        };
+        match text {
+            "path" => return Ok(vec![Self::Path]),
+            "hash" => return Ok(vec![Self::Hash]),
+            _ => {}
+        }
+        let (kind, name) = text.split_once(':').ok_or_else(bad)?;
+        if kind == "json" {
+            return Pointer::parse(name)
+                .map(|pointer| vec![Self::Json(pointer)])
+                .ok_or_else(|| format!("`{name}` is no JSON pointer: it begins with `/`"));
+        }
+        if name.is_empty() {
+            return Err(bad());
+        }
+        match kind {
+            "header" => {
+                let names = numbered(name)?;
+                Ok(names
+                    .into_iter()
+                    .map(|n| Self::Header(n.to_ascii_lowercase()))
+                    .collect())
+            }
+            "query" => Ok(vec![Self::Query(name.to_owned())]),
+            "form" => Ok(vec![Self::Form(name.to_owned())]),
+            _ => Err(bad()),
+        }
+    }
+
+    /// Whether two different values there cannot both be the sender's.
+    fn is_single(&self) -> bool {
+        !matches!(self, Self::Json(_))
+    }
+
+    /// Every value at the place.
+    pub(crate) fn read<'a>(&self, request: &'a Request) -> Vec<Cow<'a, str>> {
+        match self {
+            Self::Header(name) => {
+                let lines = request.headers.iter().filter(|(n, _)| n == name);
+                lines.map(|(_, value)| header_text(value)).collect()
+            }
+            Self::Query(name) => {
+                let pairs = request.query_pairs().filter(|(n, _)| n == name);
+                pairs.map(|(_, value)| value).collect()
+            }
+            Self::Form(name) => {
+                if request.media_type() != "application/x-www-form-urlencoded" {
+                    return Vec::new();
+                }
+                let pairs = form_urlencoded::parse(&request.body).filter(|(n, _)| n == name);
+                pairs.map(|(_, value)| value).collect()
+            }
+            Self::Json(pointer) => {
+                let values = pointer.read(&request.body);
+                values.into_iter().map(Cow::Owned).collect()
+            }
+            Self::Path if request.path.is_empty() => Vec::new(),
+            Self::Path => vec![Cow::Borrowed(request.path.as_str())],
+            Self::Hash => {
+                let mut hash = Sha256::new();
+                for part in [request.method.as_bytes(), request.query.as_bytes()] {
+                    hash.update(part);
+                    hash.update(b"\n");
+                }
+                hash.update(&request.body);
+                vec![Cow::Owned(hex::encode(hash.finalize()))]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Query(name) => write!(f, "query {name}"),
+            Self::Form(name) => write!(f, "form field {name}"),
+            Self::Json(pointer) => write!(f, "body {}", pointer.as_str()),
+            Self::Path => f.write_str("path"),
+            Self::Hash => f.write_str("hash"),
+        }
+    }
+}
+
+/// The names that `X-{1..3}` stands for.
+fn numbered(name: &str) -> Result<Vec<String>, String> {
+    let Some((head, rest)) = name.split_once('{') else {
+        return Ok(vec![name.to_owned()]);
+    };
+    let range = rest.split_once('}').and_then(|(range, tail)| {
+        let (first, last) = range.split_once("..")?;
+        Some((first.parse().ok()?, last.parse().ok()?, tail))
+    });
+    let (first, last, tail): (usize, usize, &str) =
+        range.ok_or_else(|| format!("`{name}`: expected a range such as `{{1..9}}`"))?;
+    if first > last || last - first >= SOURCES_MAX {
+        return Err(format!("`{name}`: a range has 1 to {SOURCES_MAX} numbers"));
+    }
+    Ok((first..=last).map(|n| format!("{head}{n}{tail}")).collect())
+}
+
+/// One text or a list of texts.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
+pub(crate) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(crate) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+
+    /// The places named.
+    pub(crate) fn sources(self) -> Result<Vec<Source>, String> {
+        let mut sources = Vec::new();
+        for text in self.into_vec() {
+            sources.extend(Source::parse(&text)?);
+        }
+        if sources.is_empty() || sources.len() > SOURCES_MAX {
+            return Err(format!("`from` names 1 to {SOURCES_MAX} places"));
+        }
+        Ok(sources)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawValueSpec {
+    from: Option<OneOrMany>,
+    split: Option<String>,
+    prefix: Option<String>,
+    #[serde(default)]
+    repeat: bool,
+    join: Option<Vec<ValueSpec>>,
+    with: Option<String>,
+}
+
+impl RawValueSpec {
+    fn check(self) -> Result<ValueSpec, String> {
+        if self.split.as_deref() == Some("") {
+            return Err("`split` is empty".to_owned());
+        }
+        match (self.from, self.join) {
+            (Some(from), None) if self.with.is_none() => Ok(ValueSpec(Kind::Cut(Cut {
+                from: from.sources()?,
+                split: self.split,
+                prefix: self.prefix,
+                fold_case: false,
+                repeat: self.repeat,
+            }))),
+            (None, Some(values))
+                if self.split.is_none() && self.prefix.is_none() && !self.repeat =>
+            {
+                if values.is_empty() || values.len() > SIGNATURES_MAX {
+                    return Err(format!("`join` names 1 to {SIGNATURES_MAX} values"));
+                }
+                let with = self.with.unwrap_or_else(|| ":".to_owned());
+                Ok(ValueSpec(Kind::Join { values, with }))
+            }
+            _ => Err(
+                "a value has `from` (with `split`, `prefix`, `repeat`) or `join` (with `with`)"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ValueSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ValueSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a place such as \"header:X-Id\", or a table with `from`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ValueSpec, E> {
+                let sources = Source::parse(text).map_err(E::custom)?;
+                Ok(ValueSpec::cut(sources, None, None))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ValueSpec, A::Error> {
+                let raw = RawValueSpec::deserialize(MapAccessDeserializer::new(map))?;
+                raw.check().map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
