@@ -89,6 +89,8 @@ impl EventLog for MadeLog {
     fn queued(&self) -> usize {
         0
     }
+    fn set_retention_floor(&self, _floor: hookgate::log::RetentionFloor) {}
+
     fn stats(&self) -> LogStats {
         LogStats::default()
     }
