@@ -6,7 +6,7 @@ use super::rewrite::{self, Rewritten};
 use super::sink::{self, Sink};
 use super::{Failure, Scope, Translated, env, names, problem, schema, undefined};
 use crate::codes;
-use crate::model::{Note, Place, Problem};
+use crate::model::{Place, Problem};
 use minijinja::{Environment, Value};
 use std::collections::HashSet;
 
