@@ -70,6 +70,24 @@ pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
     Ok(apply(source, edits))
 }
 
+/// As [`rewrite`], for what gives text or a value and no JSON: only what the engine lacks is put in.
+pub(crate) fn operators_of(source: &str) -> Rewritten {
+    let mut edits = Vec::new();
+    for segment in tokens::segments(source).unwrap_or_default() {
+        operators(&mut edits, source, &segment);
+    }
+    apply(source, edits)
+}
+
+/// As [`operators_of`], for a single expression.
+pub(crate) fn operators_of_expression(source: &str) -> String {
+    let rewritten = operators_of(&format!("{{{{ {source} }}}}")).source;
+    let inner = rewritten
+        .strip_prefix("{{ ")
+        .and_then(|rest| rest.strip_suffix(" }}"));
+    inner.unwrap_or(source).to_owned()
+}
+
 fn apply(source: &str, mut edits: Vec<Edit>) -> Rewritten {
     edits.sort_by_key(|edit| edit.at);
     let mut out = String::with_capacity(source.len() + 256);

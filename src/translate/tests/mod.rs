@@ -459,3 +459,59 @@ fn cost_of_a_push() {
         );
     }
 }
+
+#[test]
+fn expressions_and_texts_give_values_unescaped() {
+    let request = request(
+        &[("content-type", "application/json")],
+        br#"{"type": "a\"b", "n": 7, "l": [1]}"#,
+    );
+    let masking = Masking::default();
+    let scope = Scope {
+        request: &request,
+        webhook: "shop",
+        masking: &masking,
+        keys: &Keys::None,
+        default_payload: true,
+    };
+    let value = |source: &str| {
+        Expression::compile("when", source)
+            .unwrap()
+            .evaluate(&scope)
+            .unwrap()
+    };
+    assert_eq!(value("body.n + 1"), Some(json!(8)));
+    assert_eq!(value("body.l"), Some(json!([1])));
+    assert_eq!(value("body.missing.deep"), None);
+    assert_eq!(
+        value("'%s-%03d' % (body.type, body.n)"),
+        Some(json!("a\"b-007"))
+    );
+    assert!(
+        Expression::compile("when", "body.n == 7")
+            .unwrap()
+            .is_true(&scope)
+            .unwrap()
+    );
+    let problem = Expression::compile("when", "body.n|lenght").unwrap_err();
+    assert_eq!(
+        (
+            problem.code.to_string().as_str(),
+            problem.place.unwrap().column
+        ),
+        ("HG0302", 8)
+    );
+    assert_eq!(
+        Expression::compile("when", "body.n ==")
+            .unwrap_err()
+            .code
+            .to_string(),
+        "HG0301"
+    );
+    let text = Template::compile(
+        "response",
+        r#"{% macro q(x) %}"{{ x }}"{% endmacro %}{{ q(body.type) }} {{ body.l }}"#.into(),
+    )
+    .unwrap();
+    assert_eq!(text.render_text(&scope).unwrap(), r#""a"b" [1]"#);
+}
