@@ -515,3 +515,19 @@ fn expressions_and_texts_give_values_unescaped() {
     .unwrap();
     assert_eq!(text.render_text(&scope).unwrap(), r#""a"b" [1]"#);
 }
+
+#[test]
+fn a_list_cannot_be_nested_until_the_stack_ends() {
+    let translator = template(
+        r#"{% set ns = namespace(x=[], n=0) %}{% for i in body.l %}{% set ns.n = ns.n + 1 %}{% set ns.x = [ns.x] %}{% endfor %}null"#,
+    );
+    let run = |n: usize| {
+        let body = json!({"l": vec![1; n]}).to_string();
+        translate(
+            &translator,
+            &request(&[("content-type", "application/json")], body.as_bytes()),
+        )
+    };
+    assert!(run(2_000).unwrap().events.is_empty());
+    assert_eq!(run(100_000).unwrap_err().problem.code.to_string(), "HG0304");
+}
