@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use super::template::used_names;
-use super::{Scope, env, problem, text};
+use super::{Scope, env, names, problem, rewrite, text};
 use crate::codes;
 use crate::model::Problem;
 use minijinja::Value;
@@ -23,8 +23,9 @@ impl Expression {
     /// # Errors
     /// Syntax, with the column in the expression's text.
     pub fn compile(file: &str, source: &str) -> Result<Self, Problem> {
+        names::check_expression(file, source)?;
         let inner = env::base()
-            .compile_expression_owned(source.to_owned())
+            .compile_expression_owned(rewrite::operators_of_expression(source))
             .map_err(|error| problem::of(&error, file, source, codes::TEMPLATE_SYNTAX))?;
         Ok(Self {
             file: file.to_owned(),

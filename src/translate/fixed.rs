@@ -6,7 +6,7 @@
 use super::input::Input;
 use super::json::{Doc, string_into};
 use super::template::used_names;
-use super::{Failure, Keys, Scope, Translated, env, problem, schema, text};
+use super::{Failure, Keys, Scope, Translated, env, names, problem, rewrite, schema, text};
 use crate::codes;
 use crate::model::http_file::Masking;
 use crate::model::{Headers, Place, Problem, Request};
@@ -316,13 +316,23 @@ impl Compiler<'_> {
             path: path.join("."),
             place: (self.place)(path),
         };
+        if let Err(mut problem) = names::check("", text) {
+            problem.place = None;
+            problem.message = format!("`{}`: {}", source.path, problem.message);
+            self.report(problem, path);
+            return Part::Static("null".into());
+        }
         if let Some(inner) = whole(text)
-            && let Ok(expression) = env::base().compile_expression_owned(inner.to_owned())
+            && let Ok(expression) =
+                env::base().compile_expression_owned(rewrite::operators_of_expression(inner))
         {
             return Part::Whole(expression, source);
         }
         let name = source.path.clone() + "#" + &self.env.templates().count().to_string();
-        match self.env.add_template_owned(name.clone(), text.to_owned()) {
+        match self
+            .env
+            .add_template_owned(name.clone(), rewrite::operators_of(text).source)
+        {
             Ok(()) => Part::Text(name, source),
             Err(error) => {
                 let mut problem = source.problem(&error);

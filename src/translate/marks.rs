@@ -6,7 +6,7 @@ use super::json;
 use super::sink::{self, Place};
 use super::text;
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
-use minijinja::{Environment, Error, State};
+use minijinja::{Environment, Error, ErrorKind, State};
 use std::fmt;
 use std::sync::Arc;
 
@@ -93,6 +93,7 @@ pub(crate) fn register(env: &mut Environment<'static>) {
             Value::from_object(Mark::Fragment(text::printed(v)))
         }
     });
+    env.add_filter("__counted", counted);
     env.add_filter("__literal", |v: &Value| mark(v, Mark::Literal));
     env.add_filter("__kept", |v: &Value| mark(v, Mark::Kept));
     env.add_filter(
@@ -109,6 +110,27 @@ pub(crate) fn register(env: &mut Environment<'static>) {
             )
         },
     );
+}
+
+/// How often a namespace may be given a list or dict in one render. `{% set ns.x = [ns.x] %}` nests one level each time, and the
+/// engine drops values recursively: 20,000 levels are too many for a thread's stack.
+const NESTINGS_MAX: usize = 2_000;
+
+#[derive(Default)]
+struct Nestings(usize);
+
+fn counted(state: &mut State, value: Value) -> Result<Value, Error> {
+    if value.as_object().is_some() {
+        let nestings = state.get_or_insert_extension(Nestings::default());
+        nestings.0 += 1;
+        if nestings.0 > NESTINGS_MAX {
+            return Err(Error::new(
+                ErrorKind::OutOfFuel,
+                format!("a namespace is given lists or dicts more than {NESTINGS_MAX} times"),
+            ));
+        }
+    }
+    Ok(value)
 }
 
 fn mark(value: &Value, kind: fn(String) -> Mark) -> Value {

@@ -5,6 +5,7 @@ use super::{env, filters};
 use crate::codes;
 use crate::model::{Place, Problem};
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// Names that the language itself calls or gives.
 const LANGUAGE: [&str; 22] = [
@@ -37,9 +38,34 @@ const LANGUAGE: [&str; 22] = [
 /// # Errors
 /// The first that is unknown, with its place and the nearest that exists.
 pub(crate) fn check(file: &str, source: &str) -> Result<(), Problem> {
-    let Some(segments) = tokens::segments(source) else {
-        return Ok(());
-    };
+    match find(source) {
+        None => Ok(()),
+        Some((problem, span)) => Err(problem.at(Place::of_span(file, source, span))),
+    }
+}
+
+/// Checks the names of a single expression.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_expression(file: &str, source: &str) -> Result<(), Problem> {
+    const OPEN: &str = "{{ ";
+    match find(&format!("{OPEN}{source} }}}}")) {
+        None => Ok(()),
+        Some((problem, span)) => {
+            let back = |at: usize| at.saturating_sub(OPEN.len());
+            Err(problem.at(Place::of_span(
+                file,
+                source,
+                back(span.start)..back(span.end),
+            )))
+        }
+    }
+}
+
+/// The first unknown name, and where it stands.
+fn find(source: &str) -> Option<(Problem, Range<usize>)> {
+    let segments = tokens::segments(source)?;
     let own: HashSet<&str> = segments
         .iter()
         .filter(|s| defines(s, source))
@@ -58,14 +84,13 @@ pub(crate) fn check(file: &str, source: &str) -> Result<(), Problem> {
                 let mut problem = Problem::new(
                     codes::TEMPLATE_UNKNOWN_NAME,
                     format!("There is no {kind} `{name}`."),
-                )
-                .at(Place::of_span(file, source, token.span.clone()));
+                );
                 problem.help = hint;
-                return Err(problem);
+                return Some((problem, token.span.clone()));
             }
         }
     }
-    Ok(())
+    None
 }
 
 fn defines(segment: &Segment, source: &str) -> bool {

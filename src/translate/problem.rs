@@ -76,7 +76,10 @@ fn innermost(error: &Error) -> &Error {
 fn message(error: &Error, code: Code) -> String {
     let detail = error.detail().unwrap_or("");
     match error.kind() {
-        ErrorKind::OutOfFuel => "The template used up its instruction budget.".into(),
+        ErrorKind::OutOfFuel if detail.is_empty() => {
+            "The template used up its instruction budget.".into()
+        }
+        ErrorKind::OutOfFuel => format!("The template used up its budget: {detail}."),
         ErrorKind::WriteFailure => match error.source() {
             Some(source) => format!("The template printed too much: {source}."),
             None => "The template's output could not be written.".into(),

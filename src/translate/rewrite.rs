@@ -61,13 +61,32 @@ pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
         match segment.kind {
             SegmentKind::Print => print(&mut edits, source, segment, fragments.place(i)),
             SegmentKind::Block => {
-                set_literal(&mut edits, source, segment);
+                set_value(&mut edits, source, segment);
                 fragments.block(&mut edits, source, i, segment);
             }
             SegmentKind::Text | SegmentKind::Comment => {}
         }
     }
     Ok(apply(source, edits))
+}
+
+/// As [`rewrite`], for what gives text or a value and no JSON: only what the engine lacks is put in.
+pub(crate) fn operators_of(source: &str) -> Rewritten {
+    let mut edits = Vec::new();
+    for segment in tokens::segments(source).unwrap_or_default() {
+        operators(&mut edits, source, &segment);
+        set_value(&mut edits, source, &segment);
+    }
+    apply(source, edits)
+}
+
+/// As [`operators_of`], for a single expression.
+pub(crate) fn operators_of_expression(source: &str) -> String {
+    let rewritten = operators_of(&format!("{{{{ {source} }}}}")).source;
+    let inner = rewritten
+        .strip_prefix("{{ ")
+        .and_then(|rest| rest.strip_suffix(" }}"));
+    inner.unwrap_or(source).to_owned()
 }
 
 fn apply(source: &str, mut edits: Vec<Edit>) -> Rewritten {
@@ -257,8 +276,8 @@ fn escapes_by_hand(tokens: &[Token], source: &str) -> bool {
     backslash || json_inside
 }
 
-/// `{% set x = ', "a": 1' %}`: a literal that holds a quote and is no JSON by itself stays a piece of the template.
-fn set_literal(edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
+/// Marks what `{% set … %}` sets. `{% set x = ', "a": 1' %}`: a literal that holds a quote and is no JSON by itself stays a piece of the template.
+fn set_value(edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
     if segment.keyword(source) != "set" {
         return;
     }
@@ -276,5 +295,9 @@ fn set_literal(edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
     }) {
         insert(edits, first.span.start, "(");
         insert(edits, last.span.end, ")|__literal");
+    } else if segment.tokens.iter().take(equals).any(|t| t.is(b'.')) {
+        // A namespace can nest a list in itself without end; see the filter.
+        insert(edits, first.span.start, "(");
+        insert(edits, last.span.end, ")|__counted");
     }
 }

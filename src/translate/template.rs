@@ -6,9 +6,10 @@ use super::rewrite::{self, Rewritten};
 use super::sink::{self, Sink};
 use super::{Failure, Scope, Translated, env, names, problem, schema, undefined};
 use crate::codes;
-use crate::model::{Note, Place, Problem};
+use crate::model::{Place, Problem};
 use minijinja::{Environment, Value};
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 /// Past this many bytes of output a failed render is not repeated to find the line that wrote it.
 const REPEAT_BYTES_MAX: usize = 1024 * 1024;
@@ -21,6 +22,8 @@ pub struct Template {
     source: String,
     rewritten: Rewritten,
     env: Environment<'static>,
+    /// The template as one of plain text, compiled when it is first used so.
+    plain: OnceLock<Box<Result<Environment<'static>, Problem>>>,
     used: HashSet<String>,
     /// Paths that it reads, such as `body.repository.name`.
     paths: Vec<String>,
@@ -67,6 +70,7 @@ impl Template {
         Ok(Self {
             file: file.to_owned(),
             paths,
+            plain: OnceLock::new(),
             used: used_names(&source),
             raw_safe: !source.contains("autoescape"),
             source,
@@ -82,9 +86,16 @@ impl Template {
     pub fn render_text(&self, scope: &Scope<'_>) -> Result<String, Problem> {
         let input = Input::new(scope);
         let context = Value::from_object(input.context(&self.used));
-        let template = self.template()?;
+        let env = self.plain.get_or_init(|| {
+            let mut env = env::base().clone();
+            let source = rewrite::operators_of(&self.source).source;
+            let added = env.add_template_owned(self.file.clone(), source);
+            Box::new(added.map(|()| env).map_err(|error| self.problem(&error)))
+        });
+        let env = env.as_ref().as_ref().map_err(Clone::clone)?;
+        let template = env.get_template(&self.file);
         template
-            .render(context)
+            .and_then(|template| template.render(context))
             .map_err(|error| self.problem(&error))
     }
 

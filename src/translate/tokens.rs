@@ -244,7 +244,7 @@ mod tests {
         let found: Vec<_> = segments(source)
             .unwrap()
             .iter()
-            .map(|s| (s.kind, source[s.inner.clone()].to_owned()))
+            .map(|s| (s.kind, source.get(s.inner.clone()).unwrap().to_owned()))
             .collect();
         use SegmentKind::*;
         let want = [

@@ -36,7 +36,6 @@ pub(super) fn call(
 
 fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
     charge(state, text.len())?;
-    let flat = |f: fn(char) -> bool| Value::from(!text.is_empty() && text.chars().all(f));
     Ok(Some(match method {
         "format" => Value::from(pyformat::format(state, text, args)?),
         "split" => split(text, args)?,
@@ -84,8 +83,42 @@ fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Opt
             let at = at.ok_or_else(|| failed("substring not found"))?;
             Value::from(text.get(..at).unwrap_or("").chars().count())
         }
+        "expandtabs" => expand_tabs(state, text, bind_values(args, &["tabsize"])?.int(0, 8)?)?,
+        // There are no bytes in a template; what follows is nearly always a hash or base64 of the text.
+        "encode" | "decode" => Value::from(text),
+        "startswith" | "endswith" if args.len() > 1 => with_bounds(text, method, args)?,
+        _ => return Ok(judge(text, method)),
+    }))
+}
+
+fn with_bounds(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
+    let args = bind_values(args, &["part", "start", "end"])?;
+    let length = text.chars().count();
+    let at = |n: i64| {
+        usize::try_from(if n < 0 {
+            n + i64::try_from(length).unwrap_or(0)
+        } else {
+            n
+        })
+        .unwrap_or(0)
+        .min(length)
+    };
+    let (start, end) = (at(args.int(1, 0)?), at(args.int(2, i64::MAX)?));
+    let slice: String = text.chars().take(end).skip(start).collect();
+    let part = args.text(0, "");
+    Ok(Value::from(if method == "startswith" {
+        slice.starts_with(&part)
+    } else {
+        slice.ends_with(&part)
+    }))
+}
+
+/// Methods that say yes or no about a text.
+fn judge(text: &str, method: &str) -> Option<Value> {
+    let flat = |f: fn(char) -> bool| Value::from(!text.is_empty() && text.chars().all(f));
+    Some(match method {
         "isdecimal" => flat(|c| {
-            c.is_numeric() && c.to_digit(10).is_some()
+            c.is_numeric() && c.is_ascii_digit()
                 || (c.is_numeric() && !c.is_ascii() && !c.is_alphabetic())
         }),
         "isidentifier" => Value::from(
@@ -95,32 +128,8 @@ fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Opt
                 && text.chars().all(|c| c.is_alphanumeric() || c == '_'),
         ),
         "istitle" => Value::from(is_title(text)),
-        "expandtabs" => expand_tabs(state, text, bind_values(args, &["tabsize"])?.int(0, 8)?)?,
-        // There are no bytes in a template; what follows is nearly always a hash or base64 of the text.
-        "encode" | "decode" => Value::from(text),
-        "startswith" | "endswith" if args.len() > 1 => {
-            let args = bind_values(args, &["part", "start", "end"])?;
-            let length = text.chars().count();
-            let at = |n: i64| {
-                usize::try_from(if n < 0 {
-                    n + i64::try_from(length).unwrap_or(0)
-                } else {
-                    n
-                })
-                .unwrap_or(0)
-                .min(length)
-            };
-            let (start, end) = (at(args.int(1, 0)?), at(args.int(2, i64::MAX)?));
-            let slice: String = text.chars().take(end).skip(start).collect();
-            let part = args.text(0, "");
-            Value::from(if method == "startswith" {
-                slice.starts_with(&part)
-            } else {
-                slice.ends_with(&part)
-            })
-        }
-        _ => return Ok(None),
-    }))
+        _ => return None,
+    })
 }
 
 fn texts<'t>(parts: impl Iterator<Item = &'t str>) -> Value {

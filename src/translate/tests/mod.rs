@@ -143,98 +143,101 @@ fn problem(source: &str, body: &str) -> Problem {
     }
 }
 
+/// Template, code, part of the message, line, column, part of the help.
+const ERRORS: &[(&str, &str, &str, u32, u32, &str)] = &[
+    (
+        "{\n \"a\": {{ body.x|trunkate }}\n}",
+        "HG0302",
+        "There is no filter `trunkate`.",
+        2,
+        17,
+        "Did you mean the filter `truncate`?",
+    ),
+    (
+        "\n{{ lenght(body) }}",
+        "HG0302",
+        "There is no function `lenght`.",
+        2,
+        4,
+        "",
+    ),
+    (
+        "{{ body.x is defind }}",
+        "HG0302",
+        "There is no test `defind`.",
+        1,
+        14,
+        "Did you mean the test `defined`?",
+    ),
+    (
+        "{% if body.x %}\n{{ body.y }}",
+        "HG0301",
+        "The template does not compile",
+        2,
+        11,
+        "",
+    ),
+    (
+        "{\"a\": \"{{ body.l|join('\", \"') }}\",\n \"b\": {{ body.missing + 1 }}}",
+        "HG0303",
+        "`body.missing` is undefined",
+        2,
+        10,
+        "`|default('…')`",
+    ),
+    (
+        "{% for i in range(101) %}{{ i }}{% endfor %}",
+        "HG0303",
+        "range gives at most 100 items",
+        1,
+        13,
+        "",
+    ),
+    (
+        "{\"event\": \"e\"\n \"resource\": {{ body.r }}}",
+        "HG0306",
+        "a comma or a closing bracket is missing",
+        2,
+        2,
+        "|tojson",
+    ),
+    (
+        "{\"event\": {{ body.n }}{{ body.n }}x}",
+        "HG0306",
+        "a comma or a closing bracket is missing",
+        1,
+        35,
+        "|tojson",
+    ),
+    (
+        "{% macro m(x) %}{% if x %}\"{% endif %}{{ x }}\"{% endmacro %}{{ m(1) }}",
+        "HG0301",
+        "leaves a JSON string open",
+        1,
+        28,
+        "each branch",
+    ),
+    (
+        "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}",
+        "HG0304",
+        "",
+        1,
+        20,
+        "budget",
+    ),
+    (
+        "{\"resource\": {\"prefect.resource.id\": \"r\"}}",
+        "HG0402",
+        "`event` is missing",
+        0,
+        0,
+        "",
+    ),
+];
+
 #[test]
 fn errors_name_file_line_and_column() {
-    for (source, code, message, line, column, help) in [
-        (
-            "{\n \"a\": {{ body.x|trunkate }}\n}",
-            "HG0302",
-            "There is no filter `trunkate`.",
-            2,
-            17,
-            "Did you mean the filter `truncate`?",
-        ),
-        (
-            "\n{{ lenght(body) }}",
-            "HG0302",
-            "There is no function `lenght`.",
-            2,
-            4,
-            "",
-        ),
-        (
-            "{{ body.x is defind }}",
-            "HG0302",
-            "There is no test `defind`.",
-            1,
-            14,
-            "Did you mean the test `defined`?",
-        ),
-        (
-            "{% if body.x %}\n{{ body.y }}",
-            "HG0301",
-            "The template does not compile",
-            2,
-            11,
-            "",
-        ),
-        (
-            "{\"a\": \"{{ body.l|join('\", \"') }}\",\n \"b\": {{ body.missing + 1 }}}",
-            "HG0303",
-            "`body.missing` is undefined",
-            2,
-            10,
-            "`|default('…')`",
-        ),
-        (
-            "{% for i in range(101) %}{{ i }}{% endfor %}",
-            "HG0303",
-            "range gives at most 100 items",
-            1,
-            13,
-            "",
-        ),
-        (
-            "{\"event\": \"e\"\n \"resource\": {{ body.r }}}",
-            "HG0306",
-            "a comma or a closing bracket is missing",
-            2,
-            2,
-            "|tojson",
-        ),
-        (
-            "{\"event\": {{ body.n }}{{ body.n }}x}",
-            "HG0306",
-            "a comma or a closing bracket is missing",
-            1,
-            35,
-            "|tojson",
-        ),
-        (
-            "{% macro m(x) %}{% if x %}\"{% endif %}{{ x }}\"{% endmacro %}{{ m(1) }}",
-            "HG0301",
-            "leaves a JSON string open",
-            1,
-            28,
-            "each branch",
-        ),
-        (
-            "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}",
-            "HG0304",
-            "",
-            1,
-            20,
-            "budget",
-        ),
-        (
-            "{\"resource\": {\"prefect.resource.id\": \"r\"}}",
-            "HG0402",
-            "`event` is missing",
-            0,
-            0,
-            "",
-        ),
-    ] {
+    for &(source, code, message, line, column, help) in ERRORS {
         let got = problem(source, r#"{"n": 1, "l": []}"#);
         let place = got.place.as_ref().map_or((0, 0), |p| (p.line, p.column));
         assert_eq!(
@@ -298,7 +301,7 @@ fn nothing_buys_time_or_memory() {
         let started = std::time::Instant::now();
         if let Ok(template) = Template::compile("t", source) {
             let request = request(&[], body.as_bytes());
-            let _ = translate(&Translator::Template(template), &request);
+            drop(translate(&Translator::Template(template), &request));
         }
         // Unoptimised and beside other tests: the bound is about a hundred times what it takes when built for release.
         assert!(
@@ -399,15 +402,15 @@ mod promise {
         #[test]
         fn any_body_is_answered(body in proptest::collection::vec(any::<u8>(), 0..300), kind in "(application/json|text/plain|application/cloudevents\\+json|application/x-www-form-urlencoded)") {
             let request = request(&[("content-type", &kind)], &body);
-            let _ = translate(&template(PUSH), &request);
-            let _ = translate(&Translator::CloudEvents(CloudEventsOptions { percent_decode: true }), &request);
+            drop(translate(&template(PUSH), &request));
+            drop(translate(&Translator::CloudEvents(CloudEventsOptions { percent_decode: true }), &request));
         }
 
         #[test]
         fn any_template_is_judged(source in r#"(\{\{|\}\}|\{%|%\}|"|'|\\|body|\.a|\||tojson|join|macro m\(x\)|endmacro|if x|else|endif|set y|endset|filter upper|endfilter|call m\(1\)|endcall|m\(1\)|[(){}\[\]:, x]){0,30}"#) {
             if let Ok(template) = Template::compile("t", source) {
                 let request = request(&[], br#"{"a": "x\"y"}"#);
-                let _ = translate(&Translator::Template(template), &request);
+                drop(translate(&Translator::Template(template), &request));
             }
         }
     }
@@ -455,4 +458,76 @@ fn cost_of_a_push() {
             started.elapsed() / rounds
         );
     }
+}
+
+#[test]
+fn expressions_and_texts_give_values_unescaped() {
+    let request = request(
+        &[("content-type", "application/json")],
+        br#"{"type": "a\"b", "n": 7, "l": [1]}"#,
+    );
+    let masking = Masking::default();
+    let scope = Scope {
+        request: &request,
+        webhook: "shop",
+        masking: &masking,
+        keys: &Keys::None,
+        default_payload: true,
+    };
+    let value = |source: &str| {
+        Expression::compile("when", source)
+            .unwrap()
+            .evaluate(&scope)
+            .unwrap()
+    };
+    assert_eq!(value("body.n + 1"), Some(json!(8)));
+    assert_eq!(value("body.l"), Some(json!([1])));
+    assert_eq!(value("body.missing.deep"), None);
+    assert_eq!(
+        value("'%s-%03d' % (body.type, body.n)"),
+        Some(json!("a\"b-007"))
+    );
+    assert!(
+        Expression::compile("when", "body.n == 7")
+            .unwrap()
+            .is_true(&scope)
+            .unwrap()
+    );
+    let problem = Expression::compile("when", "body.n|lenght").unwrap_err();
+    assert_eq!(
+        (
+            problem.code.to_string().as_str(),
+            problem.place.unwrap().column
+        ),
+        ("HG0302", 8)
+    );
+    assert_eq!(
+        Expression::compile("when", "body.n ==")
+            .unwrap_err()
+            .code
+            .to_string(),
+        "HG0301"
+    );
+    let text = Template::compile(
+        "response",
+        r#"{% macro q(x) %}"{{ x }}"{% endmacro %}{{ q(body.type) }} {{ body.l }}"#.into(),
+    )
+    .unwrap();
+    assert_eq!(text.render_text(&scope).unwrap(), r#""a"b" [1]"#);
+}
+
+#[test]
+fn a_list_cannot_be_nested_until_the_stack_ends() {
+    let translator = template(
+        r#"{% set ns = namespace(x=[], n=0) %}{% for i in body.l %}{% set ns.n = ns.n + 1 %}{% set ns.x = [ns.x] %}{% endfor %}null"#,
+    );
+    let run = |n: usize| {
+        let body = json!({"l": vec![1; n]}).to_string();
+        translate(
+            &translator,
+            &request(&[("content-type", "application/json")], body.as_bytes()),
+        )
+    };
+    assert!(run(2_000).unwrap().events.is_empty());
+    assert_eq!(run(100_000).unwrap_err().problem.code.to_string(), "HG0304");
 }
