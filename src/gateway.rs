@@ -107,11 +107,11 @@ async fn handle(
         gateway.metrics.unknown_slug.inc();
         return Refusal::UnknownSlug.into_response(payload);
     };
-    gateway.metrics.requests_in_flight.inc();
+    // Counted until it is answered, or its sender has gone.
+    let _in_flight = InFlight::enter(&gateway.metrics);
     let outgoing = gateway
         .serve(&routes, door, &target, &http, &mut payload, begun)
         .await;
-    gateway.metrics.requests_in_flight.dec();
     match outgoing {
         Ok(response) => response,
         Err(refusal) => {

@@ -1,7 +1,7 @@
 //! The thread that reads the log, as a sink does, and writes the feed.
 //!
-//! It yields: while deliveries wait for the log's writer, or come faster than [`SATURATED_PER_SECOND`], it does
-//! nothing, but never for longer than [`YIELD_MAX`]. A waiting query ends the yielding.
+//! It yields: while deliveries wait for the log's writer it does nothing, but never for longer than
+//! [`YIELD_MAX`]. A waiting query ends the yielding.
 
 use super::progress::Progress;
 use super::stores::sqlite::{self, Kept, Readers, StoreError, Writer};
@@ -16,12 +16,9 @@ use tokio::sync::{mpsc, watch};
 const BATCH_RECORDS: usize = 5_000;
 /// Bytes of heads in one batch at most.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Deliveries that are indexed then: 2,500 a second. What a minute of saturation leaves is indexed within seconds.
+/// Deliveries that are indexed then: 2,500 a second. What a minute of saturation leaves is indexed within seconds;
+/// at a rate that leaves the writer moments of rest, every such moment ends the yielding.
 const BATCH_RECORDS_BUSY: usize = 500;
-/// Deliveries a second from which intake is taken for saturated: the writer's queue alone is empty at every commit.
-const SATURATED_PER_SECOND: u64 = 6_000;
-/// How often the rate of deliveries is looked at.
-const RATE_EVERY: Duration = Duration::from_millis(100);
 /// How long the indexer yields before it goes on all the same.
 const YIELD_MAX: Duration = Duration::from_millis(200);
 /// How long it looks away while it yields.
@@ -59,23 +56,6 @@ pub(super) struct Clocks {
     expire_below: Option<Seq>,
     /// Damage reported by readers that has been dealt with.
     damaged: u64,
-    /// When the rate was looked at last, and where the log was.
-    rate_seen: (Instant, Seq),
-    saturated: bool,
-}
-
-impl Clocks {
-    /// Whether deliveries come faster than one core handles beside the indexer.
-    fn is_saturated(&mut self, newest: Seq) -> bool {
-        let (at, seq) = self.rate_seen;
-        let micros = at.elapsed().as_micros();
-        if micros >= RATE_EVERY.as_micros() {
-            let came = u128::from(newest.saturating_sub(seq));
-            self.saturated = came * 1_000_000 > micros * u128::from(SATURATED_PER_SECOND);
-            self.rate_seen = (Instant::now(), newest);
-        }
-        self.saturated
-    }
 }
 
 impl Default for Clocks {
@@ -89,8 +69,6 @@ impl Default for Clocks {
             expire: now,
             expire_below: None,
             damaged: 0,
-            rate_seen: (now, 0),
-            saturated: false,
         }
     }
 }
@@ -160,8 +138,7 @@ impl Indexer {
     }
 
     fn index(&mut self, newest: Seq, indexed: Seq, urgent: bool) -> Result<Duration, Trouble> {
-        let saturated = self.clocks.is_saturated(newest);
-        let busy = !urgent && (saturated || self.log.queued() > 0);
+        let busy = !urgent && self.log.queued() > 0;
         if !busy {
             self.clocks.yielding = None;
             self.clocks.allowance = 0;

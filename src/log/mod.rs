@@ -153,7 +153,7 @@ pub struct LogStats {
     /// Bytes of the log that hold something. Pages that retention freed are used again before the file grows,
     /// and are not counted; nor is the WAL, which stays below some tens of megabytes.
     pub bytes: u64,
-    /// Deliveries waiting for the writer.
+    /// Deliveries waiting for the writer, those of the commit under way among them.
     pub queued: usize,
     /// Whether the last write worked (false: 503 until it is reopened).
     pub writable: bool,
@@ -202,7 +202,7 @@ pub trait EventLog: Send + Sync {
     /// The newest sequence number on disk, and a way to wait for the next.
     fn head(&self) -> watch::Receiver<Seq>;
 
-    /// Deliveries waiting for the writer: readers of the log yield while it is not zero.
+    /// Deliveries waiting for the writer, those of the commit under way among them: readers yield while it is not zero.
     fn queued(&self) -> usize;
 
     /// Says how far retention may go. Until this has been called once, nothing is deleted.

@@ -73,6 +73,14 @@ struct Inner<W> {
     work_is_next: bool,
     gate: Gate,
     writer_waits: bool,
+    /// Deliveries of the commit that is under way.
+    committing: usize,
+}
+
+impl<W> Inner<W> {
+    fn unfinished(&self) -> usize {
+        self.jobs.len() + self.committing
+    }
 }
 
 /// The queue. `W` is what else the writer does between commits.
@@ -96,6 +104,7 @@ impl<W> Queue<W> {
                 work_is_next: false,
                 gate: Gate::Open,
                 writer_waits: false,
+                committing: 0,
             }),
             ready: Condvar::new(),
             queued: AtomicUsize::new(0),
@@ -108,7 +117,7 @@ impl<W> Queue<W> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deliveries that wait.
+    /// Deliveries that wait, those of the commit under way among them.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
@@ -147,7 +156,7 @@ impl<W> Queue<W> {
         self.admits(&inner, bytes)?;
         inner.bytes += bytes;
         inner.jobs.push_back(job);
-        self.queued.store(inner.jobs.len(), Ordering::Relaxed);
+        self.queued.store(inner.unfinished(), Ordering::Relaxed);
         self.wake(inner);
         Ok(())
     }
@@ -174,6 +183,8 @@ impl<W> Queue<W> {
     /// Waits for something to do. Work and commits take turns, so that neither starves.
     pub(crate) fn next(&self, batch: &mut Vec<Job>, wait: Duration) -> Next<W> {
         let mut inner = self.lock();
+        inner.committing = 0;
+        self.queued.store(inner.unfinished(), Ordering::Relaxed);
         loop {
             if (inner.work_is_next || inner.jobs.is_empty())
                 && let Some(work) = inner.work.pop_front()
@@ -215,7 +226,8 @@ impl<W> Queue<W> {
             batch.extend(inner.jobs.pop_front());
         }
         inner.bytes = inner.bytes.saturating_sub(bytes);
-        self.queued.store(inner.jobs.len(), Ordering::Relaxed);
+        inner.committing = batch.len();
+        self.queued.store(inner.unfinished(), Ordering::Relaxed);
     }
 
     /// Stops taking deliveries and tells all that wait; nothing of theirs was written.

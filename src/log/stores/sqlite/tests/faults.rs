@@ -63,7 +63,7 @@ fn a_full_queue_refuses_and_nothing_is_answered_early() {
     let mut first = log.append(delivery(1)).unwrap();
     gate.wait_until_reached();
     let waiting: Vec<_> = (0..3).map(|_| log.append(delivery(1)).unwrap()).collect();
-    assert_eq!(log.queued(), 3);
+    assert_eq!(log.queued(), 4);
     match log.append(delivery(1)) {
         Err(LogError::Full { retry_after }) => {
             assert!((1..=30).contains(&retry_after.as_secs()));
