@@ -389,6 +389,7 @@ name = "github"
 slug = "fake-slug-of-22-chars-01"
 verify = { scheme = "bearer", token = { file = "token" } }
 event = { event = "github.{{ body.ref }}", resource = { "prefect.resource.id" = "r" } }
+delivery_key = "body.ref"
 
 [[webhook]]
 name = "nightly"
