@@ -10,7 +10,7 @@ pub use prepare::{receive, undo_coding};
 use crate::codes;
 use crate::config::{KeyRule, Webhook};
 use crate::model::{Event, Note, Outcome, Problem, Request, limits};
-use crate::translate::{Failure, Keys, Scope, Translator};
+use crate::translate::{Failure, Keys, ParsedBody, Scope, Translator};
 use crate::verify::{ValueSpec, Verdict};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -56,10 +56,10 @@ pub fn translate(webhook: &Webhook, request: &Request) -> Translation {
 /// Makes events as [`translate`] does, but by another template or definition than the webhook's.
 #[must_use]
 pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Request) -> Translation {
-    let none = Keys::None;
-    let found = keys(webhook, &scope(webhook, request, &none));
+    let (none, body) = (Keys::None, ParsedBody::default());
+    let found = keys(webhook, &scope(webhook, request, &none, &body));
     let keys = found.as_ref().unwrap_or(&none);
-    let scope = scope(webhook, request, keys);
+    let scope = scope(webhook, request, keys, &body);
     match webhook.when.as_ref().map(|when| when.is_true(&scope)) {
         Some(Ok(false)) => return ignored(keys, Vec::new()),
         Some(Err(problem)) => return parked(keys, failure(expression(problem, "when"))),
@@ -104,13 +104,19 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
     }
 }
 
-fn scope<'a>(webhook: &'a Webhook, request: &'a Request, keys: &'a Keys) -> Scope<'a> {
+fn scope<'a>(
+    webhook: &'a Webhook,
+    request: &'a Request,
+    keys: &'a Keys,
+    body: &'a ParsedBody,
+) -> Scope<'a> {
     Scope {
         request,
         webhook: &webhook.name,
         masking: &webhook.masking,
         keys,
         default_payload: webhook.default_payload,
+        body,
     }
 }
 

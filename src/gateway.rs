@@ -24,7 +24,7 @@ use crate::model::{Outcome, Request};
 use crate::providers::HandshakeAnswer;
 use crate::telemetry::webhook::InFlight;
 use crate::telemetry::{DeliveryLine, DeliveryLog, Metrics};
-use crate::translate::Scope;
+use crate::translate::{ParsedBody, Scope};
 use crate::verify::Verdict;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -463,6 +463,7 @@ fn reply(webhook: &Webhook, request: &Request, translation: &mut Translation) ->
                 masking: &webhook.masking,
                 keys: &translation.keys,
                 default_payload: webhook.default_payload,
+                body: &ParsedBody::default(),
             };
             let text = match body.as_ref().map(|template| template.render_text(&scope)) {
                 None => String::new(),
