@@ -331,6 +331,12 @@ async fn readiness() {
         "{}",
         answer.text()
     );
+    assert!(
+        send(&admin, verbose())
+            .await
+            .text()
+            .contains("log failed: HG0602 ")
+    );
     world.log.writable.store(true, Ordering::Relaxed);
     admin.readiness.drain();
     assert_eq!(send(&admin, get("/readyz")).await.status, 503);
