@@ -2,13 +2,15 @@
 //! handed in, nothing is written.
 
 mod expectation;
+mod prepare;
 
 pub use expectation::{TestFailure, TestResult, check_tests, parse_request, read_request};
+pub use prepare::{receive, undo_coding};
 
 use crate::codes;
 use crate::config::{KeyRule, Webhook};
 use crate::model::{Event, Note, Outcome, Problem, Request, limits};
-use crate::translate::{Failure, Keys, Scope};
+use crate::translate::{Failure, Keys, ParsedBody, Scope, Translator};
 use crate::verify::{ValueSpec, Verdict};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -48,10 +50,16 @@ pub fn verify(webhook: &Webhook, request: &Request, now: Timestamp) -> Verdict {
 /// Makes events of a request that was verified.
 #[must_use]
 pub fn translate(webhook: &Webhook, request: &Request) -> Translation {
-    let none = Keys::None;
-    let found = keys(webhook, &scope(webhook, request, &none));
+    translate_by(webhook, &webhook.translator, request)
+}
+
+/// Makes events as [`translate`] does, but by another template or definition than the webhook's.
+#[must_use]
+pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Request) -> Translation {
+    let (none, body) = (Keys::None, ParsedBody::default());
+    let found = keys(webhook, &scope(webhook, request, &none, &body));
     let keys = found.as_ref().unwrap_or(&none);
-    let scope = scope(webhook, request, keys);
+    let scope = scope(webhook, request, keys, &body);
     match webhook.when.as_ref().map(|when| when.is_true(&scope)) {
         Some(Ok(false)) => return ignored(keys, Vec::new()),
         Some(Err(problem)) => return parked(keys, failure(expression(problem, "when"))),
@@ -62,7 +70,7 @@ pub fn translate(webhook: &Webhook, request: &Request) -> Translation {
         Ok(keys) => keys,
         Err(problem) => return parked(&none, failure(problem.clone())),
     };
-    let translated = match webhook.translator.translate(&scope) {
+    let translated = match translator.translate(&scope) {
         Ok(translated) => translated,
         Err(failure) => return parked(keys, failure),
     };
@@ -96,13 +104,19 @@ pub fn translate(webhook: &Webhook, request: &Request) -> Translation {
     }
 }
 
-fn scope<'a>(webhook: &'a Webhook, request: &'a Request, keys: &'a Keys) -> Scope<'a> {
+fn scope<'a>(
+    webhook: &'a Webhook,
+    request: &'a Request,
+    keys: &'a Keys,
+    body: &'a ParsedBody,
+) -> Scope<'a> {
     Scope {
         request,
         webhook: &webhook.name,
         masking: &webhook.masking,
         keys,
         default_payload: webhook.default_payload,
+        body,
     }
 }
 

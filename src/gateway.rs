@@ -4,9 +4,11 @@
 //! verification is counted, not stored; what is rejected goes to a bounded ring; everything else is in the log
 //! before its answer goes out.
 
+mod alarms;
 mod record;
 mod routes;
 
+pub use alarms::Alarms;
 pub use routes::{Door, Routes};
 
 use crate::codes::Code;
@@ -22,9 +24,8 @@ use crate::intake::head::{self, Head, Target, UrlBase};
 use crate::log::{Append, Appended, EventLog, LogError};
 use crate::model::{Outcome, Request};
 use crate::providers::HandshakeAnswer;
-use crate::telemetry::webhook::InFlight;
 use crate::telemetry::{DeliveryLine, DeliveryLog, Metrics};
-use crate::translate::Scope;
+use crate::translate::{ParsedBody, Scope};
 use crate::verify::Verdict;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -54,6 +55,8 @@ pub struct Gateway {
     pub budget: Budget,
     /// A line for each delivery.
     pub lines: DeliveryLog,
+    /// What the owner hears of failures.
+    pub alarms: Alarms,
     /// Set when the process is stopping: `/health` then answers 503.
     pub draining: AtomicBool,
 }
@@ -276,6 +279,10 @@ impl Gateway {
         let answer = match appended.outcome {
             // What was parked before is safe with us: a sender that sends it again hears a success.
             Outcome::Duplicate => success_after_duplicate(answer, delivery_id),
+            Outcome::Parked => {
+                self.record_failure(door, delivery_id, code);
+                answer
+            }
             _ => answer,
         };
         self.note(door, &received, delivery_id, &answer, code, &appended);
@@ -284,11 +291,21 @@ impl Gateway {
 
     /// Hands a delivery to the log and waits for the commit that holds it.
     async fn append(&self, append: Append) -> Result<Appended, Refusal> {
-        let waiting = self.log.append(append).map_err(|error| busy(&error))?;
-        match waiting.await {
-            Ok(Ok(appended)) => Ok(appended),
-            Ok(Err(error)) => Err(busy(&error)),
-            Err(_) => Err(busy(&LogError::Closed)),
+        let appended = match self.log.append(append) {
+            Ok(waiting) => waiting.await.unwrap_or(Err(LogError::Closed)),
+            Err(error) => Err(error),
+        };
+        appended.map_err(|error| {
+            self.alarms.refused(&error);
+            busy(&error)
+        })
+    }
+
+    /// Keeps an own event about a parked delivery, once in a while. The answer does not wait for it.
+    fn record_failure(&self, door: &Door, delivery: Uuid, code: Option<Code>) {
+        let event = code.and_then(|code| self.alarms.failed(&door.webhook.name, delivery, code));
+        if let Some(Err(error)) = event.map(|event| self.log.append(event)) {
+            self.alarms.refused(&error);
         }
     }
 
@@ -463,6 +480,7 @@ fn reply(webhook: &Webhook, request: &Request, translation: &mut Translation) ->
                 masking: &webhook.masking,
                 keys: &translation.keys,
                 default_payload: webhook.default_payload,
+                body: &ParsedBody::default(),
             };
             let text = match body.as_ref().map(|template| template.render_text(&scope)) {
                 None => String::new(),

@@ -3,12 +3,15 @@
 //! Order of a stop: readiness fails; after a short grace (so that a load balancer can see it) the listeners close and
 //! requests under way are finished and committed; sinks stop; the log writes what is queued and closes.
 
+mod audit;
+
 use crate::admin::{self, Admin, Readiness};
+use crate::codes::Code;
 use crate::config::reload::{ConfigHandle, ReloadReport, Watcher};
 use crate::config::{Config, Finding, LogFormat, Overrides, Severity};
 use crate::feed::{self, Feed, FeedError};
 use crate::forward::Forwarders;
-use crate::gateway::{self, Gateway, Routes};
+use crate::gateway::{self, Alarms, Gateway, Routes};
 use crate::intake::budget::Budget;
 use crate::intake::listener::ListenerSettings;
 use crate::intake::rate::RateLimiters;
@@ -84,6 +87,22 @@ pub enum ServeError {
     /// Threads or signals cannot be set up.
     #[error("the process cannot be set up: {0}")]
     Process(#[from] std::io::Error),
+}
+
+impl ServeError {
+    /// Its code, where it has one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Store(error) => Some(error.code()),
+            Self::Config(_)
+            | Self::Feed(_)
+            | Self::Listen { .. }
+            | Self::Tls(_)
+            | Self::Log(_)
+            | Self::Process(_) => None,
+        }
+    }
 }
 
 /// Runs until SIGTERM or SIGINT; `ready` is called once both listeners are bound.
@@ -162,6 +181,7 @@ impl Parts {
             metrics: Arc::clone(&metrics),
             budget: Budget::new(limits::BODIES_IN_FLIGHT_BYTES),
             lines: DeliveryLog::default(),
+            alarms: Alarms::default(),
             draining: AtomicBool::new(false),
         });
         let readiness = Arc::new(Readiness::default());
@@ -186,6 +206,7 @@ impl Parts {
         tell(findings);
         let now = jiff::Timestamp::now();
         self.metrics.config_reload_success.set(i64::from(ok));
+        self.record(findings, ok);
         if !ok {
             tracing::error!("the changed configuration was refused, the running one stays");
             return;
@@ -220,6 +241,15 @@ impl Parts {
         self.take(&report.findings, report.ok);
         self.sinks_changed.notify_one();
         report
+    }
+
+    /// Keeps a reload in the log, as hookgate's own event. The running configuration does not wait for it, and
+    /// stands where the log cannot take it.
+    fn record(&self, findings: &[Finding], ok: bool) {
+        let event = audit::reload(&self.handle.current(), findings, ok);
+        if let Err(error) = self.log.append(event) {
+            tracing::warn!(code = %error.code(), %error, "the reload is not recorded as an event");
+        }
     }
 
     /// What a reload looks at: the configuration's files and the certificate's.

@@ -4,6 +4,7 @@
 //! not looked at: intake goes on while they are down. A refused newer configuration is told, not fatal.
 
 use super::{Admin, api, guard::Access};
+use crate::codes;
 use crate::config::reload::ReloadReport;
 use crate::config::{Finding, Severity};
 use crate::telemetry::Metrics;
@@ -89,19 +90,25 @@ fn checks(admin: &Admin) -> Vec<HealthCheck> {
         check(
             "log",
             stats.writable,
-            if stats.writable {
-                ""
+            &if stats.writable {
+                String::new()
             } else {
-                "the last write failed; requests get 503 until the log is reopened"
+                format!(
+                    "{} the last write failed; requests get 503 until the log is reopened",
+                    codes::LOG_FAILED
+                )
             },
         ),
         check(
             "size",
             !stats.over_size,
-            if stats.over_size {
-                "the store has reached max_size; requests get 503 until space is made"
+            &if stats.over_size {
+                format!(
+                    "{} the store has reached max_size; requests get 503 until space is made",
+                    codes::STORE_OVER_SIZE
+                )
             } else {
-                ""
+                String::new()
             },
         ),
         check("configuration", true, &configuration),
@@ -215,6 +222,12 @@ fn refresh(admin: &Admin) {
         .set(report.time.as_duration().as_secs_f64());
     let behind = stats.head.saturating_sub(admin.feed.indexed_to());
     metrics.feed_lag.set(gauge(behind));
+    // Where the feed cannot tell, the last figures stand.
+    if let Ok(parked) = admin.feed.parked() {
+        let config = admin.config.current();
+        let names = config.webhooks.iter().map(|webhook| webhook.name.as_str());
+        metrics.set_parked(names, &parked);
+    }
     for sink in admin.forwarders.status() {
         let labels = vec![("sink", sink.name.clone())];
         metrics

@@ -271,15 +271,12 @@ impl From<StateError> for ApiError {
 
 impl From<LogError> for ApiError {
     fn from(error: LogError) -> Self {
-        match &error {
-            LogError::Damaged { .. } => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                codes::RECORD_DAMAGED,
-                error.to_string(),
-            ),
-            LogError::Full { .. } | LogError::OverSize | LogError::Failed(_) | LogError::Closed => {
-                Self::unavailable(error.to_string())
-            }
+        if let LogError::Damaged { .. } = error {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return Self::new(status, error.code(), error.to_string());
         }
+        let mut answer = Self::unavailable(error.to_string());
+        answer.code = error.code();
+        answer
     }
 }

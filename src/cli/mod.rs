@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod health;
 mod output;
 mod providers;
 mod render;
@@ -24,6 +25,8 @@ pub enum Exit {
     Usage = 2,
     /// The configuration or a template is not valid.
     Invalid = 3,
+    /// The gateway is not reachable, or answers too late.
+    Unreachable = 4,
     /// There is no such thing.
     Missing = 6,
     /// A bug in hookgate.
@@ -49,11 +52,12 @@ Environment:
   HOOKGATE_CONFIG      default of --config
   HOOKGATE_LISTEN, HOOKGATE_ADMIN, HOOKGATE_STORE_PATH
                        win over [server] listen, admin and [store] path
+  HOOKGATE_URL         default of `health --url`
   HOOKGATE_LOG         what is logged, such as `debug` or `hookgate=trace`
 
 Exit codes:
   0 done   1 the answer is no (a test failed)   2 wrong usage   3 invalid configuration or template
-  6 there is no such thing   70 a bug in hookgate";
+  4 the gateway is not reachable   6 there is no such thing   70 a bug in hookgate";
 
 /// A webhook translation gateway: verifies, translates, keeps on disk, answers, forwards.
 #[derive(Debug, Parser)]
@@ -150,6 +154,8 @@ enum Command {
     Render(render::Arguments),
     /// List the known senders, or explain one
     Providers(providers::Arguments),
+    /// Is the running gateway ready? Exits 0 or 1; for container health checks
+    Health(health::Arguments),
     /// Explain an error code
     Explain(explain::Arguments),
     /// Show the version
@@ -183,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
         Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
+        Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
         Command::Version => guarded(|| version::run(&global)),
     }

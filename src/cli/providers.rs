@@ -4,8 +4,8 @@ use super::{Exit, Global, output};
 use crate::config::Severity;
 use crate::config::findings::render_problem;
 use crate::providers::{self, Provider};
-use crate::verify::VerifySpec;
-use serde_json::{Value, json};
+use crate::verify::{ValueSpec, VerifySpec};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// What `providers` takes.
@@ -36,7 +36,7 @@ fn all(global: &Global, beside: Option<&Path>) -> Exit {
     let mut exit = Exit::Done;
     for name in names {
         match providers::load(&name, beside) {
-            Ok(provider) if global.json() => output::json_line(&object(&provider)),
+            Ok(provider) if global.json() => output::json_line(&object(&provider, beside)),
             Ok(provider) => {
                 let scheme = scheme(&provider);
                 output::out(&format!("{name:width$}  {:20}  {scheme}\n", provider.title));
@@ -52,8 +52,8 @@ fn all(global: &Global, beside: Option<&Path>) -> Exit {
 
 fn one(global: &Global, name: &str, beside: Option<&Path>) -> Exit {
     match providers::load(name, beside) {
-        Ok(provider) if global.json() => output::json_line(&object(&provider)),
-        Ok(provider) => output::out(&page(&provider)),
+        Ok(provider) if global.json() => output::json_line(&object(&provider, beside)),
+        Ok(provider) => output::out(&page(&provider, beside)),
         Err(problems) => {
             report(global, &problems);
             let unknown = problems
@@ -79,21 +79,19 @@ fn report(global: &Global, problems: &[crate::model::Problem]) {
     }
 }
 
-fn object(provider: &Provider) -> Value {
-    json!({
-        "name": provider.name,
-        "title": provider.title,
-        "description": provider.description,
-        "docs": provider.docs,
-        "checked": provider.checked,
-        "scheme": scheme(provider),
-        "needs_secret": needs_secret(provider),
-        "handshakes": provider.handshakes.iter().map(|h| &h.title).collect::<Vec<_>>(),
-        "methods": provider.methods,
-        "delivery_key": !provider.delivery_key.is_empty(),
-        "status": provider.answer.status,
-        "template": provider.template.is_some(),
-    })
+/// What `--json` says: all that is known, and the samples' names.
+fn object(provider: &Provider, beside: Option<&Path>) -> Value {
+    let mut object = provider.describe();
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("samples".to_owned(), sample_names(provider, beside).into());
+    }
+    object
+}
+
+fn sample_names(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
+    // They are a help here, not the answer: one that cannot be read is left out.
+    let samples = providers::samples(&provider.name, beside).unwrap_or_default();
+    samples.into_iter().map(|sample| sample.name).collect()
 }
 
 fn scheme(provider: &Provider) -> String {
@@ -110,46 +108,69 @@ fn needs_secret(provider: &Provider) -> bool {
         .is_some_and(VerifySpec::needs_secret)
 }
 
-fn page(provider: &Provider) -> String {
-    let name = &provider.name;
-    let has = |yes: bool, text: &'static str, no: &'static str| if yes { text } else { no };
-    let handshakes: Vec<&str> = provider
+/// Values as labels, in the order in which they are tried.
+fn labels(values: &[ValueSpec], none: &str) -> String {
+    if values.is_empty() {
+        return none.to_owned();
+    }
+    let all: Vec<_> = values.iter().map(ValueSpec::label).collect();
+    all.join(", else ")
+}
+
+fn facts(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
+    let handshakes: Vec<String> = provider
         .handshakes
         .iter()
-        .map(|h| h.title.as_str())
+        .map(|shake| {
+            let signed = if shake.signed { "signed" } else { "not signed" };
+            format!("{} ({}, {signed})", shake.title, shake.methods().join(" "))
+        })
         .collect();
-    let handshakes = if handshakes.is_empty() {
-        "none".to_owned()
-    } else {
-        handshakes.join(", ")
+    let or_none = |list: Vec<String>| match list.len() {
+        0 => "none".to_owned(),
+        _ => list.join(", "),
     };
-    let key = has(
-        provider.delivery_key.is_empty(),
-        "none",
-        "a redelivery gives no second event",
-    );
-    let template = has(
-        provider.template.is_some(),
-        "built in",
-        "none: write `event` or `template`",
-    );
+    let answer = &provider.answer;
+    let kind = answer.content_type.as_ref();
+    let answer = match (answer.body.is_empty(), kind) {
+        (true, _) => answer.status.to_string(),
+        (false, None) => format!("{} {}", answer.status, answer.body.trim()),
+        (false, Some(kind)) => format!("{} {} ({kind})", answer.status, answer.body.trim()),
+    };
+    let template = match &provider.template {
+        Some((_, file)) => file.as_str(),
+        None => "none: write `event` or `template`",
+    };
     let mut lines = vec![
-        format!(
-            "{}  {}",
-            output::bold(&provider.title),
-            provider.description
-        ),
-        String::new(),
         format!("  signature     {}", scheme(provider)),
-        format!("  handshake     {handshakes}"),
-        format!("  delivery key  {key}"),
+        format!("  handshake     {}", or_none(handshakes)),
+        format!(
+            "  delivery key  {}",
+            labels(
+                &provider.delivery_key,
+                "none: what is sent twice is two deliveries"
+            )
+        ),
+        format!("  event type    {}", labels(&provider.event_type, "none")),
         format!("  methods       {}", provider.methods.join(" ")),
-        format!("  answer        {}", provider.answer.status),
+        format!("  answer        {answer}"),
         format!("  template      {template}"),
+        format!(
+            "  samples       {}",
+            or_none(sample_names(provider, beside))
+        ),
     ];
     if let Some(secret) = &provider.secret {
         lines.push(format!("  secret        {}: {}", secret.name, secret.form));
     }
+    lines
+}
+
+fn page(provider: &Provider, beside: Option<&Path>) -> String {
+    let name = &provider.name;
+    let title = output::bold(&provider.title);
+    let mut lines = vec![format!("{title}  {}", provider.description), String::new()];
+    lines.extend(facts(provider, beside));
     lines.extend([
         String::new(),
         output::bold("In webhooks.toml"),
@@ -169,11 +190,21 @@ fn page(provider: &Provider) -> String {
                 .note
                 .as_ref()
                 .map_or_else(String::new, |note| format!("  ({note})"));
-            lines.push(format!("  {:16} {}{note}", field.name, field.value));
+            let value = match field.value.as_str() {
+                "{url}" => "the webhook's URL: public_url, then /hooks/<slug>",
+                "{secret}" => "the secret",
+                other => other,
+            };
+            lines.push(format!("  {:16} {value}{note}", field.name));
         }
     }
     if !provider.docs.is_empty() {
-        lines.extend([String::new(), output::bold("Documents")]);
+        let checked = provider.checked.as_ref();
+        let checked = checked.map_or_else(String::new, |day| format!(" (read on {day})"));
+        lines.extend([
+            String::new(),
+            format!("{}{checked}", output::bold("Documents")),
+        ]);
         lines.extend(provider.docs.iter().map(|url| format!("  {url}")));
     }
     format!("{}\n", lines.join("\n"))

@@ -5,6 +5,7 @@ use crate::codes;
 use crate::config::findings::render_problem;
 use crate::config::{self, Config, Finding, Overrides, Severity, Webhook};
 use crate::engine;
+use crate::intake::EdgeSettings;
 use crate::model::{Outcome, Problem, Request};
 use crate::translate::{Template, Translator};
 use std::io::Read;
@@ -47,8 +48,13 @@ fn render(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
         Some(path) => Some(template(global, path)?),
         None => None,
     };
-    let webhook = with_template(webhook(global, arguments)?, template).ok_or(Stop(Exit::Bug))?;
-    let mut request = read(&arguments.request).map_err(|problem| {
+    let (edge, chosen) = configured(global, arguments)?;
+    let webhook = with_template(chosen, template).ok_or(Stop(Exit::Bug))?;
+    let webhook = webhook.as_ref();
+    let request = read(&arguments.request).and_then(|mut request| {
+        engine::receive(&mut request, webhook, edge.as_ref()).map(|()| request)
+    });
+    let mut request = request.map_err(|problem| {
         tell(global, Severity::Error, &problem, None);
         Stop(Exit::Usage)
     })?;
@@ -56,17 +62,13 @@ fn render(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
         request::set(&mut request, change).map_err(|why| usage(global, &why))?;
     }
     if arguments.verify {
-        let verdict = engine::verify(&webhook, &request, request.received);
+        let verdict = engine::verify(webhook, &request, request.received);
         if let Some(problem) = verdict.failure {
             tell(global, Severity::Error, &problem, Some(&webhook.name));
             return Ok(Exit::No);
         }
     }
-    Ok(show(
-        global,
-        &webhook,
-        &engine::translate(&webhook, &request),
-    ))
+    Ok(show(global, webhook, &engine::translate(webhook, &request)))
 }
 
 /// The webhook with another template; without a webhook, one that has nothing but the template.
@@ -116,11 +118,14 @@ fn show(global: &Global, webhook: &Webhook, translation: &engine::Translation) -
     Exit::Done
 }
 
-/// The webhook that is meant; `None` where a template is all there is.
-fn webhook(global: &Global, arguments: &Arguments) -> Result<Option<Arc<Webhook>>, Stop> {
+/// The public listener and the webhook that is meant; `None` where a template is all there is.
+fn configured(
+    global: &Global,
+    arguments: &Arguments,
+) -> Result<(Option<EdgeSettings>, Option<Arc<Webhook>>), Stop> {
     let path = global.config();
     if arguments.template.is_some() && arguments.webhook.is_none() && !path.exists() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let overrides = Overrides {
         // Secrets matter to signatures alone.
@@ -138,7 +143,8 @@ fn webhook(global: &Global, arguments: &Arguments) -> Result<Option<Arc<Webhook>
         }
         return Err(Stop(Exit::Invalid));
     };
-    choose(global, arguments, &config)
+    let webhook = choose(global, arguments, &config)?;
+    Ok((Some(config.edge), webhook))
 }
 
 fn choose(

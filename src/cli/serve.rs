@@ -27,7 +27,12 @@ pub(super) fn run(global: &Global) -> ExitCode {
             Exit::Invalid
         }
         Err(error) => {
-            output::err(&format!("error: {error}\n"));
+            match error.code() {
+                Some(code) => output::err(&format!(
+                    "error[{code}]: {error}\n  = more: hookgate explain {code}\n"
+                )),
+                None => output::err(&format!("error: {error}\n")),
+            }
             Exit::Invalid
         }
     };

@@ -188,7 +188,7 @@ fn own(
         None => outer_secrets,
     };
     let nearest = inner.as_ref().or(outer);
-    for key in ["any", "all", "first"] {
+    for key in VerifySpec::LISTS {
         if let Some(list) = table.get(key) {
             return combined(cx, value, &list, cloudevents, nearest, &secrets);
         }
@@ -251,12 +251,11 @@ fn combined(
     if let (Some(outer), false) = (outer, used) {
         no_effect(cx, outer, "every scheme of the list has its own");
     }
-    let verifier = match list.name.rsplit('.').next() {
-        Some("any") => Verifier::any(verifiers),
-        Some("all") => Verifier::all(verifiers),
-        _ => Verifier::first(verifiers),
-    };
-    Some(Guard { verifier, secrets })
+    let key = list.name.rsplit('.').next().unwrap_or_default();
+    match Verifier::list(key, verifiers) {
+        Ok(verifier) => Some(Guard { verifier, secrets }),
+        Err(error) => scheme_error(cx, &error, list.span.clone()),
+    }
 }
 
 fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>) -> Option<Guard> {
@@ -285,8 +284,8 @@ fn without_secrets<'t>(value: &toml::Spanned<DeValue<'t>>) -> toml::Spanned<DeVa
         DeValue::Table(table) => {
             table.remove("secret");
             table.remove("token");
-            for key in ["any", "all", "first"] {
-                if let Some(list) = table.get_mut(key) {
+            for key in VerifySpec::LISTS {
+                if let Some(list) = table.get_mut(*key) {
                     *list = without_secrets(list);
                 }
             }

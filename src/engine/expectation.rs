@@ -1,6 +1,6 @@
 //! `[[webhook.test]]`: a request, and what must come of it.
 
-use super::{Translation, translate, verify};
+use super::{Translation, receive, translate, verify};
 use crate::codes::{self, Code};
 use crate::config::{Config, Webhook, WebhookTest};
 use crate::model::{Note, Outcome, Problem, Request, http_file};
@@ -62,18 +62,21 @@ pub fn check_tests(config: &Config, only: Option<&str>) -> Vec<TestResult> {
     for webhook in &config.webhooks {
         for test in &webhook.tests {
             if only.is_none_or(|name| name == test.name) {
-                results.push(run(webhook, test, folder));
+                results.push(run(config, webhook, test, folder));
             }
         }
     }
     results
 }
 
-fn run(webhook: &Webhook, test: &WebhookTest, folder: &Path) -> TestResult {
+fn run(config: &Config, webhook: &Webhook, test: &WebhookTest, folder: &Path) -> TestResult {
     let start = Instant::now();
     let mut notes = Vec::new();
     let name = test.request.display().to_string();
     let failure = read_named(&folder.join(&test.request), &name)
+        .and_then(|mut request| {
+            receive(&mut request, webhook, Some(&config.edge)).map(|()| request)
+        })
         .map_err(TestFailure::Request)
         .and_then(|request| outcome(webhook, test, &request))
         .and_then(|translation| {

@@ -251,3 +251,35 @@ fn tests_of_webhooks_run() {
     assert_eq!(check_tests(&config, Some("signed")).len(), 1);
     assert!(check_tests(&config, Some("nothing")).is_empty());
 }
+
+/// What `when` and `delivery_key` cost beside the event, where all three read the body. Run with
+/// `cargo test --release … -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_expressions() {
+    let filler: Vec<String> = (0..100)
+        .map(|i| format!("\"url_{i}\": \"https://api.github.com/repos/octo/hello\""))
+        .collect();
+    let body = format!("{{\"id\": \"d-1\", \"go\": true, {}}}", filler.join(", "));
+    let event =
+        "event = { event = \"e.{{ body.id }}\", resource = { \"prefect.resource.id\" = \"r\" } }\n";
+    let rounds = 20_000;
+    for more in [
+        "",
+        "when = \"body.go\"\n",
+        "when = \"body.go\"\ndelivery_key = \"body.id\"\n",
+    ] {
+        let (config, _folder) = config(&webhook(&format!("{event}{more}")), &[]);
+        let request = request(&body);
+        let started = std::time::Instant::now();
+        for _ in 0..rounds {
+            let made = translate(&config.webhooks[0], &request);
+            assert_eq!(std::hint::black_box(made).events.len(), 1);
+        }
+        println!(
+            "{} bytes, {more:?}: {:?} each",
+            body.len(),
+            started.elapsed() / rounds
+        );
+    }
+}

@@ -20,6 +20,7 @@ mod view;
 use crate::log::EventLog;
 use crate::model::{Delivery, Event, Position, Seq};
 use crate::query::Query;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -122,6 +123,13 @@ pub trait Feed: Send + Sync {
     /// # Errors
     /// When the store fails.
     fn ring_request(&self, id: uuid::Uuid) -> Result<Option<Vec<u8>>, FeedError>;
+
+    /// How many deliveries of each webhook are parked and still there, as far as the feed has read the log; it
+    /// waits for the rest but a moment.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn parked(&self) -> Result<BTreeMap<String, u64>, FeedError>;
 
     /// Keeps a request that is not logged. Best effort: never blocks, drops when busy.
     fn keep(&self, entry: RingEntry);

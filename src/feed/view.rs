@@ -8,8 +8,9 @@ use super::rows::{Row, half};
 use super::stores::sqlite::{self, Kept, Reader, Readers, StoreError, Writer};
 use super::{DeliveryRow, EventRow, Feed, FeedError, Page, Paging, RING_QUEUE, RingEntry};
 use crate::log::{EventLog, LogError, Record};
-use crate::model::{Delivery, Event, Position, Seq, limits};
+use crate::model::{Delivery, Event, Outcome, Position, Seq, limits};
 use crate::query::Query;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -19,6 +20,8 @@ use uuid::Uuid;
 
 /// How long a query waits for the indexer.
 const CATCH_UP: Duration = Duration::from_secs(2);
+/// How long a figure does.
+const GLANCE: Duration = Duration::from_millis(100);
 /// How long a query may run; a page that is not full by then says where the next one starts.
 const QUERY_TIME: Duration = Duration::from_secs(5);
 /// Bytes of one page at most (one larger row still gets its own), so that memory stays bounded.
@@ -75,8 +78,12 @@ impl LogFeed {
 
     /// Begins a query: what was acknowledged before is in, if that takes no longer than it may.
     fn begin(&self) -> Result<Reader<'_>, FeedError> {
+        self.begin_within(CATCH_UP)
+    }
+
+    fn begin_within(&self, patience: Duration) -> Result<Reader<'_>, FeedError> {
         let head = *self.log.head().borrow();
-        let until = Instant::now() + CATCH_UP;
+        let until = Instant::now() + patience;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             self.progress.wait_for(head, left);
@@ -399,6 +406,19 @@ impl Feed for LogFeed {
         let mut entries = entries.map_err(|e| self.report(&e))?.into_iter();
         let entry = entries.find(|(_, delivery, _)| delivery.id == id);
         Ok(entry.map(|(_, _, request)| request))
+    }
+
+    fn parked(&self) -> Result<BTreeMap<String, u64>, FeedError> {
+        let reader = self.begin_within(GLANCE)?;
+        let mut parked = BTreeMap::new();
+        let counted = reader.each_kind(|_, kind, rows| {
+            // A parked delivery has no events, and so one row.
+            if kind.outcome == Outcome::Parked && rows > 0 {
+                *parked.entry(kind.webhook).or_insert(0) += rows.unsigned_abs();
+            }
+        });
+        counted.map_err(|e| self.report(&e))?;
+        Ok(parked)
     }
 
     fn keep(&self, entry: RingEntry) {

@@ -154,24 +154,41 @@ fn lines(headers: &HeaderMap) -> Headers {
 
 /// The URL that the sender called, always with the request's query.
 fn url(uri: &Uri, headers: &HeaderMap, target: &Target<'_>, base: UrlBase<'_>) -> String {
-    let mut url = match (base.webhook, base.server) {
-        (Some(webhook), _) => format!("{webhook}{}", target.path),
-        (None, Some(server)) => format!("{server}{}", uri.path()),
-        (None, None) => {
-            let scheme = if base.secure { "https" } else { "http" };
-            // RFC 9112 section 3.2.2: the authority of an absolute target goes before `Host`.
-            let host = match uri.authority() {
-                Some(authority) => Cow::Borrowed(authority.as_str()),
-                None => headers
-                    .get(header::HOST)
-                    .map_or(Cow::Borrowed("localhost"), |host| {
-                        String::from_utf8_lossy(host.as_bytes())
-                    }),
-            };
-            format!("{scheme}://{host}{}", uri.path())
-        }
+    if let Some(url) = public_url(base, uri.path(), target.path, uri.query()) {
+        return url;
+    }
+    let scheme = if base.secure { "https" } else { "http" };
+    // RFC 9112 section 3.2.2: the authority of an absolute target goes before `Host`.
+    let host = match uri.authority() {
+        Some(authority) => Cow::Borrowed(authority.as_str()),
+        None => headers
+            .get(header::HOST)
+            .map_or(Cow::Borrowed("localhost"), |host| {
+                String::from_utf8_lossy(host.as_bytes())
+            }),
     };
-    if let Some(query) = uri.query() {
+    with_query(format!("{scheme}://{host}{}", uri.path()), uri.query())
+}
+
+/// The URL by what is configured: `path` is the whole raw path, `tail` what follows the slug in it. None where no
+/// public URL is known.
+#[must_use]
+pub fn public_url(
+    base: UrlBase<'_>,
+    path: &str,
+    tail: &str,
+    query: Option<&str>,
+) -> Option<String> {
+    let url = match (base.webhook, base.server) {
+        (Some(webhook), _) => format!("{webhook}{tail}"),
+        (None, Some(server)) => format!("{server}{path}"),
+        (None, None) => return None,
+    };
+    Some(with_query(url, query))
+}
+
+fn with_query(mut url: String, query: Option<&str>) -> String {
+    if let Some(query) = query {
         url.push('?');
         url.push_str(query);
     }

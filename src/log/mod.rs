@@ -13,6 +13,7 @@ mod record;
 mod retention;
 pub(crate) mod stores;
 
+use crate::codes::{self, Code};
 use crate::model::{Delivery, Outcome, Seq};
 pub use own::own_event;
 pub use record::compress_request;
@@ -115,6 +116,20 @@ pub enum LogError {
     Closed,
 }
 
+impl LogError {
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Full { .. } => codes::LOG_FULL,
+            Self::OverSize => codes::STORE_OVER_SIZE,
+            // A log that closes takes no more, as one that failed.
+            Self::Failed(_) | Self::Closed => codes::LOG_FAILED,
+            Self::Damaged { .. } => codes::RECORD_DAMAGED,
+        }
+    }
+}
+
 /// Why a store cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -139,6 +154,18 @@ pub enum OpenError {
         /// Why.
         reason: String,
     },
+}
+
+impl OpenError {
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Locked(_) => codes::STORE_LOCKED,
+            Self::Newer { .. } => codes::STORE_NEWER,
+            Self::Failed { .. } => codes::FILE_UNREADABLE,
+        }
+    }
 }
 
 /// Figures about the log, for metrics, readiness and pages.

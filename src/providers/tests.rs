@@ -4,7 +4,7 @@ use super::*;
 use crate::codes;
 use crate::model::http_file::{self, Masking};
 use crate::model::{Headers, Request, Secret};
-use crate::translate::{Keys, Scope, Template, Translator};
+use crate::translate::{Keys, ParsedBody, Scope, Template, Translator};
 use crate::verify::{DatedSecret, SchemeError, Verdict, Verifier};
 use base64::Engine;
 use bytes::Bytes;
@@ -322,6 +322,7 @@ fn translate(provider: &Provider, request: &Request) -> Vec<Value> {
         masking: &Masking::default(),
         keys: &key.map_or(Keys::None, Keys::Delivery),
         default_payload: true,
+        body: &ParsedBody::default(),
     };
     let made = Translator::Template(template)
         .translate(&scope)

@@ -11,7 +11,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Mutex, PoisonError};
 
 /// Labels of a metric, in the order in which they are exported.
 pub type MetricLabels = Vec<(&'static str, String)>;
@@ -121,7 +123,8 @@ pub struct Metrics {
     pub sink_paused: Family<MetricLabels, IntGauge>,
     pub dead_letters: Family<MetricLabels, IntGauge>,
     pub dead_letters_total: Family<MetricLabels, NamedCounter>,
-    pub parked: Family<MetricLabels, IntGauge>,
+    parked: Family<MetricLabels, IntGauge>,
+    parked_names: Mutex<BTreeSet<String>>,
     pub feed_lag: IntGauge,
     config: Family<MetricLabels, IntGauge>,
     pub config_reload_success: IntGauge,
@@ -179,6 +182,7 @@ impl Metrics {
             dead_letters: Family::default(),
             dead_letters_total: Family::default(),
             parked: Family::default(),
+            parked_names: Mutex::default(),
             feed_lag: IntGauge::default(),
             config: Family::default(),
             config_reload_success: IntGauge::default(),
@@ -202,6 +206,31 @@ impl Metrics {
         self.config
             .get_or_create(&vec![("hash", hash.to_owned())])
             .set(1);
+    }
+
+    /// Sets how many deliveries are parked now, of each webhook that is configured or has some; of one that was
+    /// told before and has none, 0.
+    pub fn set_parked<'a>(
+        &self,
+        webhooks: impl Iterator<Item = &'a str>,
+        parked: &'a BTreeMap<String, u64>,
+    ) {
+        let mut names = self
+            .parked_names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for name in webhooks.chain(parked.keys().map(String::as_str)) {
+            if !names.contains(name) {
+                names.insert(name.to_owned());
+            }
+        }
+        for name in names.iter() {
+            let now = parked.get(name).copied().unwrap_or(0);
+            let gauge = self
+                .parked
+                .get_or_create_owned(&vec![("webhook", name.clone())]);
+            gauge.set(i64::try_from(now).unwrap_or(i64::MAX));
+        }
     }
 
     fn register_intake(&self, r: &mut Registry) {
@@ -459,6 +488,27 @@ mod tests {
         m.dead_letters_total.get_or_create(&labels).inc();
         m.set_config_hash("old");
         m.set_config_hash("new");
+    }
+
+    #[test]
+    fn parked_is_what_is_there_now() {
+        let metrics = Metrics::new();
+        let mut parked = BTreeMap::from([("a".to_owned(), 2), ("gone".to_owned(), 1)]);
+        metrics.set_parked(["a", "b"].into_iter(), &parked);
+        let said = |webhook: &str| {
+            let text = metrics.encode();
+            let start = format!("hookgate_parked_deliveries{{webhook=\"{webhook}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&start));
+            line.map(str::to_owned)
+        };
+        let all = ["a", "b", "gone"].map(said);
+        assert_eq!(all.map(Option::unwrap), ["2", "0", "1"]);
+        parked.remove("gone");
+        metrics.set_parked(["a"].into_iter(), &parked);
+        assert_eq!(
+            ["a", "b", "gone"].map(said).map(Option::unwrap),
+            ["2", "0", "0"]
+        );
     }
 
     #[test]

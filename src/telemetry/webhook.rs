@@ -19,7 +19,6 @@ pub struct WebhookMetrics {
     last_delivery: FloatGauge,
     events: Counter,
     duplicates: Counter,
-    parked: Gauge,
 }
 
 /// The counter of an outcome with the status it had first (nearly always its only one), and its durations.
@@ -43,7 +42,6 @@ impl WebhookMetrics {
             last_delivery: all.last_delivery.get_or_create_owned(&own),
             events: all.events.get_or_create_owned(&own),
             duplicates: all.duplicates.get_or_create_owned(&own),
-            parked: all.parked.get_or_create_owned(&own),
             all: Arc::clone(all),
         }
     }
@@ -62,14 +60,8 @@ impl WebhookMetrics {
             self.all.requests.get_or_create(&labels).inc();
         }
         cached.duration.observe(took.as_secs_f64());
-        match outcome {
-            Outcome::Duplicate => {
-                self.duplicates.inc();
-            }
-            Outcome::Parked => {
-                self.parked.inc();
-            }
-            Outcome::Accepted | Outcome::Ignored | Outcome::Rejected | Outcome::Handshake => {}
+        if outcome == Outcome::Duplicate {
+            self.duplicates.inc();
         }
         // Strangers do not count as a sign of life.
         if outcome != Outcome::Rejected {
@@ -178,7 +170,6 @@ mod tests {
             "hookgate_translation_duration_seconds_count{webhook=\"orders\"} 1",
             "hookgate_events_total{webhook=\"orders\"} 4",
             "hookgate_duplicates_total{webhook=\"orders\"} 1",
-            "hookgate_parked_deliveries{webhook=\"orders\"} 1",
             "hookgate_refused_total{webhook=\"orders\",status=\"413\"} 1",
             "hookgate_verification_failures_total{webhook=\"orders\",reason=\"HG0503\"} 1",
             "hookgate_translation_errors_total{webhook=\"orders\",code=\"HG0303\"} 1",

@@ -3,7 +3,7 @@
 //! A string that is one whole expression gives the value itself, any other is rendered to text. Nothing
 //! needs escaping: the result is a value, not text to be read again.
 
-use super::input::Input;
+use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
 use super::template::used_names;
 use super::{Failure, Keys, Scope, Translated, env, names, problem, rewrite, schema, text};
@@ -207,6 +207,7 @@ impl Definition {
             masking: &masking,
             keys: &Keys::None,
             default_payload: true,
+            body: &ParsedBody::default(),
         };
         self.translate(&scope).map(|_| ()).map_err(|failure| {
             let mut problem = failure.problem;

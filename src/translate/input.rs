@@ -26,30 +26,35 @@ pub(crate) const NAMES: [&str; 8] = [
 /// Where [`Original`] lies: no name of a template.
 pub(crate) const ORIGINAL: &str = "\0request";
 
-/// One request, read at most once.
+/// A request's body as a value, read when it is first asked for. Belongs to one request.
+#[derive(Debug, Default)]
+pub struct ParsedBody(OnceCell<Body>);
+
+/// One request as templates see it.
 pub(crate) struct Input<'a> {
     /// What it was made of.
     pub(crate) scope: &'a Scope<'a>,
-    body: OnceCell<Body>,
 }
 
 impl<'a> Input<'a> {
     /// Nothing is read yet.
     pub(crate) fn new(scope: &'a Scope<'a>) -> Self {
-        Self {
-            scope,
-            body: OnceCell::new(),
-        }
+        Self { scope }
     }
 
     /// The body, read now if it was not before.
     pub(crate) fn body(&self) -> &Body {
-        self.body.get_or_init(|| body::read(self.scope.request))
+        self.scope
+            .body
+            .0
+            .get_or_init(|| body::read(self.scope.request))
     }
 
     /// Notes about the body, if it was read.
     pub(crate) fn notes(&self) -> Vec<Note> {
-        self.body
+        self.scope
+            .body
+            .0
             .get()
             .map_or_else(Vec::new, |body| body.notes.clone())
     }

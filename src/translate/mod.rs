@@ -25,6 +25,7 @@ mod value;
 
 pub use expression::Expression;
 pub use fixed::Definition;
+pub use input::ParsedBody;
 pub use template::Template;
 
 use crate::model::{Event, Note, Problem, Request, http_file::Masking};
@@ -42,6 +43,8 @@ pub struct Scope<'a> {
     pub keys: &'a Keys,
     /// Whether an event without payload gets `{method, headers, body}`.
     pub default_payload: bool,
+    /// The request's body as a value. One for a request, so that its expressions and its template read it once.
+    pub body: &'a ParsedBody,
 }
 
 /// Delivery keys of one request.

@@ -269,7 +269,18 @@ fn the_catalogue_and_the_codes() {
     let providers = Ran::json(&ran.out);
     for name in ["github", "stripe", "slack", "standard-webhooks"] {
         assert!(providers.iter().any(|p| p["name"] == name), "{name}");
-        assert_eq!(run(folder.path(), &["providers", name], "", &[]).code, 0);
+        let page = run(folder.path(), &["providers", name], "", &[]);
+        assert_eq!(page.code, 0);
+        for part in ["signature", "delivery key", "In webhooks.toml", "https://"] {
+            assert!(page.out.contains(part), "{name}: {part}\n{}", page.out);
+        }
+        let one = run(folder.path(), &["providers", name, "--json"], "", &[]);
+        let one = &Ran::json(&one.out)[0];
+        assert!(!one["samples"].as_array().unwrap().is_empty(), "{one}");
+        assert!(
+            one["verify"].is_string() && one["setup"].is_array(),
+            "{one}"
+        );
     }
     let ran = run(folder.path(), &["providers", "githb"], "", &[]);
     assert!(ran.code == 6 && ran.err.contains("github"), "{}", ran.err);
@@ -282,4 +293,40 @@ fn the_catalogue_and_the_codes() {
     assert_eq!(run(folder.path(), &["explain", "HG9999"], "", &[]).code, 6);
     let all = run(folder.path(), &["explain"], "", &[]);
     assert!(all.out.lines().count() > 40, "{}", all.out);
+}
+
+#[test]
+fn health_without_a_gateway() {
+    let folder = folder();
+    let ran = run(
+        folder.path(),
+        &["health", "--url", "http://127.0.0.1:1"],
+        "",
+        &[],
+    );
+    assert_eq!(ran.code, 4);
+    assert!(
+        ran.err.starts_with("not reachable: http://127.0.0.1:1: "),
+        "{}",
+        ran.err
+    );
+    let ran = run(
+        folder.path(),
+        &["health"],
+        "",
+        &[("HOOKGATE_URL", "https://x")],
+    );
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    let ran = run(
+        folder.path(),
+        &["health", "--json"],
+        "",
+        &[("HOOKGATE_ADMIN", "0.0.0.0:1")],
+    );
+    assert_eq!(ran.code, 4);
+    let said = &Ran::json(&ran.out)[0];
+    assert_eq!(
+        (&said["ready"], &said["url"]),
+        (&false.into(), &"http://127.0.0.1:1".into())
+    );
 }

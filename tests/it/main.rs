@@ -20,6 +20,7 @@ mod deliver;
 mod harness;
 mod kinds;
 mod limits;
+mod own;
 mod prefect;
 mod reject;
 mod reload;

@@ -31,7 +31,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("engine", &["verify", "translate", "config", "log"]),
+    (
+        "engine",
+        &["verify", "translate", "intake", "config", "log"],
+    ),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

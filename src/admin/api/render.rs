@@ -3,11 +3,11 @@
 use super::{block, body, deliveries, json, requests, shared, webhooks};
 use crate::admin::Admin;
 use crate::admin::problem::{ApiError, Item};
-use crate::config::Webhook;
-use crate::engine;
-use crate::model::http_file::{self, Masking};
+use crate::config::{self, Config, Webhook};
+use crate::engine::{self, Translation};
+use crate::model::http_file;
 use crate::model::{Event, Headers, Note, Problem, Request};
-use crate::translate::{Keys, Scope, Template, Translated, Translator};
+use crate::translate::{Template, Translator};
 use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use jiff::Timestamp;
@@ -88,7 +88,12 @@ pub(super) async fn render(
 ) -> Result<HttpResponse, ApiError> {
     let call: Call = body::read(payload).await?;
     let admin = shared(&admin);
+    let templated = call.template.is_some();
     let made = block(move || translate(&admin, call)).await?;
+    if let Some(problem) = made.error {
+        let pointer = if templated { "/template" } else { "/webhook" };
+        return Err(pointing(pointer)(problem));
+    }
     json(&Rendered {
         outcome: if made.events.is_empty() {
             "ignored"
@@ -100,95 +105,109 @@ pub(super) async fn render(
     })
 }
 
-fn translate(admin: &Admin, call: Call) -> Result<Translated, ApiError> {
-    let (request, of_delivery) = subject(admin, call.request, call.delivery_id)?;
+fn translate(admin: &Admin, call: Call) -> Result<Translation, ApiError> {
+    let mut subject = subject(admin, call.request, call.delivery_id)?;
     let config = admin.config.current();
-    let name = call.webhook.or(of_delivery);
-    let webhook = match name.as_deref() {
+    let name = call.webhook.or(subject.webhook.take());
+    let known = match name.as_deref() {
         Some(name) => Some(Arc::clone(webhooks::find(&config, name)?)),
         None => None,
     };
-    let pointer = |pointer: &'static str| {
-        move |problem: Problem| ApiError::unprocessable(problem, Some(pointer))
+    let template = call
+        .template
+        .map(|text| Template::compile(TEMPLATE_NAME, text));
+    let template = template.transpose().map_err(pointing("/template"))?;
+    let made = match (known, template) {
+        (None, None) => {
+            return Err(ApiError::invalid(
+                "say what to translate with: `template` or `webhook`",
+            ));
+        }
+        (Some(webhook), None) => {
+            let request = subject.received(&webhook, &config)?;
+            engine::translate(&webhook, &request)
+        }
+        // The webhook's own key, so that ids are those that its events would have.
+        (Some(webhook), Some(template)) => {
+            let request = subject.received(&webhook, &config)?;
+            engine::translate_by(&webhook, &Translator::Template(template), &request)
+        }
+        (None, Some(template)) => {
+            let bare = config::bare_webhook(WEBHOOK_NAME, Translator::Template(template));
+            let mut bare = bare.ok_or_else(|| ApiError::invalid("`render` is no name"))?;
+            bare.max_body = config.edge.max_body;
+            let request = subject.received(&bare, &config)?;
+            engine::translate(&bare, &request)
+        }
     };
-    let Some(text) = call.template else {
-        let webhook = webhook.ok_or_else(|| {
-            ApiError::invalid("say what to translate with: `template` or `webhook`")
-        })?;
-        return own_way(&webhook, &request).map_err(pointer("/webhook"));
-    };
-    let template = Template::compile(TEMPLATE_NAME, text).map_err(pointer("/template"))?;
-    let masking = webhook
-        .as_ref()
-        .map_or_else(Masking::default, |webhook| webhook.masking.clone());
-    let scope = Scope {
-        request: &request,
-        webhook: webhook
-            .as_ref()
-            .map_or(WEBHOOK_NAME, |webhook| &webhook.name),
-        masking: &masking,
-        keys: &Keys::None,
-        default_payload: webhook.as_ref().is_none_or(|w| w.default_payload),
-    };
-    Translator::Template(template)
-        .translate(&scope)
-        .map_err(|failure| pointer("/template")(failure.problem))
+    Ok(made)
 }
 
-/// The webhook's own way, as `serve` goes it after verification.
-fn own_way(webhook: &Webhook, request: &Request) -> Result<Translated, Problem> {
-    let made = engine::translate(webhook, request);
-    match made.error {
-        Some(problem) => Err(problem),
-        None => Ok(Translated {
-            events: made.events,
-            item_keys: None,
-            notes: made.notes,
-        }),
+fn pointing(pointer: &'static str) -> impl FnOnce(Problem) -> ApiError {
+    move |problem| ApiError::unprocessable(problem, Some(pointer))
+}
+
+/// What is to be translated.
+struct Subject {
+    request: Request,
+    /// The webhook that it came to.
+    webhook: Option<String>,
+    /// Whether the body is as it was on the wire; what was written by hand as text is not encoded.
+    wire: bool,
+}
+
+impl Subject {
+    /// The request as the webhook would have received it.
+    fn received(mut self, webhook: &Webhook, config: &Config) -> Result<Request, ApiError> {
+        if self.wire {
+            engine::receive(&mut self.request, webhook, Some(&config.edge))
+                .map_err(pointing("/request"))?;
+        }
+        Ok(self.request)
     }
 }
 
-/// The request to translate, and the webhook it came to.
 fn subject(
     admin: &Admin,
     request: Option<RequestInput>,
     delivery_id: Option<Uuid>,
-) -> Result<(Request, Option<String>), ApiError> {
+) -> Result<Subject, ApiError> {
+    let written = |request, wire| Subject {
+        request,
+        webhook: None,
+        wire,
+    };
     match (request, delivery_id) {
         (Some(RequestInput::Http(text)), None) => {
             let request = http_file::parse(text.as_bytes(), Timestamp::now());
-            request.map(|request| (request, None)).map_err(|error| {
-                ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(
-                    Item {
-                        pointer: Some("/request".to_owned()),
-                        detail: error.to_string(),
-                        ..Item::default()
-                    },
-                )
-            })
+            request
+                .map(|request| written(request, false))
+                .map_err(|error| {
+                    ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(
+                        Item {
+                            pointer: Some("/request".to_owned()),
+                            detail: error.to_string(),
+                            ..Item::default()
+                        },
+                    )
+                })
         }
-        (Some(RequestInput::Object(object)), None) => Ok((from_object(*object)?, None)),
+        (Some(RequestInput::Object(object)), None) => {
+            let wire = object.body_base64.is_some();
+            Ok(written(from_object(*object)?, wire))
+        }
         (None, Some(id)) => {
             let row = deliveries::find(admin, id)?;
             let bytes = requests::stored(admin, &row)?.ok_or_else(|| requests::gone(&row))?;
-            let request = requests::parse(&row, &bytes)?;
-            check_coding(&request)?;
-            Ok((request, row.delivery.webhook))
+            Ok(Subject {
+                request: requests::parse(&row, &bytes)?,
+                webhook: row.delivery.webhook,
+                wire: true,
+            })
         }
         _ => Err(ApiError::invalid(
             "say what to translate: either `request` or `delivery_id`",
         )),
-    }
-}
-
-/// A request is kept as it came, and undoing its coding is the public listener's business.
-fn check_coding(request: &Request) -> Result<(), ApiError> {
-    match request.headers.text("content-encoding") {
-        None => Ok(()),
-        Some(coding) if coding.trim().eq_ignore_ascii_case("identity") => Ok(()),
-        Some(coding) => Err(ApiError::invalid(format!(
-            "the kept request is encoded as `{coding}`; send it as `request`, decoded, instead of `delivery_id`"
-        ))),
     }
 }
 

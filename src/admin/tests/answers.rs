@@ -331,6 +331,12 @@ async fn readiness() {
         "{}",
         answer.text()
     );
+    assert!(
+        send(&admin, verbose())
+            .await
+            .text()
+            .contains("log failed: HG0602 ")
+    );
     world.log.writable.store(true, Ordering::Relaxed);
     admin.readiness.drain();
     assert_eq!(send(&admin, get("/readyz")).await.status, 503);
@@ -376,6 +382,21 @@ async fn render() {
     )
     .await;
     assert_eq!(answer.json()["events"][0]["payload"]["ua"], "t");
+    let encoded = |body: &str| {
+        let headers = serde_json::json!({
+            "Content-Type": "application/json", "Content-Encoding": "gzip", "User-Agent": "z",
+        });
+        let request = serde_json::json!({"headers": headers, "body_base64": body});
+        call(serde_json::json!({"template": template, "request": request}))
+    };
+    let gzip = "H4sIAAAAAAACA6tWKkpNU7JSMKwFAKaNQVwKAAAA";
+    let answer = send(&world.admin, encoded(gzip)).await;
+    assert_eq!(answer.json()["events"][0]["event"], "x.1");
+    let answer = send(&world.admin, encoded("e30=")).await;
+    assert_eq!(
+        answer.problem(422, "HG0103")["errors"][0]["pointer"],
+        "/request"
+    );
     let answer = send(
         &world.admin,
         call(serde_json::json!({"template": "{% if %}", "request": http})),
@@ -448,6 +469,16 @@ async fn webhooks_and_reload() {
     assert_eq!(
         json["events"][0]["event"], "github.refs/heads/main",
         "{json}"
+    );
+    let template = r#"{"event": "other", "resource": {"prefect.resource.id": "r"}}"#;
+    let call = serde_json::json!({"delivery_id": id(2).to_string(), "template": template});
+    let other = send(&world.admin, post("/api/v1/render", &call.to_string()))
+        .await
+        .json();
+    assert_eq!(other["events"][0]["event"], "other");
+    assert_eq!(
+        other["events"][0]["id"], json["events"][0]["id"],
+        "the webhook's delivery key makes the id, whatever the template"
     );
     let call = serde_json::json!({"webhook": "nightly", "request": "GET /hooks/x\n\n"});
     let json = send(&world.admin, post("/api/v1/render", &call.to_string()))

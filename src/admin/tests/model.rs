@@ -13,7 +13,7 @@ use crate::state::{Cursor, DeadLetter, NewDeadLetter, SkippedRange, State, State
 use crate::telemetry::Metrics;
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{oneshot, watch};
@@ -274,6 +274,18 @@ impl Feed for FakeFeed {
     fn ring_request(&self, _: Uuid) -> Result<Option<Vec<u8>>, FeedError> {
         Ok(Some(request_bytes()))
     }
+    fn parked(&self) -> Result<BTreeMap<String, u64>, FeedError> {
+        let mut parked = BTreeMap::new();
+        for row in self
+            .rows
+            .iter()
+            .filter(|r| r.delivery.outcome == Outcome::Parked)
+        {
+            let webhook = row.delivery.webhook.clone().unwrap_or_default();
+            *parked.entry(webhook).or_insert(0) += 1;
+        }
+        Ok(parked)
+    }
     fn keep(&self, _: RingEntry) {}
     fn indexed_to(&self) -> Seq {
         self.rows.len() as Seq
@@ -389,6 +401,7 @@ name = "github"
 slug = "fake-slug-of-22-chars-01"
 verify = { scheme = "bearer", token = { file = "token" } }
 event = { event = "github.{{ body.ref }}", resource = { "prefect.resource.id" = "r" } }
+delivery_key = "body.ref"
 
 [[webhook]]
 name = "nightly"

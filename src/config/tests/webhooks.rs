@@ -326,6 +326,47 @@ fn verification() {
     "#);
 }
 
+/// Which of two schemes, each with its own secret, let a request in.
+#[test]
+fn every_scheme_of_a_list_has_its_own_secret() {
+    let item = |header: &str, env: &str| {
+        format!(
+            "{{ scheme = \"header-token\", header = \"{header}\", secret = {{ env = \"{env}\" }} }}"
+        )
+    };
+    let (a, b) = (
+        item("X-A", "CARGO_PKG_NAME"),
+        item("X-B", "CARGO_PKG_VERSION"),
+    );
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    let both = format!("X-A: {name}\nX-B: {version}\n");
+    let swapped = format!("X-A: {version}\nX-B: {name}\n");
+    let first = format!("X-A: {name}\n");
+    let wrong_first = format!("X-A: wrong\nX-B: {version}\n");
+    for (list, headers, verified) in [
+        ("any", &both, true),
+        ("any", &first, true),
+        ("any", &wrong_first, true),
+        ("any", &swapped, false),
+        ("all", &both, true),
+        ("all", &first, false),
+        ("all", &swapped, false),
+        ("first", &both, true),
+        ("first", &wrong_first, false),
+        ("first", &swapped, false),
+    ] {
+        let lines = format!("verify = {{ {list} = [{a}, {b}] }}");
+        let webhook = only(&with_event("").replace("verify = \"none\"", &lines));
+        assert_eq!(webhook.secrets.len(), 2);
+        let text = format!("POST /hooks/x HTTP/1.1\n{headers}\n");
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let request = crate::model::http_file::parse(text.as_bytes(), now).unwrap();
+        let verdict = webhook.verifier.verify(&request, now);
+        assert_eq!(verdict.record.verified, verified, "{list} of {headers}");
+        assert!(webhook.masking.hides_header("x-a") && webhook.masking.hides_header("x-b"));
+    }
+}
+
 #[test]
 fn edge_settings_of_a_webhook() {
     insta::assert_snapshot!(findings(&with_event(r#"

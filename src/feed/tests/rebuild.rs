@@ -182,3 +182,26 @@ fn rows_of_deleted_deliveries_are_deleted() {
     let feed = setup.open();
     assert_eq!(everything(&*feed), naive(&setup.log, &query(""), true).0);
 }
+
+/// Parked deliveries are counted from what is there, so they are known after a restart, and a rebuild.
+#[test]
+fn parked_deliveries_are_counted() {
+    let setup = Setup::new(100);
+    let naive = |setup: &Setup| {
+        let mut parked = std::collections::BTreeMap::new();
+        for record in setup.log.read(0, 1_000, usize::MAX).unwrap() {
+            if record.delivery.outcome == crate::model::Outcome::Parked {
+                *parked
+                    .entry(record.delivery.webhook.unwrap())
+                    .or_insert(0_u64) += 1;
+            }
+        }
+        parked
+    };
+    for _ in 0..2 {
+        let feed = setup.open();
+        until("all is counted", || feed.parked().unwrap() == naive(&setup));
+        feed.close();
+    }
+    assert_eq!(naive(&setup).values().sum::<u64>(), 9);
+}

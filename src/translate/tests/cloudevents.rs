@@ -2,7 +2,9 @@
 
 use super::request;
 use crate::model::http_file::Masking;
-use crate::translate::{CloudEventsOptions, Failure, Keys, Scope, Translated, Translator};
+use crate::translate::{
+    CloudEventsOptions, Failure, Keys, ParsedBody, Scope, Translated, Translator,
+};
 use base64::Engine;
 use serde_json::Value as Json;
 
@@ -42,6 +44,7 @@ fn run(case: &Json) -> Result<Translated, Failure> {
         masking: &masking,
         keys: &Keys::None,
         default_payload: true,
+        body: &ParsedBody::default(),
     };
     Translator::CloudEvents(CloudEventsOptions { percent_decode }).translate(&scope)
 }
@@ -158,6 +161,7 @@ fn header_bytes_that_are_not_utf8_are_refused() {
         masking: &masking,
         keys: &Keys::None,
         default_payload: true,
+        body: &ParsedBody::default(),
     };
     let failure = Translator::CloudEvents(CloudEventsOptions {
         percent_decode: true,

@@ -39,6 +39,7 @@ pub(crate) fn translate(translator: &Translator, request: &Request) -> Result<Tr
         masking: &masking,
         keys: &keys,
         default_payload: true,
+        body: &ParsedBody::default(),
     })
 }
 
@@ -473,6 +474,7 @@ fn expressions_and_texts_give_values_unescaped() {
         masking: &masking,
         keys: &Keys::None,
         default_payload: true,
+        body: &ParsedBody::default(),
     };
     let value = |source: &str| {
         Expression::compile("when", source)

@@ -4,7 +4,7 @@
 use super::cloudevents::same;
 use super::request;
 use crate::model::http_file::Masking;
-use crate::translate::{Failure, Keys, Scope, Template, Translated, Translator};
+use crate::translate::{Failure, Keys, ParsedBody, Scope, Template, Translated, Translator};
 use serde_json::Value as Json;
 
 /// Cases without `lenient` and `exotic` that do not agree. This number must not grow.
@@ -42,6 +42,7 @@ fn run(case: &Json) -> Result<Translated, Failure> {
         masking: &masking,
         keys: &Keys::None,
         default_payload: true,
+        body: &ParsedBody::default(),
     };
     let template = Template::compile("case.j2", case["template"].as_str().unwrap().to_owned())?;
     Translator::Template(template).translate(&scope)

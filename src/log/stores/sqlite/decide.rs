@@ -1,6 +1,7 @@
 //! Whether a delivery repeats one that was there before, and what is then recorded.
 
 use super::shared::{Shared, signed};
+use crate::codes;
 use crate::log::queue::{Job, Prints};
 use crate::log::record::{self, Head};
 use crate::model::{Note, Outcome, Seq};
@@ -165,7 +166,7 @@ impl<'s, 'c> Decider<'s, 'c> {
             Ok(None) => return Holder::Same(seq),
             // The first copy cannot be read: then this one is better kept than dropped.
             Ok(Some(Err(reason))) => {
-                tracing::error!(seq, %reason, "the record that holds a delivery key is damaged");
+                tracing::error!(seq, code = %codes::RECORD_DAMAGED, %reason, "the record that holds a delivery key is damaged");
                 return Holder::None;
             }
             Err(error) => {

@@ -1,6 +1,7 @@
 //! What the log learns of itself when it is opened: head, oldest, and the delivery keys.
 
 use super::shared::{Shared, Start, signed, unsigned};
+use crate::codes;
 use crate::log::keys::{Keys, snapshot};
 use crate::log::record;
 use crate::model::Seq;
@@ -101,6 +102,7 @@ pub(super) fn learn_tail(
         else {
             tracing::error!(
                 seq,
+                code = %codes::RECORD_DAMAGED,
                 "a stored record is damaged; its delivery key is not known"
             );
             continue;

@@ -5,6 +5,7 @@ use super::decide::Decider;
 use super::learn;
 use super::maintenance::Work;
 use super::shared::{FailurePoint, Shared, signed};
+use crate::codes;
 use crate::log::LogError;
 use crate::log::queue::{Job, Next};
 use crate::log::record;
@@ -37,7 +38,7 @@ pub(super) fn run(shared: &Shared, conn: Connection) {
         match session(shared, &conn, &mut written) {
             Ok(()) => return,
             Err(reason) => {
-                tracing::error!(%reason, "writing the log failed; it is opened again before it takes more");
+                tracing::error!(code = %codes::LOG_FAILED, %reason, "writing the log failed; it is opened again before it takes more");
                 shared.queue.fail(&Arc::from(reason));
             }
         }
@@ -74,7 +75,9 @@ fn recover(shared: &Shared, pause: &mut Duration) -> Option<Connection> {
                 shared.queue.reopen();
                 return Some(conn);
             }
-            Err(reason) => tracing::warn!(%reason, "the log cannot be opened again yet"),
+            Err(reason) => {
+                tracing::warn!(code = %codes::LOG_FAILED, %reason, "the log cannot be opened again yet")
+            }
         }
     }
 }
