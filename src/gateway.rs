@@ -24,6 +24,7 @@ use crate::intake::head::{self, Head, Target, UrlBase};
 use crate::log::{Append, Appended, EventLog, LogError};
 use crate::model::{Outcome, Request};
 use crate::providers::HandshakeAnswer;
+use crate::telemetry::webhook::InFlight;
 use crate::telemetry::{DeliveryLine, DeliveryLog, Metrics};
 use crate::translate::{ParsedBody, Scope};
 use crate::verify::Verdict;

@@ -21,7 +21,6 @@ use std::time::Duration;
 )]
 mod fake_sink;
 mod http;
-mod real_prefect;
 mod silent;
 mod store;
 
