@@ -76,13 +76,7 @@ pub(crate) fn read(request: &Request) -> Body {
 }
 
 fn json_or_text(request: &Request, media_type: &str, notes: &mut Vec<Note>) -> Content {
-    let mut text = decode(request, notes);
-    // Some senders (.NET) begin their JSON with a byte order mark; Python's `request.json()` takes it off too.
-    if is_json_type(media_type)
-        && let Some(rest) = text.strip_prefix('\u{feff}')
-    {
-        text = rest.to_owned();
-    }
+    let text = decode(request, notes);
     if text.is_empty() {
         return Content::Text(text);
     }
@@ -295,12 +289,6 @@ mod tests {
                 Some("HG0309"),
             ),
             ("application/json", b"", "\"\"", None),
-            (
-                "application/json; charset=utf-8",
-                b"\xef\xbb\xbf{\"a\": 1}",
-                "{\"a\":1}",
-                None,
-            ),
             (
                 "text/plain",
                 b"\xef\xbb\xbf[1, 2]",
