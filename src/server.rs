@@ -125,7 +125,12 @@ pub fn run(options: &Options, ready: impl FnOnce(&Bound)) -> Result<(), ServeErr
         .install_default()
         .ok();
     let handle = ConfigHandle::new(config, loaded.findings, options.overrides.clone());
-    actix_web::rt::System::new().block_on(serve(Arc::new(handle), ready))
+    let system = actix_web::rt::System::new();
+    let done = system.block_on(serve(Arc::new(handle), ready));
+    // Dropping it would wait for every call that blocks, and a write to a pipe that nobody reads never ends. All
+    // that must be on disk is; the process ends next.
+    std::mem::forget(system);
+    done
 }
 
 fn line_format(format: LogFormat) -> LineFormat {

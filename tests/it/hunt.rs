@@ -1,6 +1,9 @@
 //! Accidents of operators and newcomers: what they do must end in a word of help, and never in silence.
 
+use crate::harness::http::{self, Target};
 use crate::harness::{Setup, hookgate, slug, wait_for};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 fn hook() -> String {
     format!(
@@ -82,4 +85,56 @@ fn a_newcomer_without_a_file_is_told_what_to_write() {
         (code, out.trim()),
         (Some(0), concat!("hookgate ", env!("CARGO_PKG_VERSION")))
     );
+}
+
+#[test]
+fn a_reader_of_stdout_that_has_stopped_does_not_hold_up_the_stop() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = "[[sink]]\nname = \"out\"\nkind = \"ndjson\"\npath = \"-\"\n";
+    let text = Setup::new(format!("{}{sink}", hook())).toml();
+    std::fs::write(folder.path().join("webhooks.toml"), text).expect("written");
+    let mut child = hookgate(folder.path())
+        .arg("serve")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout"));
+    let mut listener = || {
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        let address = line.trim().rsplit('/').next().expect("an address");
+        let address = address.parse().expect("an address");
+        Target {
+            address,
+            tls: false,
+        }
+    };
+    let (public, admin) = (listener(), listener());
+    // More than a pipe holds, and nobody reads on.
+    let body = vec![b'x'; 20_000];
+    for _ in 0..20 {
+        let reply = http::send(public, "POST", &format!("/hooks/{}", slug(0)), &[], &body);
+        assert_eq!(reply.status, 204);
+    }
+    let (mut held, mut before) = (0, None);
+    wait_for("a write that does not end", || {
+        let sinks = http::send(admin, "GET", "/api/v1/sinks", &[], b"").json();
+        let sink = &sinks["data"][0];
+        let now = Some((sink["lag"].as_u64()?, sink["delivered"].as_u64()?));
+        held = if now == before && sink["lag"] != 0 {
+            held + 1
+        } else {
+            0
+        };
+        before = now;
+        (held == 30).then_some(())
+    });
+    let told = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(told.expect("kill").success());
+    let status = wait_for("the end", || child.try_wait().expect("wait"));
+    assert_eq!(status.code(), Some(0));
+    drop(lines);
 }
