@@ -137,11 +137,19 @@ fn the_event_is_seen_in_a_browser_and_its_request_is_kept() {
     let id = reply.header("hookgate-delivery").unwrap().to_owned();
     let feed = gateway.admin("GET", "/", &[], b"");
     assert_eq!(feed.status, 200);
+    let event = gateway.delivery(&reply)["events"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let text = feed.text();
     assert!(
-        feed.text().contains("nightly.finished") && feed.text().contains(&id),
-        "{}",
-        feed.text()
+        text.contains("nightly.finished") && text.contains(&format!("/events/{event}")),
+        "{text}"
     );
+    let page = gateway
+        .admin("GET", &format!("/events/{event}"), &[], b"")
+        .text();
+    assert!(page.contains(&format!("/deliveries/{id}")), "{page}");
     let page = gateway
         .admin("GET", &format!("/deliveries/{id}"), &[], b"")
         .text();
