@@ -64,7 +64,6 @@ Exit codes:
 #[command(
     name = "hookgate",
     version,
-    disable_version_flag = true,
     infer_subcommands = false,
     after_help = EXAMPLES,
     after_long_help = const_format(),
@@ -85,14 +84,7 @@ fn const_format() -> String {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The configuration [default: ./webhooks.toml]
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "HOOKGATE_CONFIG",
-        hide_env = true
-    )]
+    #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Machine-readable output: one JSON object a line
     #[arg(long, global = true)]
@@ -112,10 +104,12 @@ impl Global {
     /// The configuration's path: the flag, else `HOOKGATE_CONFIG`, else `webhooks.toml` here.
     #[must_use]
     pub fn config(&self) -> PathBuf {
-        self.config
-            .clone()
-            .filter(|path| !path.as_os_str().is_empty())
-            .unwrap_or_else(|| PathBuf::from("webhooks.toml"))
+        // Not clap's `env`: it takes a variable that is set and empty for a flag without its value.
+        let named = self.config.clone().map(PathBuf::into_os_string);
+        named
+            .or_else(|| std::env::var_os("HOOKGATE_CONFIG"))
+            .filter(|path| !path.is_empty())
+            .map_or_else(|| PathBuf::from("webhooks.toml"), PathBuf::from)
     }
 
     /// Whether messages on stderr are unwanted.

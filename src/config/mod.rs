@@ -63,6 +63,13 @@ pub struct Config {
     pub files: Vec<PathBuf>,
 }
 
+impl Config {
+    /// Whether the file has not a single byte.
+    fn is_of_nothing(&self) -> bool {
+        self.hash == hex::encode(Sha256::digest(b""))
+    }
+}
+
 /// Settings of the admin listener.
 #[derive(Debug, Clone)]
 pub struct AdminSettings {
@@ -281,7 +288,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
     let config = match unreadable {
         Some(why) => {
             let message = format!("{} cannot be read: {why}", file.display());
-            let help = "name another with -c FILE or HOOKGATE_CONFIG";
+            let help = "write one: `hookgate explain HG0101` shows the smallest; or name another with -c FILE or HOOKGATE_CONFIG";
             cx.report(
                 Severity::Error,
                 Problem::new(codes::FILE_UNREADABLE, message).help(help),

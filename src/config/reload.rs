@@ -112,11 +112,15 @@ impl ConfigHandle {
         let mut last = self.lock();
         let running = self.current();
         let Loaded {
-            config,
-            findings,
+            mut config,
+            mut findings,
             files,
             ..
         } = load(&running.file, &self.overrides);
+        if !running.webhooks.is_empty() && config.as_ref().is_some_and(Config::is_of_nothing) {
+            config = None;
+            findings.push(emptied(&running));
+        }
         let mut report = ReloadReport {
             time: Timestamp::now(),
             ok: config.is_some(),
@@ -132,6 +136,19 @@ impl ConfigHandle {
         last.report.clone_from(&report);
         last.files = files;
         report
+    }
+}
+
+/// A file without a byte is an editor's half-way state, or what a full disk left of it: nobody means that all
+/// senders get 404.
+fn emptied(running: &Config) -> Finding {
+    let name = running.file.display();
+    let problem = Problem::new(codes::FILE_UNREADABLE, format!("{name} is empty"))
+        .help("write it again; a comment alone is enough to say that there are to be no webhooks");
+    Finding {
+        severity: Severity::Error,
+        problem,
+        webhook: None,
     }
 }
 

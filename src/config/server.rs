@@ -5,6 +5,7 @@ use super::table::Table;
 use super::value::Value;
 use super::{AdminSettings, LogFormat, Overrides, secrets};
 use crate::codes;
+use crate::intake::tls::Certificate;
 use crate::intake::{EdgeSettings, Timeouts, TlsSettings};
 use crate::model::limits;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,7 +54,8 @@ pub(super) fn read(cx: &Context, value: Option<&Value<'_, '_>>, over: &Overrides
     let has_token = token_value.is_some();
     let token = token_value.and_then(|v| secrets::read(cx, &v));
     if !admin.ip().is_loopback() && !has_token {
-        exposed(cx, admin, admin_span);
+        // Overridden, the address is not the one that stands in the file.
+        exposed(cx, admin, admin_span.filter(|_| over.admin.is_none()));
     }
     let server = Server {
         edge: EdgeSettings {
@@ -121,8 +123,13 @@ fn address(
 }
 
 fn exposed(cx: &Context, admin: SocketAddr, span: Option<std::ops::Range<usize>>) {
+    let of = if span.is_some() {
+        ""
+    } else {
+        " of HOOKGATE_ADMIN"
+    };
     let message =
-        format!("the admin listener {admin} is reachable from elsewhere, and has no token");
+        format!("the admin listener {admin}{of} is reachable from elsewhere, and has no token");
     let help = "set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and \
                 `admin_token = { env = \"HOOKGATE_ADMIN_TOKEN\" }` in [server]; or listen on 127.0.0.1";
     match span {
@@ -156,10 +163,21 @@ fn tls(cx: &Context, value: &Value<'_, '_>) -> Option<TlsSettings> {
     };
     let (cert, key) = (file("cert"), file("key"));
     table.finish();
-    Some(TlsSettings {
+    let settings = TlsSettings {
         cert: cert?,
         key: key?,
-    })
+    };
+    // What the listener could not use is an error of this file: `check` finds it, and a reload keeps what runs.
+    if let Err(why) = Certificate::load(&settings) {
+        cx.error_help(
+            codes::INVALID_VALUE,
+            value.span.clone(),
+            format!("`tls`: {why}"),
+            "both are PEM files: the certificate with its chain, and the private key that belongs to it",
+        );
+        return None;
+    }
+    Some(settings)
 }
 
 fn timeouts(cx: &Context, value: Option<Value<'_, '_>>) -> Timeouts {

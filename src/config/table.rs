@@ -37,7 +37,10 @@ impl<'a, 't, 'c> Table<'a, 't, 'c> {
 
     /// The value of a key, if it is there. The key is known from now on.
     pub(super) fn get(&self, key: &'static str) -> Option<Value<'a, 't>> {
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
         let (k, v) = self.table.get_key_value(key)?;
         Some(self.value(key, k, v))
     }

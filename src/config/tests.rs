@@ -98,7 +98,7 @@ fn overrides_win_and_are_checked() {
     overrides.admin = Some("0.0.0.0:1".into());
     insta::assert_snapshot!(lines(&load(&file, &overrides)), @r#"
     E HG0204 HOOKGATE_LISTEN: "here" is no address with port, such as "127.0.0.1:8080" or "[::]:8080"
-    E HG0218 3:9 ‹"127.0.0.1:0"› the admin listener 0.0.0.0:1 is reachable from elsewhere, and has no token
+    E HG0218 the admin listener 0.0.0.0:1 of HOOKGATE_ADMIN is reachable from elsewhere, and has no token
         set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and `admin_token = { env = "HOOKGATE_ADMIN_TOKEN" }` in [server]; or listen on 127.0.0.1
     "#);
 }
@@ -113,17 +113,17 @@ fn an_unreadable_file() {
     };
     insta::assert_snapshot!(said(&folder.path().join("none.toml")), @r#"
     E HG0101 DIR/none.toml cannot be read: there is no such file
-        name another with -c FILE or HOOKGATE_CONFIG
+        write one: `hookgate explain HG0101` shows the smallest; or name another with -c FILE or HOOKGATE_CONFIG
     "#);
     insta::assert_snapshot!(said(folder.path()), @r#"
     E HG0101 DIR cannot be read: it is not a regular file
-        name another with -c FILE or HOOKGATE_CONFIG
+        write one: `hookgate explain HG0101` shows the smallest; or name another with -c FILE or HOOKGATE_CONFIG
     "#);
     let latin = folder.path().join("latin.toml");
     std::fs::write(&latin, b"a = 1\nb = \"\xe9\"\n").unwrap();
     insta::assert_snapshot!(said(&latin), @r#"
     E HG0101 DIR/latin.toml cannot be read: line 2 is not UTF-8 text
-        name another with -c FILE or HOOKGATE_CONFIG
+        write one: `hookgate explain HG0101` shows the smallest; or name another with -c FILE or HOOKGATE_CONFIG
     "#);
 }
 
@@ -385,4 +385,40 @@ fn a_finding_as_people_see_it() {
     "#);
     insta::assert_snapshot!(findings::github(&loaded.findings[0], "conf/"), @r#"::error file=conf/webhooks.toml,line=2,col=1,endColumn=6,title=HG0201::unknown key `listn` in [server]%0Ahelp: did you mean `listen`?"#);
     insta::assert_snapshot!(serde_json::to_string(&loaded.findings[0]).unwrap(), @r#"{"severity":"error","code":"HG0201","message":"unknown key `listn` in [server]","file":"webhooks.toml","line":2,"column":1,"end_column":6,"source":"listn = \"127.0.0.1:1\"","help":"did you mean `listen`?"}"#);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_an_error_of_the_file() {
+    let folder = folder(
+        "[server]\ntls = { cert = \"c.pem\", key = \"k.pem\" }\n",
+        &[("c.pem", "no certificate"), ("k.pem", "no key")],
+    );
+    let loaded = load(&folder.path().join("webhooks.toml"), &Overrides::default());
+    assert!(loaded.config.is_none());
+    let said = lines(&loaded).replace(&folder.path().display().to_string(), "DIR");
+    insta::assert_snapshot!(said, @r#"
+    E HG0204 2:7 ‹{ cert = "c.pem", key = "k.pem" }› `tls`: DIR/c.pem holds no certificate in PEM
+        both are PEM files: the certificate with its chain, and the private key that belongs to it
+    "#);
+}
+
+#[test]
+fn what_is_known_is_listed_once_and_a_lonely_test_is_told_where_it_belongs() {
+    let said = |toml: &str| {
+        let folder = folder(toml, &[]);
+        lines(&load(
+            &folder.path().join("webhooks.toml"),
+            &Overrides::default(),
+        ))
+    };
+    let known = said("[[webhook]]\nname = \"a\"\nqqqqqqqqqq = 1\n");
+    assert!(
+        known.contains("known here: name, slug, provider"),
+        "{known}"
+    );
+    assert!(!known.contains("cloudevents, cloudevents"), "{known}");
+    insta::assert_snapshot!(said("[[webhook.test]]\nname = \"x\"\n"), @r#"
+    E HG0202 1:3 ‹webhook› `webhook` is a list of tables
+        [[webhook.test]] belongs below the [[webhook]] that it tests
+    "#);
 }

@@ -149,7 +149,14 @@ impl<'a, 't> Value<'a, 't> {
     pub(super) fn tables(&self, cx: &Context) -> Vec<Value<'a, 't>> {
         if self.value.is_table() {
             let message = format!("`{}` is a list of tables", self.name);
-            let help = format!("write [[{}]], with two brackets on each side", self.name);
+            // `[[webhook.test]]` above the first `[[webhook]]` makes a table with nothing but `test`.
+            let table = self.value.as_table();
+            let only_tests = table.is_some_and(|t| t.len() == 1 && t.contains_key("test"));
+            let help = if self.name == "webhook" && only_tests {
+                "[[webhook.test]] belongs below the [[webhook]] that it tests".to_owned()
+            } else {
+                format!("write [[{}]], with two brackets on each side", self.name)
+            };
             cx.error_help(codes::WRONG_TYPE, self.span.clone(), message, help);
             return Vec::new();
         }

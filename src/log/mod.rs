@@ -54,8 +54,9 @@ pub struct Append {
 ///
 /// A key is remembered when the outcome is accepted, ignored or parked: a redelivery of an ignored request is
 /// its duplicate too, since the webhook has decided about it. It is remembered for the window `dedup`, by time
-/// of receipt; when retention has taken the delivery before, its fingerprint decides alone. A duplicate keeps
-/// its request and the status it came with, has no events, no code and no error, and names what it repeats.
+/// of receipt; when retention has taken the delivery before, its fingerprint decides alone, as long as the
+/// window lasts (to two hours). A duplicate keeps its request and the status it came with, has no events, no
+/// code and no error, and names what it repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendKeys {
     /// Never a duplicate.

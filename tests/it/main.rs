@@ -18,6 +18,7 @@ mod crash;
 mod deliver;
 #[allow(dead_code, reason = "parts of it serve the unit tests alone")]
 mod harness;
+mod hunt;
 mod kinds;
 mod limits;
 mod own;

@@ -62,6 +62,20 @@ fn a_good_file_is_swapped_in_and_a_bad_one_is_not() {
 }
 
 #[test]
+fn a_file_that_was_emptied_by_accident_takes_nothing_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = handle(folder.path(), &webhook("a"));
+    let file = folder.path().join("webhooks.toml");
+    std::fs::write(&file, "").unwrap();
+    let report = handle.reload();
+    assert!(!report.ok && handle.peek().webhooks.len() == 1);
+    let said = &report.findings.last().unwrap().problem;
+    assert!(said.code == codes::FILE_UNREADABLE && said.message.ends_with("is empty"));
+    std::fs::write(&file, "# no webhooks\n").unwrap();
+    assert!(handle.reload().ok && handle.peek().webhooks.is_empty());
+}
+
+#[test]
 fn what_a_refused_file_wanted_is_watched_too() {
     let folder = tempfile::tempdir().unwrap();
     let handle = handle(folder.path(), &webhook("a"));

@@ -18,6 +18,8 @@ const SHARDS: usize = 1_024;
 const COLLIDED_MAX: usize = 1_024;
 /// Deliveries between two marks of the time index.
 const MARK_EVERY: u64 = 1_024;
+/// Microseconds after which a mark is set however few deliveries there were: 1 hour.
+const MARK_AFTER: i64 = 3_600_000_000;
 
 /// The fingerprint of a webhook's delivery key: the first 8 bytes of SHA-256 over webhook, LF, key.
 /// Not a faster hash, since a sender must not be able to make another's key collide.
@@ -110,15 +112,34 @@ impl Keys {
         seq % MARK_EVERY == 1
     }
 
-    /// Notes when a delivery was received.
+    /// Whether marks that are `later` and `earlier` leave a gap that wants another one. For readers that go
+    /// backwards; half of what `mark` takes, since they see only where the gap begins.
+    pub(crate) fn is_gap(later: i64, earlier: i64) -> bool {
+        later.saturating_sub(earlier) >= MARK_AFTER / 2
+    }
+
+    /// Notes when a delivery was received, where it is a mark, or the last mark is long ago.
     pub(crate) fn mark(&self, seq: Seq, received: i64) {
-        if !Self::is_mark(seq) {
-            return;
-        }
         let mut rest = self.rest();
-        if rest.marks.last().is_none_or(|(last, _)| *last < seq) {
+        let wanted = rest.marks.last().is_none_or(|(last, at)| {
+            let due = Self::is_mark(seq) || received.saturating_sub(*at) >= MARK_AFTER;
+            *last < seq && due
+        });
+        if wanted {
             rest.marks.push((seq, received));
         }
+    }
+
+    /// The earliest and the latest time at which a delivery can have been received, as the marks tell it, for
+    /// one whose record is gone.
+    pub(crate) fn received_between(&self, seq: Seq) -> Option<(i64, i64)> {
+        let rest = self.rest();
+        let after = rest.marks.partition_point(|(mark, _)| *mark <= seq);
+        let (_, earliest) = *rest.marks.get(after.checked_sub(1)?)?;
+        // Twice: a mark that was set while the log was read backwards may be late by half of the gap.
+        let latest = earliest.saturating_add(2 * MARK_AFTER);
+        let next = rest.marks.get(after).map_or(latest, |(_, at)| *at);
+        Some((earliest, latest.min(next).max(earliest)))
     }
 
     /// Forgets what was received before `before` (in microseconds): all up to the last mark before which nothing is newer.

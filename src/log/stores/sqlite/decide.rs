@@ -153,6 +153,23 @@ impl<'s, 'c> Decider<'s, 'c> {
         found
     }
 
+    /// Retention took the record: the fingerprint's word has to do, but not beyond the window.
+    fn of_gone(&self, seq: Seq, now: i64) -> Holder {
+        let past = |at: i64| now.saturating_sub(at) >= self.window_micros;
+        let settings = &self.shared.settings;
+        let is_past = match self.shared.keys.received_between(seq) {
+            Some((_, latest)) if past(latest) => true,
+            Some((earliest, _)) if !past(earliest) => false,
+            // What was kept for the window and longer is gone, so the window is over.
+            _ => settings.retention >= settings.dedup,
+        };
+        if is_past {
+            Holder::None
+        } else {
+            Holder::Same(seq)
+        }
+    }
+
     fn confirm(&mut self, seq: Seq, key: &str, head: &Head, received: i64) -> Holder {
         let stored = self
             .get
@@ -162,8 +179,7 @@ impl<'s, 'c> Decider<'s, 'c> {
             .optional();
         let stored = match stored {
             Ok(Some(Ok(stored))) => stored,
-            // Retention took the record and the window is longer: the fingerprint's word has to do.
-            Ok(None) => return Holder::Same(seq),
+            Ok(None) => return self.of_gone(seq, received),
             // The first copy cannot be read: then this one is better kept than dropped.
             Ok(Some(Err(reason))) => {
                 tracing::error!(seq, code = %codes::RECORD_DAMAGED, %reason, "the record that holds a delivery key is damaged");

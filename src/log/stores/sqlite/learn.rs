@@ -108,7 +108,9 @@ pub(super) fn learn_tail(
             continue;
         };
         old = if peek.received < before { old + 1 } else { 0 };
-        if Keys::is_mark(seq) {
+        let last = marks.last();
+        let gap = last.is_none_or(|(_, later): &(_, i64)| Keys::is_gap(*later, peek.received));
+        if gap || Keys::is_mark(seq) {
             marks.push((seq, peek.received));
         }
         for print in peek.prints {

@@ -188,6 +188,37 @@ fn keys_outlive_their_deliveries_and_end_with_the_window() {
 }
 
 #[test]
+fn keys_end_with_the_window_where_little_comes_in_and_the_record_is_gone() {
+    for (retention, dedup) in [(DAY, DAY * 3), (DAY * 30, DAY * 3), (DAY, DAY)] {
+        let folder = tempfile::tempdir().unwrap();
+        let hands = Hands::new();
+        let set = |s: &mut StoreSettings| (s.retention, s.dedup) = (retention, dedup);
+        let log = with(folder.path(), &hands, set);
+        log.set_retention_floor(Arc::new(|| None));
+        let put_key = |log: &SqliteLog, key: &str| {
+            let mut append = keyed(key);
+            append.delivery.received = hands.now();
+            put(log, append).unwrap()
+        };
+        put_key(&log, "before");
+        hands.pass(DAY / 2);
+        put_key(&log, "k");
+        hands.pass(retention.max(dedup) + DAY);
+        put_key(&log, "other");
+        log.maintain();
+        assert_eq!(stored(&log), [3]);
+        assert_eq!(put_key(&log, "k").outcome, Outcome::Accepted);
+        // And after a restart, from the snapshot.
+        hands.pass(retention.max(dedup) + DAY);
+        put_key(&log, "another");
+        log.maintain();
+        drop(log);
+        let log = with(folder.path(), &hands, set);
+        assert_eq!(put_key(&log, "k").outcome, Outcome::Accepted);
+    }
+}
+
+#[test]
 fn a_full_store_warns_refuses_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let hands = Hands::new();
