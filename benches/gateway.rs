@@ -37,6 +37,8 @@ use tokio::sync::oneshot;
 const SECRET: &str = "fake-bench-secret-0001";
 const SLUG: &str = "benchbenchbenchbenchbe";
 const CONNECTIONS: usize = 64;
+/// A rate that one core handles with room to spare.
+const STEADY_PER_SECOND: u32 = 5_000;
 const BODY: &str = include_str!("../tests/fixtures/github/push.json");
 
 type Job = (Vec<u8>, oneshot::Sender<()>);
@@ -64,8 +66,8 @@ fn main() {
     for name in &names {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Server::start(name, folder.path());
-        load(server.address, Duration::from_secs(1));
-        let found = load(server.address, Duration::from_secs(seconds));
+        load(server.address, Duration::from_secs(1), None);
+        let found = load(server.address, Duration::from_secs(seconds), None);
         let rate = found.latencies.len() as f64 / found.took.as_secs_f64();
         if name == "append" {
             floor = Some(rate);
@@ -82,6 +84,7 @@ fn main() {
         );
         if let Some(admin) = server.admin {
             report_feed(admin);
+            report_steady(&server, admin);
         }
         server.stop();
     }
@@ -102,6 +105,35 @@ fn report_feed(admin: SocketAddr) {
     println!(
         "          feed shows all {head} deliveries {:.2} s after the load",
         ended.elapsed().as_secs_f64()
+    );
+}
+
+/// How far the feed is behind at a rate that leaves the core room.
+fn report_steady(server: &Server, admin: SocketAddr) {
+    let how_long = Duration::from_secs(5);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let lag = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let metrics = get(admin, "/metrics");
+                most = most
+                    .max(number_after(&metrics, "\nhookgate_feed_lag_deliveries ").unwrap_or(0));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            most
+        });
+        let found = load(server.address, how_long, Some(STEADY_PER_SECOND));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        (watcher.join().unwrap(), found)
+    });
+    let (most, found) = lag;
+    println!(
+        "          at {STEADY_PER_SECOND}/s: {:.0}/s   p50 {:.2} ms   p99 {:.2} ms   feed at most {:.2} s behind",
+        found.latencies.len() as f64 / found.took.as_secs_f64(),
+        found.quantile(0.50),
+        found.quantile(0.99),
+        most as f64 / f64::from(STEADY_PER_SECOND)
     );
 }
 
@@ -300,7 +332,8 @@ impl Found {
     }
 }
 
-fn load(address: SocketAddr, how_long: Duration) -> Found {
+/// Loads a server for a while; `rate`: requests a second of all connections, none: as many as it takes.
+fn load(address: SocketAddr, how_long: Duration, rate: Option<u32>) -> Found {
     let thread = std::thread::spawn(move || {
         pin_this_thread();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -311,7 +344,7 @@ fn load(address: SocketAddr, how_long: Duration) -> Found {
         runtime.block_on(local.run_until(async move {
             let begun = Instant::now();
             let tasks: Vec<_> = (0..CONNECTIONS)
-                .map(|n| tokio::task::spawn_local(connection(address, n, begun + how_long)))
+                .map(|n| tokio::task::spawn_local(connection(address, n, begun + how_long, rate)))
                 .collect();
             let mut found = Found {
                 latencies: Vec::new(),
@@ -348,20 +381,34 @@ fn pin_this_thread() {
     }
 }
 
-async fn connection(address: SocketAddr, number: usize, end: Instant) -> (Vec<u32>, u64) {
+async fn connection(
+    address: SocketAddr,
+    number: usize,
+    end: Instant,
+    rate: Option<u32>,
+) -> (Vec<u32>, u64) {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let stamp = jiff::Timestamp::now().as_microsecond();
     let (mut latencies, mut errors, mut buffer) = (Vec::new(), 0, vec![0; 4096]);
     let signature = signature(BODY.as_bytes());
     let mut count = 0_u64;
+    let pause = rate.map(|rate| Duration::from_secs(CONNECTIONS as u64) / rate);
+    let mut due = Instant::now() + pause.unwrap_or_default() * number as u32 / CONNECTIONS as u32;
     while Instant::now() < end {
+        // Paced, the time counts from when the request was due: waiting for the one before is latency too.
+        let mut begun = None;
+        if let Some(pause) = pause {
+            tokio::time::sleep_until(due.into()).await;
+            begun = Some(due);
+            due += pause;
+        }
         count += 1;
         let request = format!(
             "POST /hooks/{SLUG} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={signature}\r\nX-GitHub-Delivery: {stamp:x}-{number}-{count}\r\nContent-Length: {}\r\n\r\n{BODY}",
             BODY.len()
         );
-        let begun = Instant::now();
+        let begun = begun.unwrap_or_else(Instant::now);
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut read = 0;
         while !buffer[..read].windows(4).any(|w| w == b"\r\n\r\n") {

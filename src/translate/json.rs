@@ -10,10 +10,13 @@ use crate::model::limits;
 use parser::Parser;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Objects and arrays with more members than this get an index when all members are asked for.
 const LINEAR_MEMBERS: u32 = 24;
+/// Objects with at most this many members are looked through for a repeated key; keys of larger ones are hashed.
+const FEW_MEMBERS: usize = 8;
 /// Objects with more members than this get an index on their first lookup. A GitHub repository has 90;
 /// comparing that many keys is quicker than hashing them once.
 const LINEAR_LOOKUPS: u32 = 128;
@@ -70,10 +73,10 @@ pub(crate) struct Doc {
 /// Where the members of a large object or array are.
 #[derive(Debug)]
 struct Index {
-    /// Entries of the members (keys for an object), in order, without those a later one overrides.
-    members: Vec<u32>,
-    /// Value by key.
-    values: HashMap<Box<str>, u32>,
+    /// Entries of the members in order, each key once: key and last value (twice the item, for an array).
+    members: Vec<(u32, u32)>,
+    /// Place among the members by key.
+    places: HashMap<Box<str>, usize>,
 }
 
 /// A value inside a [`Doc`].
@@ -139,23 +142,25 @@ impl Doc {
 
     fn build_index(&self, at: u32) -> Index {
         let entry = self.entry(at);
-        let mut members = Vec::new();
-        let mut values: HashMap<Box<str>, u32> = HashMap::new();
+        let mut members: Vec<(u32, u32)> = Vec::new();
+        let mut places: HashMap<Box<str>, usize> = HashMap::new();
         let mut child = at.saturating_add(1);
         while child < entry.next {
             if entry.kind == Kind::Object {
                 let value = child.saturating_add(1);
                 let key = self.at(child).text().into_owned().into_boxed_str();
-                if values.insert(key, value).is_none() {
-                    members.push(child);
+                let place = *places.entry(key).or_insert(members.len());
+                match members.get_mut(place) {
+                    Some(member) => member.1 = value,
+                    None => members.push((child, value)),
                 }
                 child = self.entry(value).next;
             } else {
-                members.push(child);
+                members.push((child, child));
                 child = self.entry(child).next;
             }
         }
-        Index { members, values }
+        Index { members, places }
     }
 }
 
@@ -198,7 +203,7 @@ impl<'a> Ref<'a> {
     pub(crate) fn len(self) -> usize {
         match self.kind() {
             Kind::Array if self.is_small() => self.items().count(),
-            Kind::Object if self.is_small() => self.keys().len(),
+            Kind::Object if self.is_small() => self.pairs().len(),
             Kind::Array | Kind::Object => self.doc.index(self.at).members.len(),
             Kind::Null | Kind::Bool | Kind::Number | Kind::Plain | Kind::Escaped => 0,
         }
@@ -234,40 +239,68 @@ impl<'a> Ref<'a> {
         if self.is_small() {
             return self.items().nth(index);
         }
-        let member = *self.doc.index(self.at).members.get(index)?;
+        let (member, _) = *self.doc.index(self.at).members.get(index)?;
         (self.kind() == Kind::Array).then(|| self.doc.at(member))
     }
 
-    /// The keys of an object as entries, in order, each once.
-    fn keys(self) -> Vec<u32> {
+    /// The members of an object as entries of key and last value, in order, each key once.
+    fn pairs(self) -> Vec<(u32, u32)> {
+        let mut pairs: Vec<(u32, u32)> = Vec::new();
         if self.kind() != Kind::Object {
-            return Vec::new();
+            return pairs;
         }
-        if !self.is_small() {
-            return self.doc.index(self.at).members.clone();
-        }
-        let mut keys: Vec<u32> = Vec::new();
         let mut child = self.at.saturating_add(1);
         let end = self.doc.entry(self.at).next;
         while child < end {
-            let key = self.doc.at(child);
-            if !keys.iter().any(|k| same_key(self.doc.at(*k), key)) {
-                keys.push(child);
-            }
-            child = self.doc.entry(child.saturating_add(1)).next;
+            let value = child.saturating_add(1);
+            pairs.push((child, value));
+            child = self.doc.entry(value).next;
         }
-        keys
+        if pairs.len() <= FEW_MEMBERS {
+            return self.once(&pairs);
+        }
+        if self.are_distinct(&pairs) {
+            return pairs;
+        }
+        self.doc.index(self.at).members.clone()
+    }
+
+    /// Few members, each key once.
+    fn once(self, pairs: &[(u32, u32)]) -> Vec<(u32, u32)> {
+        let mut once: Vec<(u32, u32)> = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            let name = self.doc.at(*key);
+            match once
+                .iter_mut()
+                .find(|(k, _)| same_key(self.doc.at(*k), name))
+            {
+                Some(known) => known.1 = *value,
+                None => once.push((*key, *value)),
+            }
+        }
+        once
+    }
+
+    /// Whether no key repeats. False where that would take a closer look.
+    fn are_distinct(self, pairs: &[(u32, u32)]) -> bool {
+        let mut prints: Vec<u64> = Vec::with_capacity(pairs.len());
+        for (key, _) in pairs {
+            let name = self.doc.at(*key);
+            if name.kind() != Kind::Plain {
+                return false;
+            }
+            let mut hasher = DefaultHasher::new();
+            hasher.write(name.raw().as_bytes());
+            prints.push(hasher.finish());
+        }
+        prints.sort_unstable();
+        prints.windows(2).all(|two| two.first() != two.last())
     }
 
     /// The members of an object in order, each key once with its last value.
     pub(crate) fn members(self) -> impl Iterator<Item = (Cow<'a, str>, Ref<'a>)> {
-        self.keys().into_iter().map(move |key| {
-            let name = self.doc.at(key).text();
-            let value = self
-                .get(&name)
-                .unwrap_or(self.doc.at(key.saturating_add(1)));
-            (name, value)
-        })
+        let pairs = self.pairs().into_iter();
+        pairs.map(move |(key, value)| (self.doc.at(key).text(), self.doc.at(value)))
     }
 
     /// The value of a key.
@@ -283,7 +316,9 @@ impl<'a> Ref<'a> {
             count += 1;
             if count > LINEAR_LOOKUPS {
                 let index = self.doc.index(self.at);
-                return index.values.get(key).map(|at| self.doc.at(*at));
+                let place = *index.places.get(key)?;
+                let (_, value) = *index.members.get(place)?;
+                return Some(self.doc.at(value));
             }
             let name = self.doc.at(child);
             let value = child.saturating_add(1);
@@ -320,16 +355,13 @@ impl<'a> Ref<'a> {
             }
             Kind::Object => {
                 out.push('{');
-                for (i, key) in self.keys().into_iter().enumerate() {
+                for (i, (key, value)) in self.pairs().into_iter().enumerate() {
                     if i > 0 {
                         out.push(',');
                     }
-                    let key = self.doc.at(key);
-                    key.write_compact(out);
+                    self.doc.at(key).write_compact(out);
                     out.push(':');
-                    if let Some(value) = self.get(&key.text()) {
-                        value.write_compact(out);
-                    }
+                    self.doc.at(value).write_compact(out);
                 }
                 out.push('}');
             }
@@ -524,6 +556,41 @@ mod tests {
         }
         agree(&format!("{}{}", "[".repeat(127), "]".repeat(127)));
         agree(&format!("{}1{}", "[".repeat(5000), "]".repeat(5000)));
+    }
+
+    /// Of a repeated key the first place and the last value count, however many members there are.
+    #[test]
+    fn repeated_keys_of_objects_of_all_sizes() {
+        for size in [0, 1, 2, FEW_MEMBERS, FEW_MEMBERS + 1, 24, 25, 128, 129, 300] {
+            for (every, key) in [(1_000, "k"), (3, "k"), (1, "k"), (4, "\\u006b")] {
+                let mut wanted: indexmap::IndexMap<String, usize> = indexmap::IndexMap::new();
+                let mut texts = Vec::new();
+                for i in 0..size {
+                    // Each so often the first key again, perhaps written another way.
+                    let repeats = i > 0 && i % every == 0;
+                    let (name, number) = if repeats { (key, 0) } else { ("k", i) };
+                    texts.push(format!("\"{name}{number}\":{i}"));
+                    wanted.insert(format!("k{number}"), i);
+                }
+                let doc = Doc::parse(format!("{{{}}}", texts.join(","))).unwrap();
+                let root = doc.root();
+                let wanted: Vec<_> = wanted
+                    .into_iter()
+                    .map(|(key, value)| (key, value.to_string()))
+                    .collect();
+                let found: Vec<_> = root
+                    .members()
+                    .map(|(key, value)| (key.into_owned(), value.raw().to_owned()))
+                    .collect();
+                assert_eq!(found, wanted, "{size} {every}");
+                assert_eq!(root.len(), wanted.len());
+                for (key, value) in &wanted {
+                    assert_eq!(root.get(key).unwrap().raw(), value);
+                }
+                let again: serde_json::Value = serde_json::from_str(&root.to_compact()).unwrap();
+                assert_eq!(again.as_object().unwrap().len(), wanted.len());
+            }
+        }
     }
 
     #[test]

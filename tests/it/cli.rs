@@ -1,5 +1,6 @@
 //! The commands as scripts see them: what goes to stdout, what to stderr, and the exit code.
 
+use crate::harness::sign;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -293,6 +294,52 @@ fn the_catalogue_and_the_codes() {
     assert_eq!(run(folder.path(), &["explain", "HG9999"], "", &[]).code, 6);
     let all = run(folder.path(), &["explain"], "", &[]);
     assert!(all.out.lines().count() > 40, "{}", all.out);
+}
+
+/// A kept request is checked and translated as it was received: encoded, under the public URL.
+#[test]
+fn an_encoded_request_signed_with_its_url() {
+    let folder = folder();
+    let slug = "fakeslug00000000000009";
+    let toml = format!(
+        "[server]\npublic_url = \"https://hooks.example.com\"\n[[webhook]]\nname = \"z\"\nslug = \"{slug}\"\n\
+         verify = {{ scheme = \"hmac-sha256\", header = \"X-Sig\", signed = [\"{{url}}\", \"{{body}}\"], secret = {{ env = \"SIGN\" }} }}\n\
+         event = {{ event = \"{{{{ body.kind }}}}\", resource = {{ \"prefect.resource.id\" = \"r\" }} }}\n\
+         [[webhook.test]]\nname = \"t\"\nrequest = \"z.http\"\nverify = true\nexpect = [{{ event = \"paid\" }}]\n"
+    );
+    std::fs::write(folder.path().join("webhooks.toml"), toml).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, b"{\"kind\": \"paid\"}").unwrap();
+    let body = encoder.finish().unwrap();
+    let url = format!("https://hooks.example.com/hooks/{slug}?a=1");
+    let signature = hex::encode(sign::hmac_sha256(
+        b"fake-sign-0001",
+        &[url.as_bytes(), &body],
+    ));
+    let mut file = format!(
+        "POST /hooks/{{slug}}?a=1 HTTP/1.1\nContent-Type: application/json\nContent-Encoding: gzip\nX-Sig: {signature}\n\n"
+    )
+    .into_bytes();
+    file.extend(body);
+    std::fs::write(folder.path().join("z.http"), file).unwrap();
+    let env = [("SIGN", "fake-sign-0001")];
+    let ran = run(
+        folder.path(),
+        &["render", "z.http", "--verify", "--json"],
+        "",
+        &env,
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(Ran::json(&ran.out)[0]["event"], "paid");
+    let ran = run(folder.path(), &["check"], "", &env);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let ran = run(
+        folder.path(),
+        &["render", "z.http", "--verify", "--set", "query.a=2"],
+        "",
+        &env,
+    );
+    assert!(ran.code == 1 && ran.err.contains("HG0503"), "{}", ran.err);
 }
 
 #[test]

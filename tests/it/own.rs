@@ -93,3 +93,49 @@ fn health_and_a_second_process() {
     assert_eq!(output.status.code(), Some(3));
     assert!(said.contains("error[HG0604]: "), "{said}");
 }
+
+#[test]
+fn a_full_store_is_told_by_its_code() {
+    let event = "event = { event = \"e\", resource = { \"prefect.resource.id\" = \"r\" } }";
+    let gateway = Setup::new(webhook(event))
+        .store("max_size = \"1 MiB\"")
+        .start();
+    // Does not compress.
+    let mut seed = 1_u64;
+    let body: Vec<u8> = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        seed.to_be_bytes()[0]
+    })
+    .take(200_000)
+    .collect();
+    let full = wait_for("the limit", || {
+        let reply = gateway.post(&slug(1), &[], &body);
+        (reply.status != 204).then_some(reply)
+    });
+    assert_eq!(full.status, 503);
+    assert!(full.header("retry-after").is_some());
+    for _ in 0..20 {
+        gateway.post(&slug(1), &[], &body);
+    }
+    let ready = gateway.admin("GET", "/readyz?verbose", &[], b"");
+    assert_eq!(ready.status, 503);
+    assert!(
+        ready.text().contains("[-] size failed: HG0606 "),
+        "{}",
+        ready.text()
+    );
+    let url = format!("http://{}", gateway.admin);
+    let mut health = hookgate(gateway.folder.path());
+    let output = health.args(["health", "--url", &url]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(1) && said.contains("HG0606"),
+        "{said}"
+    );
+    let lines = wait_for("the line", || {
+        let lines = gateway.stderr();
+        lines.contains("the log refuses requests").then_some(lines)
+    });
+    let refusals = lines.matches("the log refuses requests").count();
+    assert!(lines.contains("HG0606") && refusals < 10, "{lines}");
+}

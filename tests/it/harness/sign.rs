@@ -9,7 +9,7 @@ pub const STRIPE_SECRET: &str = "whsec_fakeStripeSecret0001";
 pub const SLACK_SECRET: &str = "fake-slack-secret-0001";
 pub const STANDARD_SECRET: &str = "whsec_aG9va2dhdGUtZmFrZS1rZXktbm90LWEtc2VjcmV0LTAx";
 
-fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).expect("any key length");
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().to_vec()
