@@ -94,7 +94,6 @@ impl EventLog for MadeLog {
     fn stats(&self) -> LogStats {
         LogStats::default()
     }
-    fn set_retention_floor(&self, _: hookgate::log::RetentionFloor) {}
     fn close(&self) {}
 }
 

@@ -1,7 +1,7 @@
 //! A newcomer's first requests become events.
 
 use crate::harness::{Gateway, Setup, hookgate, slug};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::Command;
 
 const STATIC: &str = r#"event = { event = "nightly.finished", resource = { "prefect.resource.id" = "job.nightly" } }"#;
@@ -55,7 +55,7 @@ event = { event = "shop.{{ body.type }}", resource = { "prefect.resource.id" = "
 }
 
 #[test]
-fn a_template_file_gives_many_events_and_cannot_be_taken_over() {
+fn an_alertmanager_group_gives_an_event_each_and_cannot_take_the_template_over() {
     let template = r#"[{% for alert in body.alerts %}
       {"event": "alert.{{ alert.status }}", "resource": {"prefect.resource.id": "alert.{{ alert.fingerprint }}"},
        "payload": {"summary": "{{ alert.annotations.summary }}", "labels": {{ alert.labels|tojson }}}}{{ "," if not loop.last }}
@@ -64,9 +64,16 @@ fn a_template_file_gives_many_events_and_cannot_be_taken_over() {
         .file("templates/alerts.json.j2", template)
         .start();
     let hostile = "\"}, \"event\": \"taken.over\", \"x\": {\"\\";
-    let body = json!({"alerts": [
-        {"status": "firing", "fingerprint": "a1", "annotations": {"summary": hostile}, "labels": {"sev": "page"}},
-        {"status": "resolved", "fingerprint": "b2", "annotations": {"summary": "two\nlines"}, "labels": {}},
+    // A group as Alertmanager posts it, version 4 of its webhook format.
+    let alert = |status: &str, fingerprint: &str, summary: &str, labels: Value| {
+        json!({"status": status, "labels": labels, "annotations": {"summary": summary}, "fingerprint": fingerprint,
+            "startsAt": "2026-11-01T10:00:00.000Z", "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "http://prometheus.example/graph"})
+    };
+    let body = json!({"version": "4", "groupKey": "{}:{alertname=\"Down\"}", "truncatedAlerts": 0, "status": "firing", "receiver": "hookgate",
+    "groupLabels": {"alertname": "Down"}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alertmanager.example",
+    "alerts": [
+        alert("firing", "a1", hostile, json!({"sev": "page"})),
+        alert("resolved", "b2", "two\nlines", json!({})),
     ]});
     let delivery = gateway.delivery(&gateway.post_json(&slug(1), &body));
     let events = delivery["events"].as_array().unwrap();

@@ -77,7 +77,7 @@ fn own_schemes() {
     let basic = r#"{ scheme = "basic", secret = { env = "B" } }"#;
     let bearer = r#"{ scheme = "bearer", token = { env = "S" } }"#;
     let path = format!("/hooks/{}", slug(1));
-    let cases: [(&str, &str, (&str, &str), &str, (&str, &str)); 4] = [
+    let cases = [
         (
             header,
             "",

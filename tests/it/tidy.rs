@@ -153,7 +153,7 @@ fn every_code_is_used() {
             continue;
         };
         if rest.ends_with("\";") && name.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
-            assert!(all.contains(&format!("{name}")), "{name} is used nowhere");
+            assert!(all.contains(name), "{name} is used nowhere");
         }
     }
 }
