@@ -19,8 +19,25 @@ fn secrets(texts: &[&str]) -> Vec<DatedSecret> {
     texts.iter().map(dated).collect()
 }
 
-fn cases(text: &str) -> Vec<Value> {
-    serde_json::from_str(text).unwrap()
+/// The cases of a kind: `<name>.json` and every file of the folder `<folder>`, in `tests/cases`.
+fn cases(name: &str, folder: &str) -> Vec<Value> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut files = vec![root.join(format!("{name}.json"))];
+    let entries = root.join(folder).read_dir().into_iter().flatten();
+    let more = entries.map(|entry| entry.unwrap().path());
+    files.extend(more.filter(|path| path.extension().is_some_and(|e| e == "json")));
+    files.sort();
+    let read = |file: &std::path::PathBuf| -> Vec<Value> {
+        let text = std::fs::read_to_string(file).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    };
+    let only = std::env::var("CASES").ok();
+    let all = files.iter().flat_map(read);
+    all.filter(|case| {
+        only.as_ref()
+            .is_none_or(|only| case["provider"] == only.as_str())
+    })
+    .collect()
 }
 
 fn request(case: &Value) -> Request {
@@ -58,9 +75,11 @@ fn compile(provider: &str, texts: &[&str]) -> Result<Verifier, SchemeError> {
 #[test]
 fn signatures_of_the_senders_libraries() {
     let mut checked = 0;
-    for case in cases(include_str!("../../tests/cases/signatures.json")) {
+    for case in cases("signatures", "signatures") {
         let label = format!("{}: {}", case["provider"], case["name"]);
+        // Some senders have a second form, whose cases have a name of their own.
         let provider = case["provider"].as_str().unwrap();
+        let provider = provider.strip_suffix("-form").unwrap_or(provider);
         let one = [case["secret"].as_str().unwrap()];
         let list: Option<Vec<&str>> = case["secrets"]
             .as_array()
@@ -84,12 +103,15 @@ fn signatures_of_the_senders_libraries() {
         assert!(!texts.iter().any(|t| text.contains(t)), "{label}: {text}");
         checked += 1;
     }
-    assert!(checked > 60, "{checked}");
+    assert!(
+        checked > 60 || std::env::var_os("CASES").is_some(),
+        "{checked}"
+    );
 }
 
 #[test]
 fn handshakes_of_the_senders_documents() {
-    for case in cases(include_str!("../../tests/cases/signatures-handshakes.json")) {
+    for case in cases("signatures-handshakes", "handshakes") {
         let label = format!("{}: {}", case["provider"], case["name"]);
         let provider = load(case["provider"].as_str().unwrap(), None).unwrap();
         let want = &case["expect_response"];
@@ -104,22 +126,30 @@ fn handshakes_of_the_senders_documents() {
             assert_eq!(taken, want["status"] != 405, "{label}");
             continue;
         };
-        assert!(handshake.signed, "{label}");
-        let secret = case["secret"].as_str().unwrap();
-        let now = Timestamp::from_second(case["now"].as_i64().unwrap()).unwrap();
-        let verdict = compile(&provider.name, &[secret])
-            .unwrap()
-            .verify(&request, now);
-        if want["status"] == 401 {
-            assert!(verdict.failure.is_some(), "{label}");
-            continue;
+        if handshake.signed {
+            let secret = case["secret"].as_str().unwrap();
+            let now = Timestamp::from_second(case["now"].as_i64().unwrap()).unwrap();
+            let verdict = compile(&provider.name, &[secret])
+                .unwrap()
+                .verify(&request, now);
+            if want["status"] == 401 {
+                assert!(verdict.failure.is_some(), "{label}");
+                continue;
+            }
+            assert!(verdict.failure.is_none(), "{label}: {verdict:?}");
         }
-        assert!(verdict.failure.is_none(), "{label}: {verdict:?}");
-        assert_eq!(answer.status, 200, "{label}");
-        assert_eq!(answer.body, want["body"].as_str().unwrap(), "{label}");
+        assert_eq!(want["status"], answer.status, "{label}");
+        if let Some(body) = want["body"].as_str() {
+            assert_eq!(answer.body, body, "{label}");
+        }
+        if want["json"].is_object() {
+            let json: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(json, want["json"], "{label}");
+        }
         assert_eq!(
             answer.content_type.as_deref(),
-            want["headers"]["Content-Type"].as_str()
+            want["headers"]["Content-Type"].as_str(),
+            "{label}"
         );
     }
 }
@@ -197,15 +227,98 @@ fn forged_empty_stripped_and_duplicated_headers() {
     assert!(!detail.contains(mac.get(..9).unwrap()), "{detail}");
 }
 
+/// What is signed must be what the template reads.
+#[test]
+fn a_signed_payload_is_the_one_that_is_used() {
+    let secret = "fake-gitea-secret-0001";
+    let signed = r#"{"ref":"refs/heads/main","repository":{"full_name":"a/b"}}"#;
+    let forged = r#"{"ref":"refs/heads/evil","repository":{"full_name":"a/b"}}"#;
+    let mac = crate::verify::hmac_text("sha256", "hex", secret.as_bytes(), signed).unwrap();
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let (good, bad) = (encode(signed), encode(forged));
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let json = "Content-Type: application/json";
+    let gitea = load("gitea", None).unwrap();
+    let verifier = compile("gitea", &[secret]).unwrap();
+    for (line, head, body, verified) in [
+        ("POST /x", json, signed.to_owned(), true),
+        ("POST /x", json, forged.to_owned(), false),
+        ("POST /x", form, format!("payload={good}"), true),
+        ("POST /x", form, format!("payload={bad}"), false),
+        (
+            "POST /x",
+            form,
+            format!("payload={good}&payload={bad}"),
+            false,
+        ),
+        (
+            "POST /x",
+            form,
+            format!("payload={bad}&payload={good}"),
+            false,
+        ),
+        (&format!("GET /x?payload={good}"), json, String::new(), true),
+        (&format!("GET /x?payload={bad}"), json, String::new(), false),
+        (
+            &format!("GET /x?payload={good}&payload={bad}"),
+            json,
+            String::new(),
+            false,
+        ),
+        (
+            &format!("POST /x?payload={good}"),
+            json,
+            forged.to_owned(),
+            false,
+        ),
+        (
+            &format!("GET /x?payload={bad}"),
+            json,
+            signed.to_owned(),
+            true,
+        ),
+    ] {
+        let text = format!("{line} HTTP/1.1\n{head}\nX-Gitea-Signature: {mac}\n\n{body}");
+        let request = http_file::parse(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap();
+        let verdict = verifier.verify(&request, Timestamp::UNIX_EPOCH);
+        assert_eq!(verdict.failure.is_none(), verified, "{line} {body}");
+        if verified {
+            let events = serde_json::to_string(&translate(&gitea, &request)).unwrap();
+            assert!(!events.contains("evil"), "{line}: {events}");
+        }
+    }
+}
+
+/// Secrets that a sender puts into its payload.
+#[test]
+fn secrets_in_payloads_are_not_passed_on() {
+    for (name, text) in [
+        ("gogs", "fake-gogs-secret"),
+        ("terraform-run-task", "fake-run-task-token"),
+    ] {
+        let provider = load(name, None).unwrap();
+        let mut found = false;
+        for sample in samples(name, None).unwrap() {
+            found |= String::from_utf8_lossy(&sample.request).contains(text);
+            let request = http_file::parse(&sample.request, Timestamp::UNIX_EPOCH).unwrap();
+            let events = serde_json::to_string(&translate(&provider, &request)).unwrap();
+            assert!(!events.contains(text), "{name}/{}", sample.name);
+        }
+        assert!(found, "{name}");
+    }
+}
+
 #[test]
 fn every_provider_loads_whole() {
     let names = names(None);
-    assert_eq!(names, ["github", "slack", "standard-webhooks", "stripe"]);
+    assert!(names.len() > 3, "{names:?}");
     for name in names {
         let provider = load(&name, None).unwrap();
         assert!(provider.template.is_some(), "{name}");
+        let verify = provider.verify.as_ref().expect(&name);
+        assert_eq!(verify.needs_secret(), provider.secret.is_some(), "{name}");
         assert!(
-            provider.verify.is_some() && provider.secret.is_some(),
+            provider.evidence.is_some() && provider.source.is_some(),
             "{name}"
         );
         assert!(
@@ -231,8 +344,8 @@ fn unknown_names_get_suggestions() {
         assert_eq!(problems[0].code, codes::UNKNOWN_PROVIDER);
         problems[0].help.clone().unwrap()
     };
-    assert_eq!(help("githbu"), "Did you mean `github`?");
-    assert_eq!(help("GitHub"), "Did you mean `github`?");
+    assert!(help("githbu").starts_with("Did you mean `github`"));
+    assert!(help("GitHub").starts_with("Did you mean `github`"));
     assert_eq!(help("standard"), "Did you mean `standard-webhooks`?");
     assert!(
         help("../github").contains("hookgate providers") || help("../github").contains("github")
