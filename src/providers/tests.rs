@@ -19,8 +19,25 @@ fn secrets(texts: &[&str]) -> Vec<DatedSecret> {
     texts.iter().map(dated).collect()
 }
 
-fn cases(text: &str) -> Vec<Value> {
-    serde_json::from_str(text).unwrap()
+/// The cases of a kind: `<name>.json` and every file of the folder `<folder>`, in `tests/cases`.
+fn cases(name: &str, folder: &str) -> Vec<Value> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut files = vec![root.join(format!("{name}.json"))];
+    let entries = root.join(folder).read_dir().into_iter().flatten();
+    let more = entries.map(|entry| entry.unwrap().path());
+    files.extend(more.filter(|path| path.extension().is_some_and(|e| e == "json")));
+    files.sort();
+    let read = |file: &std::path::PathBuf| -> Vec<Value> {
+        let text = std::fs::read_to_string(file).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    };
+    let only = std::env::var("CASES").ok();
+    let all = files.iter().flat_map(read);
+    all.filter(|case| {
+        only.as_ref()
+            .is_none_or(|only| case["provider"] == only.as_str())
+    })
+    .collect()
 }
 
 fn request(case: &Value) -> Request {
@@ -58,7 +75,7 @@ fn compile(provider: &str, texts: &[&str]) -> Result<Verifier, SchemeError> {
 #[test]
 fn signatures_of_the_senders_libraries() {
     let mut checked = 0;
-    for case in cases(include_str!("../../tests/cases/signatures.json")) {
+    for case in cases("signatures", "signatures") {
         let label = format!("{}: {}", case["provider"], case["name"]);
         let provider = case["provider"].as_str().unwrap();
         let one = [case["secret"].as_str().unwrap()];
@@ -84,12 +101,15 @@ fn signatures_of_the_senders_libraries() {
         assert!(!texts.iter().any(|t| text.contains(t)), "{label}: {text}");
         checked += 1;
     }
-    assert!(checked > 60, "{checked}");
+    assert!(
+        checked > 60 || std::env::var_os("CASES").is_some(),
+        "{checked}"
+    );
 }
 
 #[test]
 fn handshakes_of_the_senders_documents() {
-    for case in cases(include_str!("../../tests/cases/signatures-handshakes.json")) {
+    for case in cases("signatures-handshakes", "handshakes") {
         let label = format!("{}: {}", case["provider"], case["name"]);
         let provider = load(case["provider"].as_str().unwrap(), None).unwrap();
         let want = &case["expect_response"];
@@ -200,7 +220,7 @@ fn forged_empty_stripped_and_duplicated_headers() {
 #[test]
 fn every_provider_loads_whole() {
     let names = names(None);
-    assert_eq!(names, ["github", "slack", "standard-webhooks", "stripe"]);
+    assert!(names.len() > 3, "{names:?}");
     for name in names {
         let provider = load(&name, None).unwrap();
         assert!(provider.template.is_some(), "{name}");
