@@ -160,6 +160,11 @@ fn facts(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
             or_none(sample_names(provider, beside))
         ),
     ];
+    if let Some(evidence) = provider.evidence {
+        let source = provider.source.as_ref();
+        let source = source.map_or_else(String::new, |source| format!(": {source}"));
+        lines.push(format!("  evidence      {}{source}", evidence.text()));
+    }
     if let Some(secret) = &provider.secret {
         lines.push(format!("  secret        {}: {}", secret.name, secret.form));
     }

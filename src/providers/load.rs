@@ -1,6 +1,6 @@
 //! Reads a provider's files: those beside the configuration first, else those compiled in.
 
-use super::{Handshake, Provider, ProviderAnswer, Sample, SecretInfo, Setup};
+use super::{Evidence, Handshake, Provider, ProviderAnswer, Sample, SecretInfo, Setup};
 use crate::codes;
 use crate::model::{Place, Problem};
 use crate::verify::{ValueSpec, VerifySpec};
@@ -28,6 +28,10 @@ struct ProviderFile {
     docs: Vec<String>,
     #[serde(default)]
     checked: Option<String>,
+    #[serde(default)]
+    evidence: Option<Evidence>,
+    #[serde(default)]
+    source: Option<String>,
     #[serde(default)]
     methods: Methods,
     #[serde(default)]
@@ -173,6 +177,8 @@ pub fn load(name: &str, beside: Option<&Path>) -> Result<Provider, Vec<Problem>>
         description: file.description,
         docs: file.docs,
         checked: file.checked,
+        evidence: file.evidence,
+        source: file.source,
         verify: file.verify,
         handshakes: file.handshake,
         methods: file.methods.0,

@@ -9,6 +9,7 @@
 //! To add a provider is to add a folder; no Rust. A file beside the configuration replaces the built-in
 //! one of the same name, whole.
 
+mod consent;
 mod handshake;
 mod load;
 
@@ -33,6 +34,10 @@ pub struct Provider {
     pub docs: Vec<String>,
     /// Day on which the data were last held against those, `2026-11-24`.
     pub checked: Option<String>,
+    /// Who has confirmed how it signs.
+    pub evidence: Option<Evidence>,
+    /// Where its data are from: documents, libraries, versions.
+    pub source: Option<String>,
     /// How it signs; none: it does not.
     pub verify: Option<VerifySpec>,
     /// Handshakes, tried in order.
@@ -86,7 +91,36 @@ impl Provider {
             "template": self.template.as_ref().map(|(_, file)| file),
             "docs": self.docs,
             "checked": self.checked,
+            "evidence": self.evidence,
+            "source": self.source,
         })
+    }
+}
+
+/// Who has confirmed how a provider signs, from strong to weak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// The sender's own library agrees with it.
+    Library,
+    /// The sender's documents say so.
+    Documents,
+    /// Other receivers' code or documents say so.
+    Others,
+    /// Nobody but memory: not yet confirmed.
+    Knowledge,
+}
+
+impl Evidence {
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Library => "confirmed by the sender's own library",
+            Self::Documents => "from the sender's documents",
+            Self::Others => "from other receivers, not from the sender",
+            Self::Knowledge => "from knowledge alone, not yet confirmed",
+        }
     }
 }
 
