@@ -299,7 +299,7 @@ fn unknown_names_get_suggestions() {
     };
     assert_eq!(help("githbu"), "Did you mean `github`?");
     assert_eq!(help("GitHub"), "Did you mean `github`?");
-    assert_eq!(help("standard"), "Did you mean `standard-webhooks`?");
+    assert!(help("standard").starts_with("Did you mean `standard-webhooks`"));
     assert!(
         help("../github").contains("hookgate providers") || help("../github").contains("github")
     );
