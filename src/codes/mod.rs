@@ -44,6 +44,7 @@ codes! {
     PROVIDER_DATA = 219, "A provider's data are not valid";
     NEEDS_RESTART = 220, "A changed key takes effect after a restart";
     SECRET_FORM = 221, "A secret has not the form that the scheme needs";
+    PROVIDER_UNCONFIRMED = 222, "How a provider signs has not been confirmed";
 
     TEMPLATE_SYNTAX = 301, "A template does not compile";
     TEMPLATE_UNKNOWN_NAME = 302, "A template uses an unknown filter, test or function";

@@ -4,6 +4,7 @@
 mod document;
 mod expectations;
 pub mod findings;
+mod handshakes;
 mod mask;
 pub mod reload;
 mod scalars;

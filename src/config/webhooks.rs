@@ -4,11 +4,12 @@ use super::document::Context;
 use super::table::Table;
 use super::value::Value;
 use super::{
-    KeyRule, RateSettings, Response, Severity, Webhook, expectations, server, translation, verify,
+    KeyRule, RateSettings, Response, Severity, Webhook, expectations, handshakes, server,
+    translation, verify,
 };
 use crate::codes;
 use crate::model::Slug;
-use crate::providers::{self, Provider};
+use crate::providers::{self, Evidence, Provider};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -70,6 +71,7 @@ fn read(
     let max_body = max_body(cx, table, body_bytes);
     let allow = table.get("allow").and_then(|v| v.networks(cx));
     let rate = table.get("rate").and_then(|v| rate(cx, &v));
+    let shakes = handshakes::read(cx, table, known, cloudevents, &methods, rate);
     let response = response(cx, table, known);
     let accept_parked = accept_parked(cx, table, known);
     let default_payload = default_payload(cx, table, cloudevents);
@@ -83,8 +85,8 @@ fn read(
         slug: slug?,
         description,
         provider: known.map(|p| p.name.clone()),
-        handshakes: known.map_or_else(Vec::new, |p| p.handshakes.clone()),
-        masking: guard.verifier.masking(),
+        masking: handshakes::masking(&shakes, &guard.verifier),
+        handshakes: shakes,
         verifier: guard.verifier,
         secrets: guard.secrets,
         methods,
@@ -112,8 +114,6 @@ fn read(
 fn later(cx: &Context, table: &Table<'_, '_, '_>) {
     for key in [
         "each",
-        "verify_token",
-        "allowed_origins",
         "topics",
         "confirm_subscription",
         "old_slugs",
@@ -219,6 +219,14 @@ fn provider(cx: &Context, table: &Table<'_, '_, '_>) -> Option<Option<Provider>>
     match providers::load(name, Some(&cx.folder)) {
         Ok(provider) => {
             provider.files.iter().for_each(|file| cx.note_file(file));
+            if provider.evidence == Some(Evidence::Knowledge) {
+                cx.warning(
+                    codes::PROVIDER_UNCONFIRMED,
+                    value.span,
+                    format!("how {} signs has not been confirmed", provider.title),
+                    "watch the first real delivery: the data are from knowledge alone",
+                );
+            }
             Some(Some(provider))
         }
         Err(problems) => {

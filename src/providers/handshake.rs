@@ -1,8 +1,9 @@
 //! Handshakes as data: what a registration or challenge looks like, and what to answer.
 
+use super::consent::Consent;
 use crate::model::limits::REFLECTED_BYTES_MAX;
 use crate::model::{Request, Secret};
-use crate::verify::{OneOrMany, Source, hmac_text};
+use crate::verify::{OneOrMany, Source, braintree_answer, equal_secret, hmac_text};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -13,9 +14,30 @@ pub struct Handshake {
     pub title: String,
     /// Whether the sender is verified before it is answered.
     pub signed: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Data(Box<Data>),
+    /// The CloudEvents WebHook specification's.
+    Consent(Consent),
+}
+
+#[derive(Debug, Clone)]
+struct Data {
     matches: Match,
     answer: Answer,
+    /// Where the owner's verify token is.
+    token_at: Option<Source>,
+    /// That token; without one nothing can match it.
+    token: Option<Secret>,
+    /// What a value must look like before it is computed with.
+    pattern: Option<regex_lite::Regex>,
 }
+
+/// Bytes of a value that is computed with.
+const COMPUTED_BYTES_MAX: usize = 256;
 
 /// The answer to a handshake. What it reflects is bounded and cannot be HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +62,10 @@ struct RawHandshake {
     matches: Match,
     #[serde(default)]
     answer: Answer,
+    /// A place whose value must equal the webhook's `verify_token`.
+    verify_token: Option<OneOrMany>,
+    /// A regular expression for the values that are computed with.
+    pattern: Option<String>,
 }
 
 /// Everything that is given must hold.
@@ -122,6 +148,8 @@ enum Piece {
         encoding: String,
         value: Source,
     },
+    /// Braintree's answer to its challenge.
+    Braintree(Source),
 }
 
 /// How a reflected value is written.
@@ -137,13 +165,25 @@ impl Handshake {
     /// than 1 KiB or holds control characters makes it none.
     #[must_use]
     pub fn answer(&self, request: &Request, secrets: &[Secret]) -> Option<HandshakeAnswer> {
-        if !self.matches.holds(request) {
+        let data = match &self.kind {
+            Kind::Consent(consent) => return consent.answer(request),
+            Kind::Data(data) => data,
+        };
+        if !data.matches.holds(request) || !data.token_holds(request) {
             return None;
         }
-        let answer = &self.answer;
+        // An answer that is computed for anyone must not sign what a delivery could be.
+        let guard = Guard {
+            open: !self.signed,
+            pattern: data.pattern.as_ref(),
+        };
+        let answer = &data.answer;
         let mut headers = Vec::with_capacity(answer.headers.len());
         for (name, text) in &answer.headers {
-            headers.push((name.clone(), text.fill(request, secrets, Place::Header)?));
+            headers.push((
+                name.clone(),
+                text.fill(request, secrets, Place::Header, &guard)?,
+            ));
         }
         let json = answer.content_type.as_deref().is_some_and(is_json);
         let place = if json { Place::Json } else { Place::Plain };
@@ -151,15 +191,89 @@ impl Handshake {
             status: answer.status,
             headers,
             content_type: answer.content_type.clone(),
-            body: answer.body.fill(request, secrets, place)?,
+            body: answer.body.fill(request, secrets, place, &guard)?,
         })
     }
 
     /// Methods it comes with; none: any.
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
-        let methods = self.matches.method.clone();
-        methods.map_or_else(Vec::new, OneOrMany::into_vec)
+        match &self.kind {
+            Kind::Consent(_) => vec!["OPTIONS".to_owned()],
+            Kind::Data(data) => {
+                let methods = data.matches.method.clone();
+                methods.map_or_else(Vec::new, OneOrMany::into_vec)
+            }
+        }
+    }
+
+    /// Consent to be sent CloudEvents: to anyone or to some origins, at most so many a minute.
+    #[must_use]
+    pub fn webhook_consent(
+        origins: Option<Vec<String>>,
+        per_minute: Option<f64>,
+        allow: String,
+    ) -> Self {
+        Self {
+            title: "consent to CloudEvents".to_owned(),
+            signed: false,
+            kind: Kind::Consent(Consent::new(origins, per_minute, allow)),
+        }
+    }
+
+    /// Whether it compares a token that the owner chose (`verify_token` of a webhook).
+    #[must_use]
+    pub fn asks_for_token(&self) -> bool {
+        matches!(&self.kind, Kind::Data(data) if data.token_at.is_some())
+    }
+
+    /// Sets that token.
+    pub fn set_token(&mut self, token: Secret) {
+        if let Kind::Data(data) = &mut self.kind {
+            data.token = Some(token);
+        }
+    }
+
+    /// The query parameter that carries the token, which is not kept.
+    #[must_use]
+    pub fn token_query(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Data(data) => match &data.token_at {
+                Some(Source::Query(name)) => Some(name.clone()),
+                _ => None,
+            },
+            Kind::Consent(_) => None,
+        }
+    }
+}
+
+impl Data {
+    fn token_holds(&self, request: &Request) -> bool {
+        let Some(place) = &self.token_at else {
+            return true;
+        };
+        let found = place.read(request);
+        match (found.as_slice(), &self.token) {
+            ([found], Some(token)) if !token.is_blank() => equal_secret(found, token),
+            _ => false,
+        }
+    }
+}
+
+/// What may be computed with.
+struct Guard<'a> {
+    /// Whether anybody may ask.
+    open: bool,
+    pattern: Option<&'a regex_lite::Regex>,
+}
+
+impl Guard<'_> {
+    fn allows(&self, value: &str) -> bool {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~+/=".contains(&b);
+        !value.is_empty()
+            && value.len() <= COMPUTED_BYTES_MAX
+            && (!self.open || value.bytes().all(plain))
+            && self.pattern.is_none_or(|pattern| pattern.is_match(value))
     }
 }
 
@@ -245,7 +359,7 @@ impl Text {
             let (before, tail) = rest.split_at(at);
             literal.push_str(before);
             let inner = tail.get(1..).unwrap_or("");
-            let known = ["json:", "query:", "header:", "form:", "hmac("];
+            let known = ["json:", "query:", "header:", "form:", "hmac(", "braintree("];
             match inner.split_once('}') {
                 Some((name, after)) if known.iter().any(|k| name.starts_with(k)) => {
                     if !literal.is_empty() {
@@ -267,7 +381,13 @@ impl Text {
         Ok(Self(pieces))
     }
 
-    fn fill(&self, request: &Request, secrets: &[Secret], place: Place) -> Option<String> {
+    fn fill(
+        &self,
+        request: &Request,
+        secrets: &[Secret],
+        place: Place,
+        guard: &Guard<'_>,
+    ) -> Option<String> {
         let mut out = String::new();
         let mut reflected = 0;
         for piece in &self.0 {
@@ -287,12 +407,20 @@ impl Text {
                     value,
                 } => {
                     let value = value.read(request).into_iter().next()?;
-                    if value.len() > REFLECTED_BYTES_MAX {
+                    if !guard.allows(&value) {
                         return None;
                     }
                     let secret = secrets.first().filter(|s| !s.is_blank())?;
                     let key = secret.expose().as_bytes();
                     out.push_str(&hmac_text(algorithm, encoding, key, &value)?);
+                }
+                Piece::Braintree(value) => {
+                    let value = value.read(request).into_iter().next()?;
+                    if !guard.allows(&value) {
+                        return None;
+                    }
+                    let secret = secrets.first().filter(|s| !s.is_blank())?;
+                    out.push_str(&braintree_answer(secret.expose(), &value)?);
                 }
             }
         }
@@ -314,6 +442,11 @@ fn push_reflected(out: &mut String, value: &str, place: Place) -> Option<()> {
 }
 
 fn piece(name: &str) -> Result<Piece, String> {
+    let braintree = name.strip_prefix("braintree(");
+    if let Some(place) = braintree.and_then(|n| n.strip_suffix(')')) {
+        let (kind, value) = place.split_once(':').unwrap_or((place, ""));
+        return source(kind, value).map(Piece::Braintree);
+    }
     let Some(arguments) = name.strip_prefix("hmac(").and_then(|n| n.strip_suffix(')')) else {
         let (kind, name) = name.split_once(':').unwrap_or((name, ""));
         return source(kind, name).map(Piece::Value);
@@ -343,11 +476,17 @@ impl<'de> Deserialize<'de> for Handshake {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = RawHandshake::deserialize(deserializer)?;
         raw.matches.check().map_err(D::Error::custom)?;
-        if !(200..300).contains(&raw.answer.status) {
+        if !(200..300).contains(&raw.answer.status) && !(400..500).contains(&raw.answer.status) {
             return Err(D::Error::custom(
-                "the status of a handshake's answer is 2xx",
+                "the status of a handshake's answer is 2xx, or 4xx to refuse it",
             ));
         }
+        let token_at = match raw.verify_token.map(OneOrMany::sources).transpose() {
+            Ok(sources) => sources.and_then(|sources| sources.into_iter().next()),
+            Err(error) => return Err(D::Error::custom(error)),
+        };
+        let pattern = raw.pattern.as_deref().map(regex_lite::Regex::new);
+        let pattern = pattern.transpose().map_err(D::Error::custom)?;
         let reflects = raw
             .answer
             .body
@@ -369,8 +508,13 @@ impl<'de> Deserialize<'de> for Handshake {
         Ok(Self {
             title: raw.title,
             signed: raw.signed,
-            matches: raw.matches,
-            answer: raw.answer,
+            kind: Kind::Data(Box::new(Data {
+                matches: raw.matches,
+                answer: raw.answer,
+                token_at,
+                token: None,
+                pattern,
+            })),
         })
     }
 }
@@ -437,6 +581,41 @@ mod tests {
         assert!(answer.body.starts_with("{\"response_token\":\"sha256="));
         assert_eq!(crc.answer(&get, &[]), None);
         assert_eq!(crc.methods(), ["GET"]);
+        // No oracle: what could be a body is not signed for anyone.
+        for value in ["%7B%22a%22:1%7D", "v0:1:x", "a%20b", "", &"a".repeat(300)] {
+            let text = format!("GET /hooks/x?crc_token={value} HTTP/1.1\n\n");
+            assert_eq!(crc.answer(&request(&text), &secrets), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_verify_token_must_be_configured_and_equal() {
+        let mut hub = handshake(
+            "title = 'x'\nmatch = { method = 'GET', query = { 'hub.mode' = 'subscribe' } }\nverify_token = 'query:hub.verify_token'\nanswer = { content_type = 'text/plain', body = '{query:hub.challenge}' }",
+        );
+        let ask = |hub: &Handshake, token: &str| {
+            let text =
+                format!("GET /hooks/x?hub.mode=subscribe&hub.challenge=17{token} HTTP/1.1\n\n");
+            hub.answer(&request(&text), &[]).map(|a| a.body)
+        };
+        assert_eq!(ask(&hub, "&hub.verify_token=fake-0001"), None);
+        assert_eq!(ask(&hub, "&hub.verify_token="), None);
+        assert!(hub.asks_for_token());
+        assert_eq!(hub.token_query().as_deref(), Some("hub.verify_token"));
+        hub.set_token(Secret::new("fake-0001".into()));
+        assert_eq!(
+            ask(&hub, "&hub.verify_token=fake-0001").as_deref(),
+            Some("17")
+        );
+        assert_eq!(ask(&hub, "&hub.verify_token=fake-0002"), None);
+        assert_eq!(
+            ask(
+                &hub,
+                "&hub.verify_token=fake-0001&hub.verify_token=fake-0001"
+            ),
+            None
+        );
+        assert_eq!(ask(&hub, ""), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! To add a provider is to add a folder; no Rust. A file beside the configuration replaces the built-in
 //! one of the same name, whole.
 
+mod consent;
 mod handshake;
 mod load;
 

@@ -40,6 +40,16 @@ pub(super) enum Freshness {
 }
 
 impl TimeSpec {
+    /// A time that must not be older, or farther ahead, than so many seconds.
+    pub(super) fn fixed(value: ValueSpec, millis: bool, past: i64, future: i64) -> Self {
+        Self {
+            value,
+            unit: if millis { Unit::Ms } else { Unit::S },
+            past: Some(SignedDuration::from_secs(past)),
+            future: Some(SignedDuration::from_secs(future)),
+        }
+    }
+
     /// Sets the limit both ways, as the owner's `tolerance` does.
     pub(super) fn limit(&mut self, limit: Limit) {
         self.past = limit.0;
@@ -104,6 +114,11 @@ impl TimeSpec {
 pub(super) struct Limit(Option<SignedDuration>);
 
 impl Limit {
+    /// None: no limit.
+    pub(super) fn get(self) -> Option<SignedDuration> {
+        self.0
+    }
+
     fn parse(text: &str) -> Option<Self> {
         if text == "any" {
             return Some(Self(None));

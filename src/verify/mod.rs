@@ -10,29 +10,48 @@
 //! - A blank secret verifies nothing: it is refused when it is compiled.
 //! - The body is fed to the MAC where it lies; nothing copies it.
 
+mod adyen;
+mod body_token;
+mod braintree;
+mod contentful;
+mod digest;
+mod digest_text;
 mod encoding;
 mod fresh;
+mod hook0;
 mod json;
+mod jwt;
+mod jwt_crypto;
+mod keyed;
 mod mac;
+mod public;
 mod recipe;
 mod report;
 mod signature;
 mod spec;
+mod spec_more;
+mod special;
 #[cfg(test)]
 mod tests;
 mod token;
+mod twilio;
 mod value;
 
+pub(crate) use braintree::braintree_answer;
 pub(crate) use mac::hmac_text;
 pub use spec::{SchemeSpec, VerifySpec};
+pub(crate) use token::equal_secret;
 pub use value::ValueSpec;
 pub(crate) use value::{OneOrMany, Source};
 
 use crate::codes::{self, Code};
 use crate::model::{Problem, Request, Secret, delivery::Verification, http_file::Masking};
+use body_token::BodyTokenVerifier;
 use jiff::Timestamp;
+use jwt::JwtVerifier;
 use signature::HmacVerifier;
 use spec::Scheme;
+use special::SpecialVerifier;
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -82,6 +101,9 @@ enum Kind {
     Open,
     Hmac(Arc<HmacVerifier>),
     Token(Arc<TokenVerifier>),
+    BodyToken(Arc<BodyTokenVerifier>),
+    Jwt(Arc<JwtVerifier>),
+    Special(Arc<SpecialVerifier>),
     Any(Arc<[Verifier]>),
     All(Arc<[Verifier]>),
     First(Arc<[Verifier]>),
@@ -144,6 +166,13 @@ impl Verifier {
                     Scheme::Token(spec) => {
                         Kind::Token(Arc::new(TokenVerifier::compile(spec, secrets)?))
                     }
+                    Scheme::BodyToken(spec) => {
+                        Kind::BodyToken(Arc::new(BodyTokenVerifier::compile(spec, secrets)?))
+                    }
+                    Scheme::Jwt(spec) => Kind::Jwt(Arc::new(JwtVerifier::compile(spec, secrets)?)),
+                    Scheme::Special(spec) => {
+                        Kind::Special(Arc::new(SpecialVerifier::compile(spec, secrets)?))
+                    }
                 };
                 Ok(Self(kind))
             }
@@ -193,7 +222,11 @@ impl Verifier {
     pub fn is_open(&self) -> bool {
         match &self.0 {
             Kind::Open => true,
-            Kind::Hmac(_) | Kind::Token(_) => false,
+            Kind::Hmac(_)
+            | Kind::Token(_)
+            | Kind::BodyToken(_)
+            | Kind::Jwt(_)
+            | Kind::Special(_) => false,
             Kind::Any(list) => list.iter().any(Self::is_open),
             Kind::All(list) | Kind::First(list) => {
                 !list.is_empty() && list.iter().all(Self::is_open)
@@ -212,6 +245,9 @@ impl Verifier {
             Kind::Open => "none".to_owned(),
             Kind::Hmac(hmac) => hmac.scheme().to_owned(),
             Kind::Token(token) => token.scheme().to_owned(),
+            Kind::BodyToken(_) => "body-token".to_owned(),
+            Kind::Jwt(_) => "jwt".to_owned(),
+            Kind::Special(special) => special.scheme().to_owned(),
             Kind::Any(list) => join(list, " or "),
             Kind::All(list) => join(list, " and "),
             Kind::First(list) => join(list, ", else "),
@@ -225,6 +261,9 @@ impl Verifier {
             Kind::Open => report::Report::new("none").verified(),
             Kind::Hmac(hmac) => hmac.verify(request, now),
             Kind::Token(token) => token.verify(request, now),
+            Kind::BodyToken(token) => token.verify(request, now),
+            Kind::Jwt(jwt) => jwt.verify(request, now),
+            Kind::Special(special) => special.verify(request, now),
             Kind::Any(list) => {
                 self.combine(list, request, now, |verdict| verdict.failure.is_none())
             }
@@ -288,7 +327,8 @@ impl Verifier {
 
     fn add_masking(&self, masking: &mut Masking) {
         match &self.0 {
-            Kind::Open | Kind::Hmac(_) => {}
+            Kind::Open | Kind::Hmac(_) | Kind::BodyToken(_) | Kind::Special(_) => {}
+            Kind::Jwt(jwt) => jwt.masking(masking),
             Kind::Token(token) => token.masking(masking),
             Kind::Any(list) | Kind::All(list) | Kind::First(list) => {
                 for verifier in list.iter() {

@@ -28,6 +28,10 @@ enum Part {
     Method,
     /// The URL as registered at the sender.
     Url,
+    /// The same with the percent-encoded characters decoded that HubSpot lists.
+    UrlDecoded,
+    /// The secret itself, in a plain digest.
+    Secret,
     /// A value of the request as received.
     Value(Source),
     /// All form fields, names and values joined, sorted by name.
@@ -74,7 +78,16 @@ impl Recipe {
     }
 
     pub(super) fn uses_url(&self) -> bool {
-        self.parts.contains(&Part::Url)
+        self.parts.contains(&Part::Url) || self.parts.contains(&Part::UrlDecoded)
+    }
+
+    /// The pieces in whose place the secret stands.
+    pub(super) fn secret_places(&self) -> Vec<usize> {
+        let parts = self.parts.iter().enumerate();
+        parts
+            .filter(|(_, part)| **part == Part::Secret)
+            .map(|(at, _)| at)
+            .collect()
     }
 
     /// Whether a place of the request is covered by the signature.
@@ -110,13 +123,21 @@ impl Recipe {
                 Part::Id => Cow::Borrowed(id.ok_or("id")?.as_bytes()),
                 Part::Method => Cow::Borrowed(request.method.as_bytes()),
                 Part::Url => Cow::Borrowed(request.url.as_bytes()),
+                Part::UrlDecoded => Cow::Owned(url_decoded(&request.url).into_bytes()),
+                // The key puts it there.
+                Part::Secret => Cow::Borrowed(b"".as_slice()),
                 Part::Value(Source::Header(name)) => {
                     let value = request.headers.get(name);
                     Cow::Borrowed(value.ok_or_else(|| format!("header {name}"))?)
                 }
                 Part::Value(source) => {
-                    let mut values = source.read(request).into_iter();
-                    match values.next().ok_or_else(|| source.to_string())? {
+                    let values = source.read(request);
+                    // Given twice, the one that is signed need not be the one that is used.
+                    if source.is_single() && values.len() > 1 {
+                        return Err(source.to_string());
+                    }
+                    let value = values.into_iter().next();
+                    match value.ok_or_else(|| source.to_string())? {
                         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                         Cow::Owned(text) => Cow::Owned(text.into_bytes()),
                     }
@@ -130,6 +151,32 @@ impl Recipe {
         }
         Ok(out)
     }
+}
+
+/// The characters that HubSpot decodes in a URL before it signs (its documents on validating requests, v3).
+const DECODED: [(&str, &str); 12] = [
+    ("%3A", ":"),
+    ("%2F", "/"),
+    ("%3F", "?"),
+    ("%40", "@"),
+    ("%21", "!"),
+    ("%24", "$"),
+    ("%27", "'"),
+    ("%28", "("),
+    ("%29", ")"),
+    ("%2A", "*"),
+    ("%2C", ","),
+    ("%3B", ";"),
+];
+
+fn url_decoded(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (encoded, plain) in DECODED {
+        if url.contains(encoded) {
+            url = url.replace(encoded, plain);
+        }
+    }
+    url
 }
 
 fn form_sorted(body: &[u8]) -> Vec<u8> {
@@ -181,6 +228,8 @@ fn part(name: &str) -> Result<Part, String> {
         "id" => Part::Id,
         "method" => Part::Method,
         "url" => Part::Url,
+        "url_decoded" => Part::UrlDecoded,
+        "secret" => Part::Secret,
         "form_sorted" => Part::FormSorted,
         "crc32" => Part::Crc32,
         "sha256_hex" => Part::Sha256Hex,
@@ -189,7 +238,7 @@ fn part(name: &str) -> Result<Part, String> {
             let source = sources.ok().and_then(|s| s.into_iter().next());
             Part::Value(source.ok_or_else(|| {
                 format!(
-                    "`{{{name}}}` is no part: expected body, ts, id, method, url, header:NAME, query:NAME, form:NAME, json:/pointer, path, form_sorted, crc32 or sha256_hex"
+                    "`{{{name}}}` is no part: expected body, ts, id, method, url, url_decoded, secret, header:NAME, query:NAME, form:NAME, json:/pointer, path, form_sorted, crc32 or sha256_hex"
                 )
             })?)
         }

@@ -1,9 +1,14 @@
 //! What `verify = …` says, read and checked before secrets are known.
 
+use super::digest::Hash;
+use super::digest_text::HashClaim;
 use super::encoding::{Encoding, KeyEncoding};
 use super::fresh::{Limit, TimeSpec};
+use super::keyed::Method;
 use super::mac::Algorithm;
+use super::public::PublicAlgorithm;
 use super::recipe::Recipe;
+use super::special::Special;
 use super::value::{OneOrMany, Source, ValueSpec};
 use serde::de::{self, Deserialize, Deserializer, value::MapAccessDeserializer};
 use std::fmt;
@@ -34,12 +39,15 @@ pub struct SchemeSpec(pub(super) Scheme);
 pub(super) enum Scheme {
     Hmac(Box<HmacSpec>),
     Token(TokenSpec),
+    BodyToken(BodyTokenSpec),
+    Jwt(Box<JwtSpec>),
+    Special(SpecialSpec),
 }
 
-/// A keyed hash over a recipe.
+/// A signature over a recipe.
 #[derive(Debug, Clone)]
 pub(super) struct HmacSpec {
-    pub(super) algorithm: Algorithm,
+    pub(super) method: Method,
     pub(super) signature: ValueSpec,
     pub(super) encoding: Encoding,
     pub(super) signed: Recipe,
@@ -58,6 +66,38 @@ pub(super) struct TokenSpec {
     pub(super) places: Vec<ValueSpec>,
 }
 
+/// A token in the body that must equal the secret.
+#[derive(Debug, Clone)]
+pub(super) struct BodyTokenSpec {
+    pub(super) text: String,
+    /// Of a JSON pointer, in which `*` is every item of a list.
+    pub(super) tokens: Vec<String>,
+}
+
+/// A JSON Web Token that binds the request.
+#[derive(Debug, Clone)]
+pub(super) struct JwtSpec {
+    pub(super) token: ValueSpec,
+    /// Of one family.
+    pub(super) algorithms: Vec<jsonwebtoken::Algorithm>,
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) body_hash: Option<HashClaim>,
+    pub(super) url_hash: Option<HashClaim>,
+    pub(super) leeway: jiff::SignedDuration,
+    pub(super) max_age: Option<Limit>,
+    pub(super) key: KeyEncoding,
+    pub(super) key_prefix: Vec<String>,
+}
+
+/// A sender whose signed content needs code.
+#[derive(Debug, Clone)]
+pub(super) struct SpecialSpec {
+    pub(super) sender: Special,
+    pub(super) signature: Option<ValueSpec>,
+    pub(super) time: Option<TimeSpec>,
+}
+
 /// Names of the schemes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,6 +106,19 @@ pub(super) enum SchemeName {
     HmacSha256,
     HmacSha384,
     HmacSha512,
+    Ed25519,
+    EcdsaP256Sha256,
+    RsaSha1,
+    RsaSha256,
+    Sha1,
+    Sha256,
+    Jwt,
+    BodyToken,
+    Twilio,
+    AdyenItems,
+    Braintree,
+    Contentful,
+    Hook0,
     Bearer,
     Basic,
     HeaderToken,
@@ -80,6 +133,19 @@ impl SchemeName {
             Self::HmacSha256 => Algorithm::Sha256.name(),
             Self::HmacSha384 => Algorithm::Sha384.name(),
             Self::HmacSha512 => Algorithm::Sha512.name(),
+            Self::Ed25519 => PublicAlgorithm::Ed25519.name(),
+            Self::EcdsaP256Sha256 => PublicAlgorithm::EcdsaP256.name(),
+            Self::RsaSha1 => PublicAlgorithm::RsaSha1.name(),
+            Self::RsaSha256 => PublicAlgorithm::RsaSha256.name(),
+            Self::Sha1 => Hash::Sha1.name(),
+            Self::Sha256 => Hash::Sha256.name(),
+            Self::Jwt => "jwt",
+            Self::BodyToken => "body-token",
+            Self::Twilio => Special::Twilio.name(),
+            Self::AdyenItems => Special::AdyenItems.name(),
+            Self::Braintree => Special::Braintree.name(),
+            Self::Contentful => Special::Contentful.name(),
+            Self::Hook0 => Special::Hook0.name(),
             Self::Bearer => "bearer",
             Self::Basic => "basic",
             Self::HeaderToken => "header-token",
@@ -111,6 +177,14 @@ impl VerifySpec {
         "id",
         "key",
         "key_prefix",
+        "json",
+        "algorithms",
+        "issuer",
+        "audience",
+        "body_hash",
+        "url_hash",
+        "leeway",
+        "max_age",
         "any",
         "all",
         "first",
@@ -125,6 +199,19 @@ impl VerifySpec {
         "hmac-sha256",
         "hmac-sha384",
         "hmac-sha512",
+        "ed25519",
+        "ecdsa-p256-sha256",
+        "rsa-sha1",
+        "rsa-sha256",
+        "sha1",
+        "sha256",
+        "jwt",
+        "body-token",
+        "twilio",
+        "adyen-items",
+        "braintree",
+        "contentful",
+        "hook0",
         "bearer",
         "basic",
         "header-token",
@@ -159,7 +246,7 @@ impl VerifySpec {
             Self::One(scheme) => match &scheme.0 {
                 Scheme::Hmac(hmac) => format!(
                     "{} ({}) of {} in {}",
-                    hmac.algorithm.name(),
+                    hmac.method.name(),
                     hmac.encoding.name(),
                     hmac.signed.as_str(),
                     hmac.signature.label(),
@@ -168,6 +255,14 @@ impl VerifySpec {
                     let places: Vec<_> = token.places.iter().map(ValueSpec::label).collect();
                     format!("{} in {}", token.name.as_str(), places.join(" or "))
                 }
+                Scheme::BodyToken(token) => format!("body-token in {}", token.text),
+                Scheme::Jwt(jwt) => {
+                    format!("jwt ({:?}) in {}", jwt.algorithms, jwt.token.label())
+                }
+                Scheme::Special(special) => match &special.signature {
+                    Some(value) => format!("{} in {}", special.sender.name(), value.label()),
+                    None => format!("{} in the body", special.sender.name()),
+                },
             },
         }
     }
@@ -214,28 +309,36 @@ impl<'de> Deserialize<'de> for VerifySpec {
     untagged,
     expecting = "expected the name of a query parameter, or `true` with `bearer`"
 )]
-enum QueryKey {
+pub(super) enum QueryKey {
     Also(bool),
     Name(String),
 }
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawSpec {
+pub(super) struct RawSpec {
     scheme: Option<SchemeName>,
-    header: Option<OneOrMany>,
-    query: Option<QueryKey>,
-    signature: Option<ValueSpec>,
-    prefix: Option<String>,
+    pub(super) header: Option<OneOrMany>,
+    pub(super) query: Option<QueryKey>,
+    pub(super) signature: Option<ValueSpec>,
+    pub(super) prefix: Option<String>,
     split: Option<String>,
     repeat: Option<bool>,
     encoding: Option<Encoding>,
     signed: Option<Recipe>,
     timestamp: Option<TimeSpec>,
-    tolerance: Option<Limit>,
+    pub(super) tolerance: Option<Limit>,
     id: Option<ValueSpec>,
-    key: Option<KeyEncoding>,
-    key_prefix: Option<OneOrMany>,
+    pub(super) key: Option<KeyEncoding>,
+    pub(super) key_prefix: Option<OneOrMany>,
+    pub(super) json: Option<String>,
+    pub(super) algorithms: Option<Vec<jsonwebtoken::Algorithm>>,
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) body_hash: Option<HashClaim>,
+    pub(super) url_hash: Option<HashClaim>,
+    pub(super) leeway: Option<Limit>,
+    pub(super) max_age: Option<Limit>,
     any: Option<Vec<VerifySpec>>,
     all: Option<Vec<VerifySpec>>,
     first: Option<Vec<VerifySpec>>,
@@ -287,6 +390,14 @@ impl RawSpec {
             ("id", self.id.is_some()),
             ("key", self.key.is_some()),
             ("key_prefix", self.key_prefix.is_some()),
+            ("json", self.json.is_some()),
+            ("algorithms", self.algorithms.is_some()),
+            ("issuer", self.issuer.is_some()),
+            ("audience", self.audience.is_some()),
+            ("body_hash", self.body_hash.is_some()),
+            ("url_hash", self.url_hash.is_some()),
+            ("leeway", self.leeway.is_some()),
+            ("max_age", self.max_age.is_some()),
         ];
         all.into_iter()
             .filter(|(_, g)| *g)
@@ -302,7 +413,7 @@ impl RawSpec {
     }
 
     /// Refuses keys that a scheme does not read.
-    fn only(&self, name: SchemeName, allowed: &[&str]) -> Result<(), String> {
+    pub(super) fn only(&self, name: SchemeName, allowed: &[&str]) -> Result<(), String> {
         let mut keys = self.given();
         keys.retain(|key| !allowed.contains(key));
         self.refuse(&format!("scheme `{}`", name.as_str()), &keys)
@@ -314,10 +425,25 @@ impl RawSpec {
                 self.only(name, &[])?;
                 return Ok(VerifySpec::None);
             }
-            SchemeName::HmacSha1 => self.hmac(Algorithm::Sha1)?,
-            SchemeName::HmacSha256 => self.hmac(Algorithm::Sha256)?,
-            SchemeName::HmacSha384 => self.hmac(Algorithm::Sha384)?,
-            SchemeName::HmacSha512 => self.hmac(Algorithm::Sha512)?,
+            SchemeName::HmacSha1 => self.hmac(name, Method::Hmac(Algorithm::Sha1))?,
+            SchemeName::HmacSha256 => self.hmac(name, Method::Hmac(Algorithm::Sha256))?,
+            SchemeName::HmacSha384 => self.hmac(name, Method::Hmac(Algorithm::Sha384))?,
+            SchemeName::HmacSha512 => self.hmac(name, Method::Hmac(Algorithm::Sha512))?,
+            SchemeName::Ed25519 => self.hmac(name, Method::Public(PublicAlgorithm::Ed25519))?,
+            SchemeName::EcdsaP256Sha256 => {
+                self.hmac(name, Method::Public(PublicAlgorithm::EcdsaP256))?
+            }
+            SchemeName::RsaSha1 => self.hmac(name, Method::Public(PublicAlgorithm::RsaSha1))?,
+            SchemeName::RsaSha256 => self.hmac(name, Method::Public(PublicAlgorithm::RsaSha256))?,
+            SchemeName::Sha1 => self.hmac(name, Method::Digest(Hash::Sha1))?,
+            SchemeName::Sha256 => self.hmac(name, Method::Digest(Hash::Sha256))?,
+            SchemeName::Jwt => self.jwt(name)?,
+            SchemeName::BodyToken => self.body_token(name)?,
+            SchemeName::Twilio => self.special(name, Special::Twilio)?,
+            SchemeName::AdyenItems => self.special(name, Special::AdyenItems)?,
+            SchemeName::Braintree => self.special(name, Special::Braintree)?,
+            SchemeName::Contentful => self.special(name, Special::Contentful)?,
+            SchemeName::Hook0 => self.special(name, Special::Hook0)?,
             SchemeName::Bearer => self.bearer()?,
             SchemeName::Basic => {
                 self.only(name, &[])?;
@@ -371,7 +497,25 @@ impl RawSpec {
         Ok(Scheme::Token(TokenSpec { name, places }))
     }
 
-    fn hmac(self, algorithm: Algorithm) -> Result<Scheme, String> {
+    fn hmac(self, name: SchemeName, method: Method) -> Result<Scheme, String> {
+        self.only(
+            name,
+            &[
+                "header",
+                "query",
+                "signature",
+                "prefix",
+                "split",
+                "repeat",
+                "encoding",
+                "signed",
+                "timestamp",
+                "tolerance",
+                "id",
+                "key",
+                "key_prefix",
+            ],
+        )?;
         let signed = self.signed.unwrap_or_else(Recipe::body);
         let query = match self.query {
             None => None,
@@ -406,8 +550,18 @@ impl RawSpec {
             _ => {}
         }
         signed_values(&signed, time.as_ref(), self.id.as_ref())?;
+        let secret = !signed.secret_places().is_empty();
+        match (method, secret) {
+            (Method::Digest(_), false) => {
+                return Err("a plain digest proves nothing without {secret} in `signed`".to_owned());
+            }
+            (Method::Hmac(_) | Method::Public(_), true) => {
+                return Err("{secret} in `signed` is for plain digests".to_owned());
+            }
+            _ => {}
+        }
         Ok(Scheme::Hmac(Box::new(HmacSpec {
-            algorithm,
+            method,
             signature,
             encoding: self.encoding.unwrap_or_default(),
             signed,
@@ -446,7 +600,7 @@ fn signed_values(
     }
 }
 
-fn header_sources(header: OneOrMany) -> Result<Vec<Source>, String> {
+pub(super) fn header_sources(header: OneOrMany) -> Result<Vec<Source>, String> {
     let names = header.into_vec();
     let sources = names.iter().map(|name| format!("header:{name}")).collect();
     OneOrMany::Many(sources).sources()

@@ -13,6 +13,12 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+/// Whether a text equals a secret, in the same time whatever the two are.
+pub(crate) fn equal_secret(text: &str, secret: &crate::model::Secret) -> bool {
+    let digest = |text: &str| -> [u8; 32] { Sha256::digest(text.as_bytes()).into() };
+    bool::from(digest(text).ct_eq(&digest(secret.expose())))
+}
+
 /// A token scheme with the digests of its secrets: comparing digests takes the same time whatever the
 /// lengths, and the secrets themselves need not be kept.
 pub(super) struct TokenVerifier {

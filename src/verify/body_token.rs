@@ -1,0 +1,108 @@
+//! A token in the JSON body: it must equal the secret, in every item where the pointer goes through a list.
+
+use super::report::{self, Report};
+use super::signature::refuse;
+use super::spec::BodyTokenSpec;
+use super::{DatedSecret, SchemeError, Verdict};
+use crate::codes::{self, Code};
+use crate::model::Request;
+use jiff::Timestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// The scheme with the digests of its secrets.
+pub(super) struct BodyTokenVerifier {
+    spec: BodyTokenSpec,
+    secrets: Vec<([u8; 32], Option<Timestamp>)>,
+}
+
+/// Items that are looked at.
+const ITEMS_MAX: usize = crate::model::limits::EVENTS_PER_REQUEST_MAX;
+
+impl BodyTokenVerifier {
+    #[allow(clippy::unnecessary_wraps, reason = "every scheme compiles alike")]
+    pub(super) fn compile(
+        spec: &BodyTokenSpec,
+        secrets: &[DatedSecret],
+    ) -> Result<Self, SchemeError> {
+        let digest = |secret: &DatedSecret| {
+            let digest = Sha256::digest(secret.secret.expose().as_bytes());
+            (digest.into(), secret.until)
+        };
+        Ok(Self {
+            spec: spec.clone(),
+            secrets: secrets.iter().map(digest).collect(),
+        })
+    }
+
+    pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+        let mut report = Report::new("body-token");
+        let label = format!("body {}", self.spec.text);
+        let fail = |mut report: Report, code: Code, message: String| {
+            report.fail(label.as_str(), message.as_str());
+            refuse(report, code, message)
+        };
+        let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
+            return fail(
+                report,
+                codes::CREDENTIAL_MISSING,
+                "the body is not JSON".to_owned(),
+            );
+        };
+        let mut found = Vec::new();
+        if !collect(&body, &self.spec.tokens, &mut found) || found.is_empty() {
+            let message = format!("{label} is absent, in the body or in one of its items");
+            return fail(report, codes::CREDENTIAL_MISSING, message);
+        }
+        if found.len() > ITEMS_MAX {
+            let message = format!("{label} has more than {ITEMS_MAX} values");
+            return fail(report, codes::CREDENTIAL_MALFORMED, message);
+        }
+        let mut wrong = None;
+        for (number, text) in (1..).zip(&found) {
+            let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+            let mut right = Choice::from(0);
+            for (secret, until) in &self.secrets {
+                let counts = until.is_none_or(|until| now < until);
+                right |= secret.ct_eq(&digest) & Choice::from(u8::from(counts));
+            }
+            if !bool::from(right) && wrong.is_none() {
+                wrong = Some(number);
+            }
+        }
+        let total = found.len();
+        match wrong {
+            None => {
+                report.pass("token", format!("{total} of {total} equal the secret"));
+                report.verified()
+            }
+            Some(number) => {
+                let message =
+                    format!("the token in {label}, {number} of {total}, is not the configured one");
+                report.fail("token", message.as_str());
+                report.refused(codes::TOKEN_MISMATCH, message, report::HELP_TOKEN)
+            }
+        }
+    }
+}
+
+/// The strings at a pointer, `*` being every item; false where one is missing, no string, or empty.
+fn collect<'a>(value: &'a Value, tokens: &[String], out: &mut Vec<&'a str>) -> bool {
+    let Some((token, rest)) = tokens.split_first() else {
+        let text = value.as_str().filter(|text| !text.is_empty());
+        out.extend(text);
+        return text.is_some();
+    };
+    match value {
+        Value::Array(items) if token == "*" => items.iter().all(|item| collect(item, rest, out)),
+        Value::Array(items) => {
+            let item = token.parse().ok().and_then(|at: usize| items.get(at));
+            item.is_some_and(|item| collect(item, rest, out))
+        }
+        Value::Object(fields) => fields
+            .get(token)
+            .is_some_and(|field| collect(field, rest, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}

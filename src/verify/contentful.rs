@@ -1,0 +1,108 @@
+//! Contentful: HMAC-SHA256 over method, path, the headers that a header lists, and body, a line each
+//! (@contentful/node-apps-toolkit). The list must name itself and the timestamp.
+
+use super::encoding::Encoding;
+use super::special::{Claim, Claims, Failure};
+use crate::codes;
+use crate::model::Request;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::borrow::Cow;
+
+/// The header with the list of signed headers.
+const LIST: &str = "x-contentful-signed-headers";
+/// The header with the time, milliseconds.
+pub(super) const TIME: &str = "x-contentful-timestamp";
+/// Headers in the list at most.
+const HEADERS_MAX: usize = 50;
+
+/// What JavaScript's `encodeURIComponent` leaves alone.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// `signature`: the header's values.
+pub(super) fn claims<'a>(
+    request: &'a Request,
+    signature: &[Cow<'a, str>],
+) -> Result<Claims<'a>, Failure> {
+    let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
+    let Some(list) = request.headers.text(LIST) else {
+        let message = format!("the request has no header {LIST}");
+        return Err((codes::CREDENTIAL_MISSING, message));
+    };
+    let names: Vec<String> = list
+        .split(',')
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    if names.len() > HEADERS_MAX {
+        return Err(malformed("the list of signed headers is too long"));
+    }
+    if ![LIST, TIME]
+        .iter()
+        .all(|must| names.iter().any(|name| name == must))
+    {
+        return Err(malformed(
+            "the list of signed headers names not itself or not the timestamp",
+        ));
+    }
+    let mut lines = Vec::with_capacity(names.len());
+    for name in &names {
+        let mut values = request
+            .headers
+            .all(name)
+            .map(crate::model::request::header_text);
+        let value = values.next().unwrap_or_default();
+        if values.next().is_some() {
+            return Err(malformed("a signed header arrives more than once"));
+        }
+        lines.push(format!("{name}:{}", value.trim()));
+    }
+    let head = format!(
+        "{}\n{}\n{}\n",
+        request.method,
+        path(&request.url),
+        lines.join(";")
+    );
+    let signatures = signature
+        .iter()
+        .filter_map(|text| Some((None, Encoding::Hex.decode(text)?)))
+        .collect();
+    Ok(Claims::one(Claim {
+        signatures,
+        contents: vec![vec![
+            Cow::Owned(head.into_bytes()),
+            Cow::Borrowed(request.wire_body.as_ref()),
+        ]],
+    }))
+}
+
+/// The path of a URL with its query escaped once more.
+fn path(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+    match path.split_once('?') {
+        None | Some((_, "")) => path.trim_end_matches('?').to_owned(),
+        Some((path, query)) => format!("{path}?{}", utf8_percent_encode(query, COMPONENT)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_query_is_escaped_once_more() {
+        for (url, want) in [
+            ("https://a.example/x?a=1&b=%20'", "/x?a%3D1%26b%3D%2520'"),
+            ("https://a.example/x?", "/x"),
+            ("https://a.example", "/"),
+        ] {
+            assert_eq!(super::path(url), want);
+        }
+    }
+}

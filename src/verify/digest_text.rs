@@ -1,0 +1,45 @@
+//! A hash that a claim of a token must be.
+
+use super::digest::Hash;
+use super::encoding::Encoding;
+use serde::{Deserialize, Deserializer};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// `{ claim = "sha256", encoding = "hex" }`: the claim with the hash of the body or the URL.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HashClaim {
+    pub(super) claim: String,
+    #[serde(default = "sha256", deserialize_with = "hash")]
+    algorithm: Hash,
+    #[serde(default)]
+    encoding: Encoding,
+    /// Whether the claim may be absent when there is nothing to hash.
+    #[serde(default)]
+    pub(super) unless_empty: bool,
+}
+
+impl HashClaim {
+    pub(super) fn holds(&self, claimed: &str, bytes: &[u8]) -> bool {
+        let digest = match self.algorithm {
+            Hash::Sha1 => Sha1::digest(bytes).to_vec(),
+            Hash::Sha256 => Sha256::digest(bytes).to_vec(),
+        };
+        let claimed = self.encoding.decode(claimed);
+        claimed.is_some_and(|claimed| bool::from(claimed.ct_eq(&digest)))
+    }
+}
+
+fn sha256() -> Hash {
+    Hash::Sha256
+}
+
+fn hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "sha1" => Ok(Hash::Sha1),
+        "sha256" => Ok(Hash::Sha256),
+        _ => Err(serde::de::Error::custom("expected `sha1` or `sha256`")),
+    }
+}

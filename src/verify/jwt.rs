@@ -1,0 +1,302 @@
+//! JSON Web Tokens (RFC 7519) that bind a request: signature, issuer, audience, times, and claims with the
+//! hash of the body or the URL. The algorithms are the scheme's, never the token's own choice.
+
+use super::digest_text::HashClaim;
+use super::encoding::KeyEncoding;
+use super::fresh::Limit;
+use super::jwt_crypto;
+use super::public::{PublicAlgorithm, PublicKey};
+use super::report::{self, Report};
+use super::signature::{refuse, required, url_note};
+use super::spec::JwtSpec;
+use super::value::Source;
+use super::{DatedSecret, SchemeError, Verdict, secret_form};
+use crate::codes::{self, Code};
+use crate::model::Request;
+use crate::model::http_file::Masking;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
+use serde_json::{Map, Value};
+
+/// What the clocks of two machines may differ by where nobody says.
+pub(super) const LEEWAY_DEFAULT: SignedDuration = SignedDuration::from_secs(5);
+/// Bytes of a token that is looked at.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// The scheme with its keys.
+pub(super) struct JwtVerifier {
+    spec: JwtSpec,
+    validation: Validation,
+    keys: Vec<(DecodingKey, Option<Timestamp>)>,
+}
+
+type Claims = Map<String, Value>;
+type Failure = (Code, String);
+
+impl JwtVerifier {
+    pub(super) fn compile(spec: &JwtSpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
+        jwt_crypto::install();
+        let mut keys = Vec::with_capacity(secrets.len());
+        for (index, secret) in (1..).zip(secrets) {
+            let text = secret.secret.expose();
+            let stripped = spec
+                .key_prefix
+                .iter()
+                .find_map(|p| text.strip_prefix(p.as_str()));
+            let key = key(spec, stripped.unwrap_or(text));
+            let key = key.map_err(|reason| secret_form(index, reason))?;
+            keys.push((key, secret.until));
+        }
+        let first = spec.algorithms.first().copied().unwrap_or_default();
+        let mut validation = Validation::new(first);
+        validation.algorithms.clone_from(&spec.algorithms);
+        // Claims are checked here, by the clock that is handed in.
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        Ok(Self {
+            spec: spec.clone(),
+            validation,
+            keys,
+        })
+    }
+
+    /// A token that binds no body is a credential by itself.
+    pub(super) fn masking(&self, masking: &mut Masking) {
+        if self.spec.body_hash.is_some() {
+            return;
+        }
+        for source in self.spec.token.sources() {
+            match source {
+                Source::Header(name) => masking.headers.push(name.clone()),
+                Source::Query(name) => masking.query.push(name.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+        let mut report = Report::new("jwt");
+        let token = match required(&mut report, &self.spec.token, request) {
+            Ok(pieces) => pieces.into_iter().next().unwrap_or_default(),
+            Err((code, message)) => return refuse(report, code, message),
+        };
+        let checked = self
+            .signature(&mut report, &token, now)
+            .and_then(|claims| self.claims(&mut report, &claims, request, now));
+        match checked {
+            Ok(()) => report.verified(),
+            Err((codes::TIMESTAMP_OUTSIDE, message)) => {
+                report.fail("timestamp", message.as_str());
+                report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME)
+            }
+            Err((code @ (codes::SIGNATURE_MISMATCH | codes::TOKEN_MISMATCH), message)) => {
+                report.fail("token", message.as_str());
+                report.refused(code, message, report::HELP_MISMATCH)
+            }
+            Err((code, message)) => {
+                report.fail("token", message.as_str());
+                refuse(report, code, message)
+            }
+        }
+    }
+
+    /// The claims of a token that one of the secrets signed.
+    fn signature(
+        &self,
+        report: &mut Report,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Claims, Failure> {
+        let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(malformed("the token is too long"));
+        }
+        let total = self.keys.len();
+        let mut found = None;
+        let mut failure = None;
+        for (number, (key, until)) in (1..).zip(&self.keys) {
+            if until.is_some_and(|until| now >= until) {
+                continue;
+            }
+            match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
+                Ok(data) => found = found.or(Some((number, data))),
+                Err(error) => failure = Some(error.into_kind()),
+            }
+        }
+        if let Some((number, data)) = found {
+            let algorithm = data.header.alg;
+            let detail = format!("{algorithm:?}, secret {number} of {total}");
+            report.pass("signature", detail);
+            return Ok(data.claims);
+        }
+        Err(match failure {
+            None => {
+                let message = "no token can match: every secret's `until` has passed";
+                (codes::SIGNATURE_MISMATCH, message.to_owned())
+            }
+            Some(ErrorKind::InvalidSignature | ErrorKind::Provider(_)) => {
+                let message = format!("no secret of {total} has signed the token");
+                (codes::SIGNATURE_MISMATCH, message)
+            }
+            Some(ErrorKind::InvalidAlgorithm) => {
+                let message = format!(
+                    "the token is signed by another algorithm than {:?}",
+                    self.spec.algorithms
+                );
+                (codes::CREDENTIAL_MALFORMED, message)
+            }
+            Some(_) => malformed("the token is no JSON Web Token of a known algorithm"),
+        })
+    }
+
+    fn claims(
+        &self,
+        report: &mut Report,
+        claims: &Claims,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let spec = &self.spec;
+        if let Some(issuer) = &spec.issuer {
+            named(claims, "iss", issuer)?;
+        }
+        if let Some(audience) = &spec.audience {
+            named(claims, "aud", audience)?;
+        }
+        if let Some(hash) = &spec.body_hash {
+            bound(report, claims, hash, "body", &request.wire_body)?;
+        }
+        if let Some(hash) = &spec.url_hash {
+            let url = bound(report, claims, hash, "url", request.url.as_bytes());
+            url.map_err(|(code, message)| (code, message + &url_note(request)))?;
+        }
+        self.times(report, claims, now)
+    }
+
+    fn times(&self, report: &mut Report, claims: &Claims, now: Timestamp) -> Result<(), Failure> {
+        let leeway = self.spec.leeway.as_secs_f64();
+        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 fit 53 bits")]
+        let now = now.as_second() as f64;
+        let outside = |message: String| Err((codes::TIMESTAMP_OUTSIDE, message));
+        let (exp, nbf, iat) = (
+            seconds(claims, "exp")?,
+            seconds(claims, "nbf")?,
+            seconds(claims, "iat")?,
+        );
+        if let Some(exp) = exp.filter(|exp| now >= exp + leeway) {
+            return outside(format!("the token expired {} s ago", (now - exp).round()));
+        }
+        if let Some(from) = nbf.filter(|from| now + leeway < *from) {
+            let ahead = (from - now).round();
+            return outside(format!("the token is not valid before {ahead} s from now"));
+        }
+        if let Some(limit) = self.spec.max_age.and_then(Limit::get) {
+            let Some(iat) = iat else {
+                let message = "the token does not say when it was made (iat)".to_owned();
+                return Err((codes::CREDENTIAL_MALFORMED, message));
+            };
+            let age = now - iat;
+            if age.abs() > limit.as_secs_f64() {
+                let message = format!("the token was made {} s ago", age.round());
+                return outside(message);
+            }
+        }
+        report.pass("timestamp", "within the token's times");
+        Ok(())
+    }
+}
+
+fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
+    let family = spec.algorithms.first().map(|a| a.family());
+    let public = |algorithm, what| {
+        let key = PublicKey::parse(algorithm, spec.key, text);
+        key.map(|key| key.bytes()).ok_or(what)
+    };
+    match family {
+        Some(AlgorithmFamily::Rsa) => {
+            let bytes = public(PublicAlgorithm::RsaSha256, "is no RSA public key")?;
+            Ok(DecodingKey::from_rsa_der(&bytes))
+        }
+        Some(AlgorithmFamily::Ec) => {
+            let bytes = public(PublicAlgorithm::EcdsaP256, "is no P-256 public key")?;
+            Ok(DecodingKey::from_ec_der(&bytes))
+        }
+        Some(AlgorithmFamily::Ed) => {
+            let bytes = public(PublicAlgorithm::Ed25519, "is no Ed25519 public key")?;
+            Ok(DecodingKey::from_ed_der(&bytes))
+        }
+        Some(AlgorithmFamily::Hmac) | None => {
+            // Whoever has the public key could sign with it.
+            if text.contains("-----BEGIN") {
+                return Err("is a key in PEM, and the algorithm needs a shared secret");
+            }
+            let bytes = spec.key.decode(text).ok_or(match spec.key {
+                KeyEncoding::Base64 => "is not base64",
+                KeyEncoding::Text | KeyEncoding::Hex => "is not hex",
+            })?;
+            if bytes.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
+                return Err("decodes to nothing");
+            }
+            Ok(DecodingKey::from_secret(&bytes))
+        }
+    }
+}
+
+/// Whether a claim is this text, or a list that has it.
+fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
+    let holds = match claims.get(claim) {
+        Some(Value::String(text)) => text == want,
+        Some(Value::Array(list)) => list.iter().any(|item| item.as_str() == Some(want)),
+        _ => false,
+    };
+    if holds {
+        return Ok(());
+    }
+    let message = format!("the token's claim `{claim}` is not `{want}`");
+    Err((codes::TOKEN_MISMATCH, message))
+}
+
+/// Whether a claim is the hash of these bytes.
+fn bound(
+    report: &mut Report,
+    claims: &Claims,
+    hash: &HashClaim,
+    what: &str,
+    bytes: &[u8],
+) -> Result<(), Failure> {
+    let claim = &hash.claim;
+    let found = match claims.get(claim) {
+        Some(Value::String(text)) => text,
+        None if hash.unless_empty && bytes.is_empty() => {
+            report.pass(what, "empty, and not claimed");
+            return Ok(());
+        }
+        _ => {
+            let message = format!("the token has no claim `{claim}` that binds the {what}");
+            return Err((codes::CREDENTIAL_MALFORMED, message));
+        }
+    };
+    if !hash.holds(found, bytes) {
+        let message = format!("the {what} does not have the hash in the token's `{claim}`");
+        return Err((codes::SIGNATURE_MISMATCH, message));
+    }
+    report.pass(what, format!("has the hash in `{claim}`"));
+    Ok(())
+}
+
+/// A time claim in seconds; one that is no number is refused.
+fn seconds(claims: &Claims, claim: &str) -> Result<Option<f64>, Failure> {
+    match claims.get(claim) {
+        None => Ok(None),
+        Some(value) => match value.as_f64().filter(|number| number.is_finite()) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                let message = format!("the token's claim `{claim}` is no time");
+                Err((codes::CREDENTIAL_MALFORMED, message))
+            }
+        },
+    }
+}

@@ -1,0 +1,98 @@
+//! The check of a signature, whatever its kind: a keyed hash, a digest with the secret in it, a public key.
+
+use super::digest::{DigestKey, Hash};
+use super::mac::{Algorithm, Key};
+use super::public::{PublicAlgorithm, PublicKey};
+use super::spec::HmacSpec;
+use super::{SchemeError, secret_form};
+use std::borrow::Cow;
+use subtle::{Choice, ConstantTimeEq};
+
+/// How a signature is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Hmac(Algorithm),
+    Digest(Hash),
+    Public(PublicAlgorithm),
+}
+
+impl Method {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Hmac(algorithm) => algorithm.name(),
+            Self::Digest(hash) => hash.name(),
+            Self::Public(algorithm) => algorithm.name(),
+        }
+    }
+}
+
+/// A key of any kind.
+#[derive(Clone)]
+pub(super) enum AnyKey {
+    Hmac(Key),
+    Digest(DigestKey),
+    Public(PublicKey),
+}
+
+impl AnyKey {
+    /// The key that secret number `index` is.
+    pub(super) fn new(spec: &HmacSpec, index: usize, text: &str) -> Result<Self, SchemeError> {
+        let stripped = spec
+            .key_prefix
+            .iter()
+            .find_map(|p| text.strip_prefix(p.as_str()));
+        let text = stripped.unwrap_or(text);
+        if let Method::Public(algorithm) = spec.method {
+            let key = PublicKey::parse(algorithm, spec.key, text);
+            let what = format!("is no public key for {}", algorithm.name());
+            return key
+                .map(Self::Public)
+                .ok_or_else(|| secret_form(index, &what));
+        }
+        let bytes = spec
+            .key
+            .decode(text)
+            .ok_or_else(|| secret_form(index, &format!("is not {}", spec.key.name())))?;
+        if bytes.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
+            return Err(secret_form(index, "decodes to nothing"));
+        }
+        match spec.method {
+            Method::Digest(hash) => {
+                let key = DigestKey::new(hash, bytes, spec.signed.secret_places());
+                Ok(Self::Digest(key))
+            }
+            Method::Hmac(algorithm) => Key::new(algorithm, &bytes)
+                .map(Self::Hmac)
+                .ok_or_else(|| secret_form(index, "has a length that no key has")),
+            Method::Public(_) => Err(secret_form(index, "is no public key")),
+        }
+    }
+
+    /// Whether one of the received signatures is this key's, and the right one where it can be known.
+    pub(super) fn check(
+        &self,
+        received: &[Option<Vec<u8>>],
+        signed: &[Cow<'_, [u8]>],
+    ) -> (bool, Option<Vec<u8>>) {
+        let tag = match self {
+            Self::Hmac(key) => key.mac(signed),
+            Self::Digest(key) => key.digest(signed),
+            Self::Public(key) => {
+                let message = match signed {
+                    [one] => Cow::Borrowed(one.as_ref()),
+                    pieces => Cow::Owned(pieces.concat()),
+                };
+                let mut right = false;
+                for signature in received.iter().flatten() {
+                    right |= key.verify(&message, signature);
+                }
+                return (right, None);
+            }
+        };
+        let mut right = Choice::from(0);
+        for signature in received.iter().flatten() {
+            right |= signature.as_slice().ct_eq(&tag);
+        }
+        (bool::from(right), Some(tag))
+    }
+}

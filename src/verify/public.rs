@@ -1,0 +1,169 @@
+//! Signatures that a public key checks: Ed25519 (RFC 8032, strict), ECDSA P-256 (FIPS 186-5, DER), RSA PKCS #1
+//! v1.5 (RFC 8017).
+
+use super::encoding::{Encoding, KeyEncoding};
+use ring::signature::{self, UnparsedPublicKey};
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject;
+use spki::SubjectPublicKeyInfoRef;
+use spki::der::Decode;
+
+/// The algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PublicAlgorithm {
+    Ed25519,
+    EcdsaP256,
+    RsaSha1,
+    RsaSha256,
+}
+
+impl PublicAlgorithm {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::EcdsaP256 => "ecdsa-p256-sha256",
+            Self::RsaSha1 => "rsa-sha1",
+            Self::RsaSha256 => "rsa-sha256",
+        }
+    }
+
+    /// OID of its keys.
+    fn oid(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "1.3.101.112",
+            Self::EcdsaP256 => "1.2.840.10045.2.1",
+            Self::RsaSha1 | Self::RsaSha256 => "1.2.840.113549.1.1.1",
+        }
+    }
+}
+
+/// A public key.
+#[derive(Clone)]
+pub(super) enum PublicKey {
+    Ed25519(Box<ed25519_dalek::VerifyingKey>),
+    /// The uncompressed point.
+    EcdsaP256(Vec<u8>),
+    /// `RSAPublicKey` in DER.
+    Rsa(Vec<u8>, PublicAlgorithm),
+}
+
+impl PublicKey {
+    /// Reads PEM, `SubjectPublicKeyInfo`, or the bare key, as base64 or hex. `None`: it is none, or one that
+    /// verifies what nobody signed.
+    pub(super) fn parse(
+        algorithm: PublicAlgorithm,
+        encoding: KeyEncoding,
+        text: &str,
+    ) -> Option<Self> {
+        let bytes = bare(algorithm, encoding, text)?;
+        match algorithm {
+            PublicAlgorithm::Ed25519 => {
+                let bytes: [u8; 32] = bytes.try_into().ok()?;
+                let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).ok()?;
+                (!key.is_weak()).then(|| Self::Ed25519(Box::new(key)))
+            }
+            PublicAlgorithm::EcdsaP256 => {
+                let point = bytes.len() == 65 && bytes.first() == Some(&4);
+                point.then_some(Self::EcdsaP256(bytes))
+            }
+            PublicAlgorithm::RsaSha1 | PublicAlgorithm::RsaSha256 => {
+                (bytes.first() == Some(&0x30)).then_some(Self::Rsa(bytes, algorithm))
+            }
+        }
+    }
+
+    /// The bare key, as ring and `jsonwebtoken` take it.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Ed25519(key) => key.as_bytes().to_vec(),
+            Self::EcdsaP256(bytes) | Self::Rsa(bytes, _) => bytes.clone(),
+        }
+    }
+
+    pub(super) fn verify(&self, message: &[u8], received: &[u8]) -> bool {
+        match self {
+            Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(received)
+                .is_ok_and(|received| key.verify_strict(message, &received).is_ok()),
+            Self::EcdsaP256(point) => {
+                let key = UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, point);
+                key.verify(message, received).is_ok()
+            }
+            Self::Rsa(key, PublicAlgorithm::RsaSha1) => {
+                let algorithm = &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY;
+                let key = UnparsedPublicKey::new(algorithm, key);
+                key.verify(message, received).is_ok()
+            }
+            Self::Rsa(key, _) => {
+                let key = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key);
+                key.verify(message, received).is_ok()
+            }
+        }
+    }
+}
+
+fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let bytes = if text.contains("-----BEGIN") {
+        let key = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).ok()?;
+        key.as_ref().to_vec()
+    } else {
+        match encoding {
+            // Hex is longer than base64 of the same key, and base64 that is all hex digits is hardly a key.
+            KeyEncoding::Text => Encoding::Hex
+                .decode(text)
+                .or_else(|| KeyEncoding::Base64.decode(text))?,
+            KeyEncoding::Base64 | KeyEncoding::Hex => encoding.decode(text)?,
+        }
+    };
+    let Ok(info) = SubjectPublicKeyInfoRef::from_der(&bytes) else {
+        return Some(bytes);
+    };
+    if info.algorithm.oid.to_string() != algorithm.oid() {
+        return None;
+    }
+    info.subject_public_key.as_bytes().map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_every_form() {
+        // RFC 8032, section 7.1, test 2.
+        let hex = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+        let signature = hex::decode("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00").unwrap();
+        let raw = hex::decode(hex).unwrap();
+        let base64 = Encoding::Base64.encode(&raw);
+        let mut info = hex::decode("302a300506032b6570032100").unwrap();
+        info.extend(&raw);
+        let info = Encoding::Base64.encode(&info);
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{info}\n-----END PUBLIC KEY-----\n");
+        let algorithm = PublicAlgorithm::Ed25519;
+        for text in [hex, &base64, &info, &pem] {
+            let key = PublicKey::parse(algorithm, KeyEncoding::Text, text).unwrap();
+            assert!(key.verify(&[0x72], &signature), "{text}");
+            assert!(!key.verify(&[0x73], &signature), "{text}");
+            assert!(!key.verify(&[0x72], &signature[..63]), "{text}");
+            assert!(
+                PublicKey::parse(PublicAlgorithm::RsaSha256, KeyEncoding::Text, text).is_none()
+            );
+        }
+        assert!(PublicKey::parse(algorithm, KeyEncoding::Hex, &base64).is_none());
+    }
+
+    #[test]
+    fn weak_keys_are_none() {
+        for text in [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "00",
+            "",
+            "fake",
+        ] {
+            let key = PublicKey::parse(PublicAlgorithm::Ed25519, KeyEncoding::Text, text);
+            assert!(key.is_none(), "{text}");
+        }
+    }
+}
