@@ -388,7 +388,10 @@ fn unknown_names_get_suggestions() {
         ("standard", "standard-webhooks"),
     ] {
         let help = help(wrong);
-        assert!(help.starts_with(&format!("Did you mean `{near}`")), "{help}");
+        assert!(
+            help.starts_with(&format!("Did you mean `{near}`")),
+            "{help}"
+        );
     }
     assert!(
         help("../github").contains("hookgate providers") || help("../github").contains("github")

@@ -15,7 +15,7 @@ const SOURCES_MAX: usize = 100;
 
 /// Where a value is in a request and how to cut it out: `"header:X-Id"`, or
 /// `{ from = "header:X-Sig", split = ",", prefix = "v1=" }`: read, split, trim, keep the pieces that begin
-/// with the prefix, drop the prefix. The result is a list.
+/// with the prefix, drop the prefix. The result is a list. `{n}` in a prefix stands for any number.
 ///
 /// `from` is `header:NAME`, `query:NAME`, `form:NAME`, `json:/pointer` (`*` for every item of an array),
 /// `path`, `hash` (SHA-256 of method, query and body), or a list of these; `header:NAME-{1..9}` is a list too.
@@ -235,7 +235,15 @@ impl Cut {
                 }
                 piece.get(prefix.len()..)?.trim_start()
             }
-            Some(prefix) => piece.strip_prefix(prefix)?,
+            Some(prefix) => match prefix.split_once("{n}") {
+                None => piece.strip_prefix(prefix)?,
+                Some((head, tail)) => {
+                    let number = piece.strip_prefix(head)?;
+                    let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+                    let rest = (rest.len() < number.len()).then_some(rest)?;
+                    rest.strip_prefix(tail)?
+                }
+            },
         };
         (!rest.is_empty()).then_some(rest)
     }
@@ -440,5 +448,33 @@ impl<'de> Deserialize<'de> for ValueSpec {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::http_file;
+
+    #[test]
+    fn a_number_in_a_prefix() {
+        let value: ValueSpec =
+            serde_json::from_str(r#"{"from":"header:X-Sig","split":",","prefix":"{n}/SHA256/"}"#)
+                .unwrap();
+        for (header, want) in [
+            ("1/SHA256/ab", &["ab"][..]),
+            ("1/SHA256/ab, 27/SHA256/cd", &["ab", "cd"]),
+            ("/SHA256/ab", &[]),
+            ("x/SHA256/ab", &[]),
+            ("1x/SHA256/ab", &[]),
+            ("1/SHA1/ab", &[]),
+            ("1/SHA256/", &[]),
+            ("1", &[]),
+            ("{n}/SHA256/ab", &[]),
+        ] {
+            let text = format!("POST / HTTP/1.1\nHost: h\nX-Sig: {header}\n\n");
+            let request = http_file::parse(text.as_bytes(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(value.read(&request), want, "{header}");
+        }
     }
 }
