@@ -277,7 +277,7 @@ impl Source {
     }
 
     /// Whether two different values there cannot both be the sender's.
-    fn is_single(&self) -> bool {
+    pub(super) fn is_single(&self) -> bool {
         !matches!(self, Self::Json(_))
     }
 
