@@ -333,6 +333,11 @@ fn secrets_in_payloads_are_not_passed_on() {
     for (name, text) in [
         ("gogs", "fake-gogs-secret"),
         ("terraform-run-task", "fake-run-task-token"),
+        ("figma", "fake-figma-passcode"),
+        // The URL of the webhook itself.
+        ("twitch", "fake-slug"),
+        ("trello", "fake-slug"),
+        ("webex", "fake-slug"),
     ] {
         let provider = load(name, None).unwrap();
         let mut found = false;

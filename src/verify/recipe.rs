@@ -97,7 +97,7 @@ impl Recipe {
             .iter()
             .any(|p| matches!(p, Part::Body | Part::Sha256Hex | Part::Crc32));
         match source {
-            Source::Json(_) | Source::Form(_) if body => true,
+            Source::Json(_) | Source::Form(_) | Source::FormJson(..) if body => true,
             Source::Form(_) if self.parts.contains(&Part::FormSorted) => true,
             Source::Query(_) if self.uses_url() => true,
             _ => self.parts.contains(&Part::Value(source.clone())),
