@@ -384,7 +384,7 @@ fn unknown_names_get_suggestions() {
     };
     assert!(help("githbu").starts_with("Did you mean `github`"));
     assert!(help("GitHub").starts_with("Did you mean `github`"));
-    assert_eq!(help("standard"), "Did you mean `standard-webhooks`?");
+    assert!(help("standard").starts_with("Did you mean `standard-webhooks`"));
     assert!(
         help("../github").contains("hookgate providers") || help("../github").contains("github")
     );

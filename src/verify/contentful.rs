@@ -27,6 +27,20 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
+/// What its `encodeURI` leaves alone besides.
+const URI: &AsciiSet = &COMPONENT
+    .remove(b';')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b'?')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'&')
+    .remove(b'=')
+    .remove(b'+')
+    .remove(b'$')
+    .remove(b'#');
+
 /// `signature`: the header's values.
 pub(super) fn claims<'a>(
     request: &'a Request,
@@ -37,10 +51,11 @@ pub(super) fn claims<'a>(
         let message = format!("the request has no header {LIST}");
         return Err((codes::CREDENTIAL_MISSING, message));
     };
-    let names: Vec<String> = list
+    let mut names: Vec<String> = list
         .split(',')
         .map(|name| name.trim().to_ascii_lowercase())
         .collect();
+    names.sort();
     if names.len() > HEADERS_MAX {
         return Err(malformed("the list of signed headers is too long"));
     }
@@ -83,13 +98,16 @@ pub(super) fn claims<'a>(
     }))
 }
 
-/// The path of a URL with its query escaped once more.
+/// The path of a URL as the toolkit has it: the query escaped as one component, then all as a URI.
 fn path(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
     match path.split_once('?') {
-        None | Some((_, "")) => path.trim_end_matches('?').to_owned(),
-        Some((path, query)) => format!("{path}?{}", utf8_percent_encode(query, COMPONENT)),
+        None | Some((_, "")) => utf8_percent_encode(path.trim_end_matches('?'), URI).to_string(),
+        Some((path, query)) => {
+            let query = utf8_percent_encode(query, COMPONENT);
+            utf8_percent_encode(&format!("{path}?{query}"), URI).to_string()
+        }
     }
 }
 
@@ -98,7 +116,10 @@ mod tests {
     #[test]
     fn a_query_is_escaped_once_more() {
         for (url, want) in [
-            ("https://a.example/x?a=1&b=%20'", "/x?a%3D1%26b%3D%2520'"),
+            (
+                "https://a.example/x?a=1&b=%20'",
+                "/x?a%253D1%2526b%253D%252520'",
+            ),
             ("https://a.example/x?", "/x"),
             ("https://a.example", "/"),
         ] {

@@ -106,7 +106,7 @@ impl RawSpec {
                 (Some(ValueSpec::of(field)), None)
             }
             Special::Contentful => {
-                let time = TimeSpec::fixed(header(contentful::TIME), true, 30, 30);
+                let time = TimeSpec::fixed(header(contentful::TIME), true, 30, 300);
                 (Some(header("x-contentful-signature")), Some(time))
             }
             Special::Hook0 => {
