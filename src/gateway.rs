@@ -81,6 +81,7 @@ pub fn configure(gateway: &web::Data<Gateway>) -> impl Fn(&mut web::ServiceConfi
         service
             .app_data(gateway.clone())
             .route("/health", web::get().to(health))
+            .route("/health", web::head().to(health))
             .default_service(web::to(handle));
     }
 }
@@ -248,16 +249,17 @@ impl Gateway {
         let begun = Instant::now();
         let mut translation = engine::translate(webhook, &received.request);
         let translated = begun.elapsed();
-        let reply = match translation.outcome {
-            Outcome::Parked => Reply::no_content(),
-            _ => reply(webhook, &received.request, &mut translation),
+        let refuse = translation.outcome == Outcome::Parked && !webhook.accept_parked;
+        let reply = if refuse {
+            Reply::no_content()
+        } else {
+            reply(webhook, &received.request, &mut translation)
         };
         let draft = Draft::new(door, &received.request, translation.outcome)
             .verified(verdict.record)
             .timed(received.read, verified, translated);
         let query_token = draft.masked_a_query_token();
         let delivery_id = draft.id();
-        let refuse = translation.outcome == Outcome::Parked && !webhook.accept_parked;
         let answer = match (refuse, translation.unsupported_type) {
             (true, true) => Answer::ParkedNoCloudEvent {
                 delivery: delivery_id,

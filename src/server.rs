@@ -428,6 +428,9 @@ enum Signal {
     Stop,
 }
 
+/// SIGXFSZ, the same number on Linux (but for MIPS), macOS and the BSDs.
+const FILE_SIZE_EXCEEDED: i32 = 25;
+
 struct Signals {
     hangup: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -437,6 +440,9 @@ struct Signals {
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        // What is listened to no longer kills: a write past the limit of a file's size then fails like one to a full
+        // disk, and the log refuses instead of dying in the middle.
+        drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?);
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,

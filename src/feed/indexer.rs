@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// Deliveries in one batch at most.
-const BATCH_RECORDS: usize = 5_000;
+const BATCH_RECORDS: usize = 2_000;
 /// Bytes of heads in one batch at most.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Deliveries that are indexed then: 2,500 a second. What a minute of saturation leaves is indexed within seconds;
 /// at a rate that leaves the writer moments of rest, every such moment ends the yielding.
 const BATCH_RECORDS_BUSY: usize = 500;

@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod event;
 pub mod http_file;
 pub mod limits;
+pub mod multipart;
 pub mod problem;
 pub mod request;
 pub mod secret;

@@ -6,15 +6,10 @@ use super::json::{Doc, string_into};
 use super::value;
 use crate::codes;
 use crate::model::request::is_json_type;
-use crate::model::{Note, Request};
+use crate::model::{Note, Request, multipart};
 use minijinja::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Parts of a multipart body that are looked at.
-const PARTS_MAX: usize = 1_000;
-/// Bytes of one part's header lines.
-const PART_HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// A body as a value, and what was odd about it.
 #[derive(Debug)]
@@ -160,103 +155,25 @@ fn form(bytes: &[u8]) -> Content {
     object(form_urlencoded::parse(bytes).map(|(name, value)| (name, text_json(&value))))
 }
 
-/// Parts of `multipart/form-data` (RFC 7578): text fields by name, files as what they are called and how large.
+/// Parts of `multipart/form-data`: text fields by name, files as what they are called and how large.
 fn multipart(bytes: &[u8], boundary: &str) -> Content {
-    let delimiter = format!("--{boundary}").into_bytes();
-    let mut fields = Vec::new();
-    let mut rest = bytes;
-    let Some(start) = find(rest, &delimiter) else {
-        return object(std::iter::empty());
-    };
-    rest = rest.get(start + delimiter.len()..).unwrap_or(&[]);
-    while fields.len() < PARTS_MAX && !rest.starts_with(b"--") {
-        let mut line_delimiter = b"\n".to_vec();
-        line_delimiter.extend_from_slice(&delimiter);
-        let end = find(rest, &line_delimiter).unwrap_or(rest.len());
-        let part = rest.get(..end).unwrap_or(&[]);
-        if let Some(field) = part_field(part) {
-            fields.push(field);
-        }
-        rest = rest.get(end + line_delimiter.len()..).unwrap_or(b"--");
-    }
-    object(
-        fields
-            .into_iter()
-            .map(|(name, json)| (Cow::Owned(name), json)),
-    )
-}
-
-fn part_field(part: &[u8]) -> Option<(String, String)> {
-    let part = part
-        .strip_prefix(b"\r\n")
-        .or_else(|| part.strip_prefix(b"\n"))?;
-    let (head_end, body_start) = find(part, b"\r\n\r\n")
-        .map(|at| (at, at + 4))
-        .or_else(|| find(part, b"\n\n").map(|at| (at, at + 2)))?;
-    if head_end > PART_HEAD_BYTES_MAX {
-        return None;
-    }
-    let head = String::from_utf8_lossy(part.get(..head_end)?);
-    let body = part.get(body_start..)?;
-    let body = body.strip_suffix(b"\r").unwrap_or(body);
-    let header = |name: &str| {
-        head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.trim()
-                .eq_ignore_ascii_case(name)
-                .then(|| value.trim().to_owned())
-        })
-    };
-    let disposition = header("content-disposition")?;
-    let name = quoted_parameter(&disposition, "name")?;
-    let json = match quoted_parameter(&disposition, "filename") {
-        None => text_json(&String::from_utf8_lossy(body)),
-        Some(file) => {
-            let kind =
-                header("content-type").map_or_else(|| "null".to_owned(), |kind| text_json(&kind));
-            format!(
-                "{{\"filename\":{},\"content_type\":{kind},\"size\":{}}}",
-                text_json(&file),
-                body.len()
-            )
-        }
-    };
-    Some((name, json))
-}
-
-/// A parameter of a header such as `form-data; name="a"`; browsers write a quote inside as `%22`.
-fn quoted_parameter(header: &str, name: &str) -> Option<String> {
-    let mut rest = header.split_once(';')?.1;
-    loop {
-        let (key, tail) = rest.split_once('=')?;
-        let tail = tail.trim_start();
-        let (value, after) = if let Some(quoted) = tail.strip_prefix('"') {
-            quoted.split_once('"')?
-        } else {
-            tail.split_once(';').map_or((tail, ""), |(value, _)| {
-                (value, tail.get(value.len()..).unwrap_or(""))
-            })
+    let parts = multipart::parts(bytes, boundary).into_iter();
+    object(parts.map(|part| {
+        let json = match part.filename {
+            None => text_json(&String::from_utf8_lossy(part.body)),
+            Some(file) => {
+                let kind = part
+                    .content_type
+                    .map_or_else(|| "null".to_owned(), |kind| text_json(&kind));
+                format!(
+                    "{{\"filename\":{},\"content_type\":{kind},\"size\":{}}}",
+                    text_json(&file),
+                    part.body.len()
+                )
+            }
         };
-        if key.trim().eq_ignore_ascii_case(name) {
-            return Some(value.trim_end().replace("%22", "\""));
-        }
-        rest = after.trim_start().strip_prefix(';')?;
-    }
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() || haystack.len() < needle.len() {
-        return None;
-    }
-    let first = *needle.first()?;
-    let mut from = 0;
-    while let Some(at) = haystack.get(from..)?.iter().position(|b| *b == first) {
-        if haystack.get(from + at..)?.starts_with(needle) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
+        (Cow::Owned(part.name), json)
+    }))
 }
 
 #[cfg(test)]

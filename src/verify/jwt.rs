@@ -164,7 +164,17 @@ impl JwtVerifier {
             named(claims, "iss", issuer)?;
         }
         if let Some(audience) = &spec.audience {
-            named(claims, "aud", audience)?;
+            // The URL that the token is for.
+            let url = audience == "{url}";
+            let audience = if url { &request.url } else { audience };
+            let right = named(claims, "aud", audience);
+            right.map_err(|(code, message)| match url {
+                true => (
+                    code,
+                    "the token's claim `aud` is not the URL".to_owned() + &url_note(request),
+                ),
+                false => (code, message),
+            })?;
         }
         if let Some(hash) = &spec.body_hash {
             bound(report, claims, hash, "body", &request.wire_body)?;

@@ -97,7 +97,7 @@ impl Recipe {
             .iter()
             .any(|p| matches!(p, Part::Body | Part::Sha256Hex | Part::Crc32));
         match source {
-            Source::Json(_) | Source::Form(_) if body => true,
+            Source::Json(_) | Source::Form(_) | Source::FormJson(..) if body => true,
             Source::Form(_) if self.parts.contains(&Part::FormSorted) => true,
             Source::Query(_) if self.uses_url() => true,
             _ => self.parts.contains(&Part::Value(source.clone())),
@@ -131,8 +131,13 @@ impl Recipe {
                     Cow::Borrowed(value.ok_or_else(|| format!("header {name}"))?)
                 }
                 Part::Value(source) => {
-                    let mut values = source.read(request).into_iter();
-                    match values.next().ok_or_else(|| source.to_string())? {
+                    let values = source.read(request);
+                    // Given twice, the one that is signed need not be the one that is used.
+                    if source.is_single() && values.len() > 1 {
+                        return Err(source.to_string());
+                    }
+                    let value = values.into_iter().next();
+                    match value.ok_or_else(|| source.to_string())? {
                         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                         Cow::Owned(text) => Cow::Owned(text.into_bytes()),
                     }

@@ -506,3 +506,74 @@ proptest! {
         }
     }
 }
+
+/// A multipart form with these fields.
+fn multipart(fields: &[(&str, &str)]) -> Request {
+    let mut text =
+        "POST /hooks/x HTTP/1.1\nContent-Type: multipart/form-data; boundary=b\n\n".to_owned();
+    for (name, value) in fields {
+        text.push_str(&format!(
+            "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        ));
+    }
+    request(&(text + "--b--\r\n"))
+}
+
+#[test]
+fn fields_of_a_multipart_form_are_read_and_signed() {
+    let whole = "verify = { scheme = 'hmac-sha384', signature = { from = 'form:sig', prefix = 'sha384:' }, signed = '{form:data}' }";
+    let inside = "verify = { scheme = 'hmac-sha256', signature = 'form:data#/e/hash', timestamp = { from = 'form:data#/e/time', past = 'any' }, id = 'form:data#/e/type', signed = '{ts}{id}' }";
+    let data = "{\"a\":1}";
+    let mac = hmac_text("sha384", "hex", TOKEN.as_bytes(), data).unwrap();
+    let sig = format!("sha384:{mac}");
+    let hash = hmac_text("sha256", "hex", TOKEN.as_bytes(), "1767225600x").unwrap();
+    let event = |kind: &str| {
+        format!("{{\"e\":{{\"type\":\"{kind}\",\"time\":\"1767225600\",\"hash\":\"{hash}\"}}}}")
+    };
+    let (right, wrong) = (event("x"), event("y"));
+    let mismatch = Some(codes::SIGNATURE_MISMATCH);
+    for (toml, fields, want) in [
+        (whole, vec![("data", data), ("sig", sig.as_str())], OK),
+        (whole, vec![("data", "{\"a\":2}"), ("sig", &sig)], mismatch),
+        (whole, vec![("data", data)], MISSING),
+        (
+            whole,
+            vec![("data", data), ("sig", &sig), ("sig", "sha384:00")],
+            MALFORMED,
+        ),
+        (inside, vec![("data", right.as_str())], OK),
+        (inside, vec![("data", wrong.as_str())], mismatch),
+        (inside, vec![("data", &right), ("data", &wrong)], MALFORMED),
+        (inside, vec![("data", "no json")], MISSING),
+        (inside, vec![("other", right.as_str())], MISSING),
+    ] {
+        let verdict = verifier(toml, TOKEN).verify(&multipart(&fields), now());
+        assert_eq!(code(&verdict), want, "{toml} {fields:?}: {verdict:?}");
+    }
+    assert!(
+        spec_error("verify = { scheme = 'hmac-sha256', signature = 'form:a#b' }")
+            .contains("JSON pointer")
+    );
+}
+
+#[test]
+fn a_token_for_another_url_is_refused() {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL};
+    let toml = "verify = { scheme = 'jwt', header = 'Authorization', algorithms = ['HS256'], audience = '{url}' }";
+    for (audience, want) in [
+        ("http://h/hooks/x", OK),
+        ("http://h/hooks/y", WRONG),
+        ("{url}", WRONG),
+    ] {
+        let head = URL.encode("{\"alg\":\"HS256\",\"typ\":\"JWT\"}");
+        let claims = URL.encode(format!("{{\"aud\":\"{audience}\",\"exp\":1767225700}}"));
+        let signed = format!("{head}.{claims}");
+        let mac = hmac_text("sha256", "base64url", TOKEN.as_bytes(), &signed).unwrap();
+        let token = format!("{signed}.{}", mac.trim_end_matches('='));
+        let text = format!("POST /hooks/x HTTP/1.1\nHost: h\nAuthorization: {token}\n\n{{}}");
+        let verdict = verifier(toml, TOKEN).verify(&request(&text), now());
+        assert_eq!(code(&verdict), want, "{audience}: {verdict:?}");
+        // The path of a URL holds the slug.
+        assert!(!format!("{verdict:?}").contains("hooks/x"), "{verdict:?}");
+    }
+}

@@ -1,9 +1,9 @@
 //! A value: where it is in a request, and how to cut it out.
 
 use super::json::Pointer;
-use crate::model::Request;
 use crate::model::limits::SIGNATURES_MAX;
 use crate::model::request::header_text;
+use crate::model::{Request, multipart};
 use serde::de::{self, Deserialize, Deserializer, value::MapAccessDeserializer};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -15,9 +15,10 @@ const SOURCES_MAX: usize = 100;
 
 /// Where a value is in a request and how to cut it out: `"header:X-Id"`, or
 /// `{ from = "header:X-Sig", split = ",", prefix = "v1=" }`: read, split, trim, keep the pieces that begin
-/// with the prefix, drop the prefix. The result is a list.
+/// with the prefix, drop the prefix. The result is a list. `{n}` in a prefix stands for any number.
 ///
-/// `from` is `header:NAME`, `query:NAME`, `form:NAME`, `json:/pointer` (`*` for every item of an array),
+/// `from` is `header:NAME`, `query:NAME`, `form:NAME`, `form:NAME#/pointer` (into the JSON text of a field),
+/// `json:/pointer` (`*` for every item of an array),
 /// `path`, `hash` (SHA-256 of method, query and body), or a list of these; `header:NAME-{1..9}` is a list too.
 /// `{ join = [VALUE, …], with = ":" }` makes one value of several, and is absent when one of them is.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ pub(crate) enum Source {
     Header(String),
     Query(String),
     Form(String),
+    /// A value in the JSON text of a form field.
+    FormJson(String, Pointer),
     Json(Pointer),
     Path,
     Hash,
@@ -235,7 +238,15 @@ impl Cut {
                 }
                 piece.get(prefix.len()..)?.trim_start()
             }
-            Some(prefix) => piece.strip_prefix(prefix)?,
+            Some(prefix) => match prefix.split_once("{n}") {
+                None => piece.strip_prefix(prefix)?,
+                Some((head, tail)) => {
+                    let number = piece.strip_prefix(head)?;
+                    let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+                    let rest = (rest.len() < number.len()).then_some(rest)?;
+                    rest.strip_prefix(tail)?
+                }
+            },
         };
         (!rest.is_empty()).then_some(rest)
     }
@@ -271,13 +282,18 @@ impl Source {
                     .collect())
             }
             "query" => Ok(vec![Self::Query(name.to_owned())]),
-            "form" => Ok(vec![Self::Form(name.to_owned())]),
+            "form" => match name.split_once('#') {
+                Some((field, pointer)) if !field.is_empty() => Pointer::parse(pointer)
+                    .map(|pointer| vec![Self::FormJson(field.to_owned(), pointer)])
+                    .ok_or_else(|| format!("`{pointer}` is no JSON pointer: it begins with `/`")),
+                _ => Ok(vec![Self::Form(name.to_owned())]),
+            },
             _ => Err(bad()),
         }
     }
 
     /// Whether two different values there cannot both be the sender's.
-    fn is_single(&self) -> bool {
+    pub(super) fn is_single(&self) -> bool {
         !matches!(self, Self::Json(_))
     }
 
@@ -292,12 +308,11 @@ impl Source {
                 let pairs = request.query_pairs().filter(|(n, _)| n == name);
                 pairs.map(|(_, value)| value).collect()
             }
-            Self::Form(name) => {
-                if request.media_type() != "application/x-www-form-urlencoded" {
-                    return Vec::new();
-                }
-                let pairs = form_urlencoded::parse(&request.body).filter(|(n, _)| n == name);
-                pairs.map(|(_, value)| value).collect()
+            Self::Form(name) => form_fields(request, name),
+            Self::FormJson(name, pointer) => {
+                let texts = form_fields(request, name).into_iter();
+                let values = texts.flat_map(|text| pointer.read(text.as_bytes()));
+                values.map(Cow::Owned).collect()
             }
             Self::Json(pointer) => {
                 let values = pointer.read(&request.body);
@@ -324,10 +339,33 @@ impl fmt::Display for Source {
             Self::Header(name) => write!(f, "header {name}"),
             Self::Query(name) => write!(f, "query {name}"),
             Self::Form(name) => write!(f, "form field {name}"),
+            Self::FormJson(name, pointer) => {
+                write!(f, "form field {name}, {}", pointer.as_str())
+            }
             Self::Json(pointer) => write!(f, "body {}", pointer.as_str()),
             Self::Path => f.write_str("path"),
             Self::Hash => f.write_str("hash"),
         }
+    }
+}
+
+/// The values of a form field, of a multipart form as of an ordinary one; a file is none.
+fn form_fields<'a>(request: &'a Request, name: &str) -> Vec<Cow<'a, str>> {
+    match request.media_type().as_str() {
+        "application/x-www-form-urlencoded" => {
+            let pairs = form_urlencoded::parse(&request.body).filter(|(n, _)| n == name);
+            pairs.map(|(_, value)| value).collect()
+        }
+        "multipart/form-data" => {
+            let boundary = request.content_type_parameter("boundary");
+            let parts = boundary.map(|boundary| multipart::parts(&request.body, &boundary));
+            let fields = parts.into_iter().flatten();
+            fields
+                .filter(|part| part.name == name && part.filename.is_none())
+                .map(|part| String::from_utf8_lossy(part.body))
+                .collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -440,5 +478,33 @@ impl<'de> Deserialize<'de> for ValueSpec {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::http_file;
+
+    #[test]
+    fn a_number_in_a_prefix() {
+        let value: ValueSpec =
+            serde_json::from_str(r#"{"from":"header:X-Sig","split":",","prefix":"{n}/SHA256/"}"#)
+                .unwrap();
+        for (header, want) in [
+            ("1/SHA256/ab", &["ab"][..]),
+            ("1/SHA256/ab, 27/SHA256/cd", &["ab", "cd"]),
+            ("/SHA256/ab", &[]),
+            ("x/SHA256/ab", &[]),
+            ("1x/SHA256/ab", &[]),
+            ("1/SHA1/ab", &[]),
+            ("1/SHA256/", &[]),
+            ("1", &[]),
+            ("{n}/SHA256/ab", &[]),
+        ] {
+            let text = format!("POST / HTTP/1.1\nHost: h\nX-Sig: {header}\n\n");
+            let request = http_file::parse(text.as_bytes(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(value.read(&request), want, "{header}");
+        }
     }
 }

@@ -3,7 +3,24 @@
 use crate::harness::http::{self, Target};
 use crate::harness::{Setup, hookgate, slug, wait_for};
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// The listeners that a process says it has bound, and its standard output.
+fn listeners(child: &mut Child) -> (BufReader<ChildStdout>, Target, Target) {
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout"));
+    let mut listener = || {
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        let address = line.trim().rsplit('/').next().expect("an address");
+        let address = address.parse().expect("an address");
+        Target {
+            address,
+            tls: false,
+        }
+    };
+    let (public, admin) = (listener(), listener());
+    (lines, public, admin)
+}
 
 fn hook() -> String {
     format!(
@@ -99,18 +116,7 @@ fn a_reader_of_stdout_that_has_stopped_does_not_hold_up_the_stop() {
         .stderr(Stdio::null())
         .spawn()
         .expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout"));
-    let mut listener = || {
-        let mut line = String::new();
-        lines.read_line(&mut line).expect("a line");
-        let address = line.trim().rsplit('/').next().expect("an address");
-        let address = address.parse().expect("an address");
-        Target {
-            address,
-            tls: false,
-        }
-    };
-    let (public, admin) = (listener(), listener());
+    let (lines, public, admin) = listeners(&mut child);
     // More than a pipe holds, and nobody reads on.
     let body = vec![b'x'; 20_000];
     for _ in 0..20 {
@@ -136,5 +142,36 @@ fn a_reader_of_stdout_that_has_stopped_does_not_hold_up_the_stop() {
     assert!(told.expect("kill").success());
     let status = wait_for("the end", || child.try_wait().expect("wait"));
     assert_eq!(status.code(), Some(0));
+    drop(lines);
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_refuses_requests_and_kills_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = Setup::new(hook()).toml();
+    std::fs::write(folder.path().join("webhooks.toml"), text).expect("written");
+    let mut child = Command::new("bash")
+        .current_dir(folder.path())
+        .args(["-c", "ulimit -f 1000 && exec \"$0\" serve -c webhooks.toml"])
+        .arg(env!("CARGO_BIN_EXE_hookgate"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let (lines, public, admin) = listeners(&mut child);
+    let body = vec![b'x'; 200_000];
+    let path = format!("/hooks/{}", slug(0));
+    let mut accepted = 0_u64;
+    let refused = wait_for("a refusal", || {
+        let reply = http::send(public, "POST", &path, &[], &body);
+        accepted += u64::from(reply.status == 204);
+        (reply.status != 204).then_some(reply)
+    });
+    assert_eq!(refused.status, 503);
+    assert!(accepted > 0 && refused.header("retry-after").is_some());
+    let kept = http::send(admin, "GET", "/api/v1/deliveries?limit=1", &[], b"").json();
+    assert_eq!(kept["data"][0]["seq"].as_u64(), Some(accepted));
+    child.kill().expect("kill -9");
+    child.wait().expect("its end");
     drop(lines);
 }

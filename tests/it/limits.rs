@@ -373,3 +373,25 @@ fn what_was_sent_is_what_is_kept() {
     let record = gateway.delivery(&reply);
     assert_eq!(record["request"]["body_bytes"], json!(70_000));
 }
+
+#[test]
+fn what_was_parked_is_answered_as_its_sender_wants_and_is_safe() {
+    let toml =
+        webhook("provider = \"slack\"\nverify = \"none\"\ntemplate = { inline = 'not json' }");
+    let gateway = Setup::new(toml).start();
+    let event = json!({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}});
+    let parked = gateway.post_json(&slug(1), &event);
+    assert_eq!(parked.status, 200, "Slack wants exactly 200");
+    assert_eq!(gateway.delivery(&parked)["outcome"], "parked");
+    // Refused the first time, a redelivery is a success: the request is kept.
+    let toml = webhook("delivery_key = \"body.id\"\ntemplate = { inline = 'not json' }");
+    let gateway = Setup::new(toml).start();
+    assert_eq!(gateway.post_json(&slug(1), &json!({"id": 1})).status, 400);
+    let again = gateway.post_json(&slug(1), &json!({"id": 1}));
+    assert_eq!(again.status, 204);
+    let record = gateway.delivery(&again);
+    assert_eq!(
+        (&record["outcome"], &record["status"]),
+        (&json!("duplicate"), &json!(204))
+    );
+}

@@ -8,6 +8,7 @@ mod ndjson;
 pub(crate) mod parameters;
 mod render;
 pub(crate) mod requests;
+mod search;
 mod sinks;
 pub(crate) mod views;
 mod webhooks;

@@ -217,6 +217,10 @@ fn record_duplicate(job: &mut Job, head: Head, of: Seq) -> Result<(), String> {
     delivery.events.clear();
     delivery.code = None;
     delivery.error = None;
+    // What was parked is safe: sent again, it is answered as a success (`gateway`).
+    if delivery.status >= 400 {
+        delivery.status = 204;
+    }
     job.head = record::encode(&delivery, &item_keys, &[])?;
     job.appended.outcome = Outcome::Duplicate;
     job.appended.duplicate_of = Some(of);
