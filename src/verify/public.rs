@@ -103,6 +103,9 @@ impl PublicKey {
 
 fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
+    if text.starts_with('{') {
+        return jwk(algorithm, text);
+    }
     let bytes = if text.contains("-----BEGIN") {
         let key = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).ok()?;
         key.as_ref().to_vec()
@@ -124,9 +127,65 @@ fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option
     info.subject_public_key.as_bytes().map(<[u8]>::to_vec)
 }
 
+/// A JSON Web Key (RFC 7517; curves of RFC 7518, section 6.2, and RFC 8037); RSA keys are given as PEM.
+#[derive(serde::Deserialize)]
+struct Jwk {
+    kty: String,
+    crv: String,
+    x: String,
+    y: Option<String>,
+}
+
+fn jwk(algorithm: PublicAlgorithm, text: &str) -> Option<Vec<u8>> {
+    const COORDINATE_BYTES: usize = 32;
+    let key: Jwk = serde_json::from_str(text).ok()?;
+    let coordinate = |text: &str| {
+        let bytes = Encoding::Base64Url.decode(text)?;
+        (bytes.len() == COORDINATE_BYTES).then_some(bytes)
+    };
+    let x = coordinate(&key.x)?;
+    match (algorithm, key.kty.as_str(), key.crv.as_str(), key.y) {
+        (PublicAlgorithm::Ed25519, "OKP", "Ed25519", None) => Some(x),
+        (PublicAlgorithm::EcdsaP256, "EC", "P-256", Some(y)) => {
+            let y = coordinate(&y)?;
+            // The mark of an uncompressed point (SEC 1, section 2.3.3).
+            Some([[4].as_slice(), &x, &y].concat())
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_web_keys() {
+        // RFC 8037, appendix A.2, and RFC 7515, appendix A.3.1.
+        let okp =
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let ec = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+        let parse = |algorithm, text: &str| PublicKey::parse(algorithm, KeyEncoding::Text, text);
+        assert!(parse(PublicAlgorithm::Ed25519, okp).is_some());
+        let point = parse(PublicAlgorithm::EcdsaP256, ec).unwrap().bytes();
+        assert_eq!((point.len(), point[0]), (65, 4));
+        for (algorithm, text) in [
+            (PublicAlgorithm::EcdsaP256, okp),
+            (PublicAlgorithm::Ed25519, ec),
+            (PublicAlgorithm::RsaSha256, ec),
+            (PublicAlgorithm::Ed25519, "{}"),
+            (
+                PublicAlgorithm::Ed25519,
+                r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#,
+            ),
+            (
+                PublicAlgorithm::EcdsaP256,
+                r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#,
+            ),
+        ] {
+            assert!(parse(algorithm, text).is_none(), "{text}");
+        }
+    }
 
     #[test]
     fn keys_in_every_form() {
