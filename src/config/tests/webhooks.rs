@@ -118,7 +118,7 @@ fn ten_mistakes_at_once() {
     E HG0205 16:8 ‹"**********************"› the webhook `a` (line 11) has this slug already
         a slug is one webhook's alone: make a new one
     E HG0211 17:12 ‹"githb"› there is no provider `githb`
-        Did you mean `github`?
+        Did you mean `github` or `gitlab` or `gitea`?
     E HG0209 18:18 ‹"HOOKGATE_NO_SUCH_VARIABLE"› variable HOOKGATE_NO_SUCH_VARIABLE is not set
         export HOOKGATE_NO_SUCH_VARIABLE before starting hookgate; `check --no-secrets` goes without secrets
     W HG0216 19:1 ‹[[webhook]]› anyone who knows the URL can call this webhook
