@@ -19,7 +19,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 /// Makes it the crate's, once.
 pub(super) fn install() {
     // Whoever comes second finds the same provider.
-    let _ = PROVIDER.install_default();
+    PROVIDER.install_default().ok();
 }
 
 fn no_signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
@@ -31,7 +31,7 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
         return Err(ErrorKind::InvalidAlgorithm.into());
     }
     let bytes = key.try_get_as_bytes()?;
-    let mac = |algorithm| Key::new(algorithm, bytes).map(Check::Mac);
+    let mac = |algorithm| Key::new(algorithm, bytes).map(|key| Check::Mac(Box::new(key)));
     let check = match algorithm {
         Algorithm::HS256 => mac(MacAlgorithm::Sha256),
         Algorithm::HS384 => mac(MacAlgorithm::Sha384),
@@ -61,7 +61,7 @@ struct Verifier {
 }
 
 enum Check {
-    Mac(Key),
+    Mac(Box<Key>),
     Public(PublicKey),
     /// The signature is r and s, not DER (RFC 7518, section 3.4).
     EcdsaFixed(Vec<u8>),

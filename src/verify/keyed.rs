@@ -28,6 +28,10 @@ impl Method {
 
 /// A key of any kind.
 #[derive(Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every key is of the large kind, and it is read for every delivery"
+)]
 pub(super) enum AnyKey {
     Hmac(Key),
     Digest(DigestKey),

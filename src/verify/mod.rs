@@ -33,6 +33,8 @@ mod spec_more;
 mod special;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_more;
 mod token;
 mod twilio;
 mod value;

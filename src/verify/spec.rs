@@ -155,6 +155,23 @@ impl SchemeName {
     }
 }
 
+/// Keys of the schemes whose signature is over a list of parts.
+const SIGNATURE_KEYS: &[&str] = &[
+    "header",
+    "query",
+    "signature",
+    "prefix",
+    "split",
+    "repeat",
+    "encoding",
+    "signed",
+    "timestamp",
+    "tolerance",
+    "id",
+    "key",
+    "key_prefix",
+];
+
 /// Schemes nested deeper than this make no sense.
 const DEPTH_MAX: usize = 3;
 /// Schemes in one list at most: each costs a MAC.
@@ -498,24 +515,7 @@ impl RawSpec {
     }
 
     fn hmac(self, name: SchemeName, method: Method) -> Result<Scheme, String> {
-        self.only(
-            name,
-            &[
-                "header",
-                "query",
-                "signature",
-                "prefix",
-                "split",
-                "repeat",
-                "encoding",
-                "signed",
-                "timestamp",
-                "tolerance",
-                "id",
-                "key",
-                "key_prefix",
-            ],
-        )?;
+        self.only(name, SIGNATURE_KEYS)?;
         let signed = self.signed.unwrap_or_else(Recipe::body);
         let query = match self.query {
             None => None,
@@ -550,16 +550,7 @@ impl RawSpec {
             _ => {}
         }
         signed_values(&signed, time.as_ref(), self.id.as_ref())?;
-        let secret = !signed.secret_places().is_empty();
-        match (method, secret) {
-            (Method::Digest(_), false) => {
-                return Err("a plain digest proves nothing without {secret} in `signed`".to_owned());
-            }
-            (Method::Hmac(_) | Method::Public(_), true) => {
-                return Err("{secret} in `signed` is for plain digests".to_owned());
-            }
-            _ => {}
-        }
+        signed_secret(&signed, method)?;
         Ok(Scheme::Hmac(Box::new(HmacSpec {
             method,
             signature,
@@ -595,6 +586,19 @@ fn signed_values(
         }
         Some(_) if !signed.uses_id() => {
             Err("`id` has no effect: `signed` does not name {id}".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The secret is among what a plain digest is over, and only there.
+fn signed_secret(signed: &Recipe, method: Method) -> Result<(), String> {
+    match (method, signed.secret_places().is_empty()) {
+        (Method::Digest(_), true) => {
+            Err("a plain digest proves nothing without {secret} in `signed`".to_owned())
+        }
+        (Method::Hmac(_) | Method::Public(_), false) => {
+            Err("{secret} in `signed` is for plain digests".to_owned())
         }
         _ => Ok(()),
     }
