@@ -267,6 +267,10 @@ impl Gateway {
             (true, false) => Answer::ParkedRefused {
                 delivery: delivery_id,
             },
+            (false, _) if translation.outcome == Outcome::Parked => Answer::ParkedAccepted {
+                delivery: delivery_id,
+                reply,
+            },
             (false, _) => Answer::Taken {
                 delivery: delivery_id,
                 reply,

@@ -36,6 +36,9 @@ use tokio::sync::Notify;
 /// Share of the shutdown time that readiness fails before the listeners close.
 const GRACE_DIVISOR: u32 = 20;
 
+/// How often a summary of deliveries is due at most.
+const SUMMARY_EVERY: Duration = Duration::from_secs(1);
+
 /// What `serve` is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -209,17 +212,11 @@ impl Parts {
     /// Takes what the handle holds now: routes, certificate, figures. Blocks.
     fn take(&self, findings: &[Finding], ok: bool) {
         tell(findings);
-        let now = jiff::Timestamp::now();
-        self.metrics.config_reload_success.set(i64::from(ok));
         self.record(findings, ok);
         if !ok {
             tracing::error!("the changed configuration was refused, the running one stays");
             return;
         }
-        #[allow(clippy::cast_precision_loss, reason = "a date in seconds fits")]
-        self.metrics
-            .config_reload_timestamp
-            .set(now.as_second() as f64);
         let config = self.handle.current();
         if let (Some(certificate), Some(settings)) = (&self.certificate, &config.edge.tls)
             && let Err(error) = certificate.reload(settings)
@@ -256,17 +253,6 @@ impl Parts {
             tracing::warn!(code = %error.code(), %error, "the reload is not recorded as an event");
         }
     }
-
-    /// What a reload looks at: the configuration's files and the certificate's.
-    fn files(&self) -> Vec<PathBuf> {
-        let config = self.handle.current();
-        let tls = config
-            .edge
-            .tls
-            .iter()
-            .flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
-        config.files.iter().cloned().chain(tls).collect()
-    }
 }
 
 fn tell(findings: &[Finding]) {
@@ -294,9 +280,13 @@ async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<
     let listeners = [actix_web::rt::spawn(public), actix_web::rt::spawn(admin)];
     parts.forwarders.apply(&config.sinks).await;
     let sinks = actix_web::rt::spawn(follow_sinks(Arc::clone(&parts)));
+    let lines = actix_web::rt::spawn(say_summaries(parts.gateway.clone()));
     let watched = Arc::clone(&parts);
     let changed = Arc::clone(&parts);
-    let watcher = Watcher::start(move || watched.files(), move || drop(changed.reload()))?;
+    let watcher = Watcher::start(
+        move || watched.handle.files(),
+        move || drop(changed.reload()),
+    )?;
     ready(&Bound {
         public: public_url,
         admin: admin_url,
@@ -321,6 +311,7 @@ async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<
         _ = signals.stop() => tracing::warn!("a second signal: stopped at once"),
     }
     sinks.abort();
+    lines.abort();
     drop(watcher);
     listeners
         .iter()
@@ -341,6 +332,15 @@ async fn stop(parts: &Parts, public: &ServerHandle, admin: &ServerHandle, within
     public.stop(true).await;
     parts.forwarders.stop(within / 4).await;
     admin.stop(false).await;
+}
+
+/// Says the summary of a busy second also when nothing comes after it.
+async fn say_summaries(gateway: web::Data<Gateway>) {
+    let mut ticks = tokio::time::interval(SUMMARY_EVERY);
+    loop {
+        ticks.tick().await;
+        gateway.lines.tick();
+    }
 }
 
 /// Lets the sinks' loops follow the configuration.

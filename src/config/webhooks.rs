@@ -8,6 +8,7 @@ use super::{
     translation, verify,
 };
 use crate::codes;
+use crate::intake::rate::Rate;
 use crate::model::Slug;
 use crate::providers::{self, Evidence, Provider};
 use std::collections::HashMap;
@@ -313,7 +314,7 @@ fn rate(cx: &Context, value: &Value<'_, '_>) -> Option<RateSettings> {
         let per_second = positive(value)?;
         return Some(RateSettings {
             per_second,
-            burst: burst_of(per_second),
+            burst: Rate::burst_default(per_second),
         });
     }
     let table = value.table(cx)?;
@@ -325,19 +326,9 @@ fn rate(cx: &Context, value: &Value<'_, '_>) -> Option<RateSettings> {
     let per_second = per_second?;
     let burst = match burst {
         Some(burst) => u32::try_from(burst?).ok()?,
-        None => burst_of(per_second),
+        None => Rate::burst_default(per_second),
     };
     Some(RateSettings { per_second, burst })
-}
-
-/// A second's worth; at least one request must fit, or none ever passes.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "clamped to 1..=1000000 before"
-)]
-fn burst_of(per_second: f64) -> u32 {
-    per_second.ceil().clamp(1.0, 1e6) as u32
 }
 
 fn response(
