@@ -215,6 +215,7 @@ fn refresh(admin: &Admin) {
     if let Some(oldest) = stats.oldest_received {
         metrics.log_oldest.set(oldest.as_duration().as_secs_f64());
     }
+    metrics.set_config_hash(&admin.config.current().hash);
     let report = admin.config.last();
     metrics.config_reload_success.set(i64::from(report.ok));
     metrics

@@ -51,6 +51,10 @@ fn a_changed_file_is_taken_and_a_broken_one_is_refused() {
         metrics.contains("hookgate_config_last_reload_success 1"),
         "{metrics}"
     );
+    assert!(
+        metrics.contains("hookgate_config_info{hash=\""),
+        "{metrics}"
+    );
 }
 
 #[test]
