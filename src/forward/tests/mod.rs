@@ -57,9 +57,11 @@ impl Bench {
         self.forwarders.start_with(settings, &sink);
     }
 
+    /// Waits until the cursor is stored and shown: the figures are shown a moment after it is stored.
     /// Own events of the sinks come into the log too, so the cursor may be further.
     async fn until_cursor(&self, seq: u64) {
-        let there = || self.state.seq("out") >= Some(seq);
+        let is_shown = || self.forwarders.status().iter().any(|s| s.cursor >= seq);
+        let there = || self.state.seq("out") >= Some(seq) && is_shown();
         until(&format!("cursor {seq}"), there).await;
     }
 
