@@ -12,6 +12,7 @@
 mod consent;
 mod handshake;
 mod load;
+mod teaching;
 
 pub use handshake::{Handshake, HandshakeAnswer};
 pub use load::{load, names, samples};
@@ -61,6 +62,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether it delivers its secret itself, in a handshake: then the owner need not configure one.
+    #[must_use]
+    pub fn teaches(&self) -> bool {
+        self.handshakes.iter().any(Handshake::is_teaching)
+    }
+
     /// Everything about it that a person or a tool may ask, as JSON: how it signs, what to fill in at the
     /// sender, handshakes, delivery key, answer, documents.
     #[must_use]
@@ -69,7 +76,14 @@ impl Provider {
         let handshakes: Vec<_> = self
             .handshakes
             .iter()
-            .map(|h| json!({"title": h.title, "signed": h.signed, "methods": h.methods()}))
+            .map(|h| {
+                json!({
+                    "title": h.title,
+                    "signed": h.signed,
+                    "methods": h.methods(),
+                    "teaches": h.teaches(),
+                })
+            })
             .collect();
         json!({
             "name": self.name,

@@ -20,6 +20,7 @@ mod deliver;
 mod harness;
 mod hunt;
 mod kinds;
+mod learn;
 mod limits;
 mod own;
 mod prefect;
