@@ -216,9 +216,13 @@ fn refused(status: StatusCode, answer: &Value) -> Failure {
         StatusCode::CONFLICT => Exit::No,
         _ => Exit::Usage,
     };
+    let mut message = text("detail").unwrap_or_else(|| format!("the gateway answered {status}"));
+    if status == StatusCode::UNAUTHORIZED {
+        message.push_str("; from here by --token-file FILE or the variable HOOKGATE_TOKEN");
+    }
     Failure {
         exit,
-        message: text("detail").unwrap_or_else(|| format!("the gateway answered {status}")),
+        message,
         code: text("code"),
     }
 }

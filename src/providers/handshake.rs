@@ -231,12 +231,13 @@ impl Handshake {
     /// The request as it may be kept, and what was masked in its body; none where its body holds no secret.
     #[must_use]
     pub fn without_secret(&self, request: &Request) -> Option<(Request, String)> {
-        match &self.kind {
-            Kind::Data(data) if data.matches.holds(request) => {
-                data.teaches.as_ref()?.without_secret(request)
-            }
-            Kind::Data(_) | Kind::Consent(_) => None,
-        }
+        let Kind::Data(data) = &self.kind else {
+            return None;
+        };
+        let teaching = data.teaches.as_ref()?;
+        data.matches
+            .holds(request)
+            .then(|| teaching.without_secret(request))?
     }
 
     fn teaching(&self) -> Option<&Teaching> {

@@ -2,6 +2,7 @@
 //! the binary, overridable from the same path beside the user's `webhooks.toml`.
 //!
 //! - `provider.toml`: verification, handshakes, delivery key, methods, answer, what to paste at the sender.
+//!   A handshake that `teaches` delivers the secret itself; `docs/learned-secrets.md` says how that is used.
 //! - `event.json.j2`: the default template.
 //! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
 //!   a webhook named like the provider, without the webhook itself among the related resources.

@@ -11,6 +11,13 @@ use serde::de::{Deserializer, Error};
 /// Characters of a delivered secret: fewer could be guessed.
 const SECRET_CHARS_MIN: usize = 8;
 
+/// Bytes of a body that is searched for its secret: a registration is a line or two.
+const SEARCHED_BYTES_MAX: usize = 64 * 1024;
+/// What begins an escape in JSON or a form.
+const ESCAPES: &[u8] = b"\\%+";
+/// Values that are searched for in it.
+const SEARCHED_VALUES_MAX: usize = 4;
+
 /// Where a handshake carries the secret: `teaches = { from = "header:X-Hook-Secret" }`.
 #[derive(Debug, Clone)]
 pub(super) struct Teaching(ValueSpec);
@@ -55,20 +62,20 @@ impl Teaching {
             .filter(|(_, values)| !values.is_empty())
             .collect();
         let (label, _) = found.first()?;
-        let plain = request.wire_body == request.body
-            && !request
-                .wire_body
+        let values: Vec<_> = found.iter().flat_map(|(_, values)| values).collect();
+        let searchable = request.wire_body.len() <= SEARCHED_BYTES_MAX
+            && values.len() <= SEARCHED_VALUES_MAX
+            && values
                 .iter()
-                .any(|b| matches!(b, b'\\' | b'%' | b'+'));
-        let mut body = request.wire_body.to_vec();
-        let mut masked = plain;
-        for value in found.iter().flat_map(|(_, values)| values) {
-            let without = replace(&body, value.as_bytes());
-            masked &= without.is_some();
-            body = without.unwrap_or(body);
+                .all(|value| value.len() <= REFLECTED_BYTES_MAX)
+            && request.wire_body == request.body
+            && !request.wire_body.iter().any(|b| ESCAPES.contains(b));
+        let mut body = searchable.then(|| request.wire_body.to_vec());
+        for value in values {
+            body = body.and_then(|body| replace(&body, value.as_bytes()));
         }
         let mut kept = request.clone();
-        kept.wire_body = if masked { body.into() } else { MASK.into() };
+        kept.wire_body = body.map_or_else(|| MASK.into(), Into::into);
         Some((kept, label.clone()))
     }
 }
@@ -186,6 +193,13 @@ mod tests {
         let mut coded = request("POST /hooks/x HTTP/1.1\n\n{\"token\":\"fake-0001\"}");
         coded.wire_body = "compressed".into();
         assert_eq!(body(&json, &coded).as_deref(), Some("***"));
+
+        // Too much to look through.
+        let long = "a".repeat(SEARCHED_BYTES_MAX);
+        let body_of =
+            |token: &str, rest: &str| of(&format!("{{\"token\":\"{token}\",\"b\":\"{rest}\"}}"));
+        assert_eq!(body_of("fake-0001", &long).as_deref(), Some("***"));
+        assert_eq!(body_of(&"a".repeat(1025), "b").as_deref(), Some("***"));
 
         let form = teaching(r#""form:token""#);
         let head = "POST /hooks/x HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\n";

@@ -369,3 +369,26 @@ fn handshakes_pass_a_used_up_rate_and_have_their_own() {
         statuses.contains(&429).then_some(())
     });
 }
+
+#[test]
+fn who_has_no_token_may_not_confirm() {
+    let gateway = Setup::new(toml(""))
+        .server("admin_token = { env = \"T\" }")
+        .env("T", "fake-admin-token-0001")
+        .file("token", "fake-admin-token-0001\n")
+        .start();
+    assert_eq!(teach(&gateway, ASANA).status, 200);
+    let (code, out, err) = owner(&gateway, &["confirm", "asana"]);
+    assert!(
+        code == 5 && err.contains("HG0804") && out.is_empty(),
+        "{code} {err}"
+    );
+    assert_eq!(owner(&gateway, &["show", "asana", "--reveal"]).0, 5);
+    done(owner(
+        &gateway,
+        &["confirm", "asana", "--token-file", "token"],
+    ));
+    let listed = done(owner(&gateway, &["--token-file", "token", "--json"]));
+    let first: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+    assert_eq!(first["learned_secret"]["state"], "confirmed");
+}
