@@ -133,6 +133,8 @@ pub struct ProviderAnswer {
     pub content_type: Option<String>,
     /// Body, often empty.
     pub body: String,
+    /// Whether a 401 must have no body.
+    pub bare_refusals: bool,
 }
 
 /// The secret of a provider, in its own words.

@@ -37,6 +37,12 @@ fn cases(name: &str, folder: &str) -> Vec<Value> {
         only.as_ref()
             .is_none_or(|only| case["provider"] == only.as_str())
     })
+    .filter(|case| {
+        // CloudEvents are no provider, and some cases wait for theirs: the story over HTTP has the list.
+        let provider = case["provider"].as_str().unwrap();
+        let provider = provider.strip_suffix("-form").unwrap_or(provider);
+        load(provider, None).is_ok()
+    })
     .collect()
 }
 
