@@ -490,6 +490,7 @@ fn reply(webhook: &Webhook, request: &Request, translation: &mut Translation) ->
                 webhook: &webhook.name,
                 masking: &webhook.masking,
                 keys: &translation.keys,
+                own_keys: false,
                 default_payload: webhook.default_payload,
                 body: &ParsedBody::default(),
             };

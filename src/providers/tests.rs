@@ -493,6 +493,7 @@ fn translate(provider: &Provider, request: &Request) -> Vec<Value> {
         webhook: &provider.name,
         masking: &Masking::default(),
         keys: &key.map_or(Keys::None, Keys::Delivery),
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     };

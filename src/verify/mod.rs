@@ -21,6 +21,7 @@ mod digest_text;
 mod encoding;
 mod fresh;
 mod hook0;
+mod items;
 mod json;
 mod jwt;
 mod jwt_crypto;
@@ -42,6 +43,7 @@ mod twilio;
 mod value;
 
 pub(crate) use braintree::braintree_answer;
+pub use items::ItemKey;
 pub(crate) use mac::hmac_text;
 pub use spec::{SchemeSpec, VerifySpec};
 pub(crate) use token::equal_secret;
