@@ -182,3 +182,5 @@ pub struct Sample {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_any;
