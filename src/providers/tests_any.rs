@@ -22,8 +22,24 @@ impl Dice {
 
     fn scalar(&mut self) -> Value {
         let texts = [
-            "", "a", "\"", "\\", "{{ x }}", "null", "true", "[1]", "{\"a\":1}", "0", "17", "1767225600",
-            "2026-01-01T00:00:00Z", "2026-13-45", "x/y:z", "\u{0}", "\u{1f600}", "soon",
+            "",
+            "a",
+            "\"",
+            "\\",
+            "{{ x }}",
+            "null",
+            "true",
+            "[1]",
+            "{\"a\":1}",
+            "0",
+            "17",
+            "1767225600",
+            "2026-01-01T00:00:00Z",
+            "2026-13-45",
+            "x/y:z",
+            "\u{0}",
+            "\u{1f600}",
+            "soon",
         ];
         match self.below(8) {
             0 => Value::Null,
@@ -43,8 +59,12 @@ impl Dice {
             0 => self.scalar(),
             1 => (0..self.below(4)).map(|_| self.value(depth - 1)).collect(),
             _ => {
-                let pairs = (0..self.below(5))
-                    .map(|_| (keys[self.below(keys.len())].to_owned(), self.value(depth - 1)));
+                let pairs = (0..self.below(5)).map(|_| {
+                    (
+                        keys[self.below(keys.len())].to_owned(),
+                        self.value(depth - 1),
+                    )
+                });
                 Value::Object(pairs.collect())
             }
         }
