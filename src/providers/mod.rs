@@ -184,3 +184,5 @@ pub struct Sample {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_any;

@@ -27,6 +27,7 @@ mod jwt;
 mod jwt_crypto;
 mod keyed;
 mod mac;
+mod plivo;
 mod public;
 mod recipe;
 mod report;
