@@ -21,6 +21,7 @@ mod deliver;
 mod harness;
 mod hunt;
 mod kinds;
+mod learn;
 mod limits;
 mod own;
 mod prefect;
