@@ -40,6 +40,11 @@ impl Pointer {
         &self.text
     }
 
+    /// Its steps; `*` is every item.
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
     /// The text of every string, number or boolean there; nothing where the text is no JSON.
     pub(crate) fn read(&self, json: &[u8]) -> Vec<String> {
         let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);

@@ -27,6 +27,7 @@ mod mac;
 mod public;
 mod recipe;
 mod report;
+mod sign;
 mod signature;
 mod spec;
 mod spec_more;
@@ -41,6 +42,8 @@ mod value;
 
 pub(crate) use braintree::braintree_answer;
 pub(crate) use mac::hmac_text;
+pub use sign::{Age, SignError, SignOptions, Signer};
+pub(crate) use sign::{BASIC_MARK, freshen};
 pub use spec::{SchemeSpec, VerifySpec};
 pub(crate) use token::equal_secret;
 pub use value::ValueSpec;

@@ -22,10 +22,10 @@ const SOURCES_MAX: usize = 100;
 /// `path`, `hash` (SHA-256 of method, query and body), or a list of these; `header:NAME-{1..9}` is a list too.
 /// `{ join = [VALUE, …], with = ":" }` makes one value of several, and is absent when one of them is.
 #[derive(Debug, Clone)]
-pub struct ValueSpec(Kind);
+pub struct ValueSpec(pub(super) Kind);
 
 #[derive(Debug, Clone)]
-enum Kind {
+pub(super) enum Kind {
     Cut(Cut),
     Join {
         values: Vec<ValueSpec>,
@@ -34,10 +34,10 @@ enum Kind {
 }
 
 #[derive(Debug, Clone)]
-struct Cut {
-    from: Vec<Source>,
-    split: Option<String>,
-    prefix: Option<String>,
+pub(super) struct Cut {
+    pub(super) from: Vec<Source>,
+    pub(super) split: Option<String>,
+    pub(super) prefix: Option<String>,
     /// Prefixes such as `Bearer ` are compared without case.
     fold_case: bool,
     /// A header may arrive more than once with different values.
@@ -227,7 +227,7 @@ impl Cut {
     }
 
     /// What a piece holds behind the prefix, if it has it.
-    fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
+    pub(super) fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
         let piece = piece.trim();
         let rest = match self.prefix.as_deref() {
             None => piece,

@@ -26,5 +26,6 @@ mod prefect;
 mod reject;
 mod reload;
 mod secrets;
+mod send;
 mod tidy;
 mod tls;

@@ -23,6 +23,8 @@ struct WebhookView<'a> {
     enabled: bool,
     methods: &'a [String],
     url: String,
+    /// The same webhook at the gateway's own listener, whatever senders call.
+    local_url: String,
     /// Name of the scheme; `none`: anyone who knows the URL is accepted.
     verified_by: String,
     /// `definition`, `template`, `cloudevents`.
@@ -52,6 +54,7 @@ fn view<'a>(admin: &Admin, config: &Config, webhook: &'a Webhook) -> WebhookView
         enabled: webhook.enabled,
         methods: &webhook.methods,
         url: admin.url_of(config, webhook),
+        local_url: format!("{}/hooks/{}", admin.public, webhook.slug.expose()),
         verified_by: webhook.verifier.scheme(),
         translation: match webhook.translator {
             Translator::Definition(_) => "definition",
