@@ -376,8 +376,11 @@ impl Gateway {
         verdict: Verdict,
         verified: Duration,
     ) -> HttpResponse {
-        let answer = Answer::Rejected {
-            challenge: Challenge::of_scheme(&verdict.record.scheme),
+        let answer = match door.webhook.bare_refusals {
+            true => Answer::RejectedBare,
+            false => Answer::Rejected {
+                challenge: Challenge::of_scheme(&door.webhook.verifier.scheme()),
+            },
         };
         let status = answer.status().as_u16();
         let code = verdict.failure.as_ref().map(|problem| problem.code);
@@ -487,6 +490,7 @@ fn success_after_duplicate(answer: Answer, delivery: Uuid) -> Answer {
         Answer::Taken { .. }
         | Answer::ParkedAccepted { .. }
         | Answer::Rejected { .. }
+        | Answer::RejectedBare
         | Answer::Handshake { .. } => answer,
     }
 }
@@ -510,6 +514,7 @@ fn reply(webhook: &Webhook, request: &Request, translation: &mut Translation) ->
                 webhook: &webhook.name,
                 masking: &webhook.masking,
                 keys: &translation.keys,
+                own_keys: false,
                 default_payload: webhook.default_payload,
                 body: &ParsedBody::default(),
             };

@@ -104,7 +104,7 @@ impl Draft {
             self.delivery.events = translation.events;
             self.delivery.notes.extend(translation.notes);
             keys = match translation.keys {
-                Keys::None => AppendKeys::None,
+                Keys::None | Keys::PerItem(_) => AppendKeys::None,
                 Keys::Delivery(key) => AppendKeys::Delivery(key),
                 Keys::PerEvent(keys) => AppendKeys::PerEvent(keys),
             };

@@ -54,6 +54,7 @@ struct AnswerFile {
     status: AnswerStatus,
     content_type: Option<String>,
     body: String,
+    bare_refusals: bool,
 }
 
 impl Default for AnswerFile {
@@ -62,6 +63,7 @@ impl Default for AnswerFile {
             status: AnswerStatus(200),
             content_type: None,
             body: String::new(),
+            bare_refusals: false,
         }
     }
 }
@@ -195,6 +197,7 @@ pub fn load(name: &str, beside: Option<&Path>) -> Result<Provider, Vec<Problem>>
             status: file.answer.status.0,
             content_type: file.answer.content_type,
             body: file.answer.body,
+            bare_refusals: file.answer.bare_refusals,
         },
         template: template.map(|t| (t.text, t.file)),
         secret: file.secret,

@@ -148,6 +148,8 @@ pub struct ProviderAnswer {
     pub content_type: Option<String>,
     /// Body, often empty.
     pub body: String,
+    /// Whether a 401 must have no body.
+    pub bare_refusals: bool,
 }
 
 /// The secret of a provider, in its own words.
@@ -197,3 +199,5 @@ pub struct Sample {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_any;

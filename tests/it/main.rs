@@ -13,6 +13,7 @@
 )]
 
 mod accept;
+mod batches;
 mod cli;
 mod crash;
 mod deliver;
@@ -27,5 +28,7 @@ mod prefect;
 mod reject;
 mod reload;
 mod secrets;
+mod send;
+mod senders;
 mod tidy;
 mod tls;
