@@ -25,6 +25,7 @@ mod own;
 mod prefect;
 mod reject;
 mod reload;
+mod rotate;
 mod secrets;
 mod send;
 mod tidy;
