@@ -71,6 +71,7 @@ codes! {
     SIGNATURE_MISMATCH = 503, "The signature does not match";
     TIMESTAMP_OUTSIDE = 504, "The timestamp is outside the tolerance";
     TOKEN_MISMATCH = 505, "The token or password does not match";
+    ADDRESS_OUTSIDE = 510, "The address is not among those that may call";
 
     LOG_FULL = 601, "The log cannot take more now";
     LOG_FAILED = 602, "Writing the log failed";

@@ -81,6 +81,7 @@ fn read(
     let tests = expectations::read(cx, table);
     later(cx, table);
     let guard = guard?;
+    verify::check_path(cx, table, &guard, subpaths);
     Some(Webhook {
         name: name?,
         slug: slug?,

@@ -26,7 +26,7 @@ impl Draft {
         let http = webhook.masking.apply(request, &webhook.slug);
         let summary = RequestSummary {
             method: request.method.clone(),
-            path: request.path.clone(),
+            path: webhook.masking.path(&request.path).to_owned(),
             content_type: cut(request, "content-type"),
             user_agent: cut(request, "user-agent"),
             peer: request.peer,

@@ -3,6 +3,7 @@
 use super::report::{self, Report};
 use super::signature::refuse;
 use super::spec::BodyTokenSpec;
+use super::value::form_fields;
 use super::{DatedSecret, SchemeError, Verdict};
 use crate::codes::{self, Code};
 use crate::model::Request;
@@ -36,25 +37,41 @@ impl BodyTokenVerifier {
         })
     }
 
+    /// Every token in the body.
+    fn found(&self, request: &Request, label: &str) -> Result<Vec<String>, String> {
+        if self.spec.tokens.is_empty() {
+            let fields = form_fields(request, &self.spec.text).into_iter();
+            let found: Vec<_> = fields.map(std::borrow::Cow::into_owned).collect();
+            let filled = !found.is_empty() && found.iter().all(|text| !text.is_empty());
+            return filled
+                .then_some(found)
+                .ok_or_else(|| format!("{label} is absent or empty, or the body is no form"));
+        }
+        let body: Value = serde_json::from_slice(&request.body)
+            .map_err(|_| format!("{label} is absent: the body is not JSON"))?;
+        let mut found = Vec::new();
+        if !collect(&body, &self.spec.tokens, &mut found) || found.is_empty() {
+            return Err(format!(
+                "{label} is absent, in the body or in one of its items"
+            ));
+        }
+        Ok(found.into_iter().map(str::to_owned).collect())
+    }
+
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new("body-token");
-        let label = format!("body {}", self.spec.text);
+        let label = match self.spec.tokens.is_empty() {
+            true => format!("form field {}", self.spec.text),
+            false => format!("body {}", self.spec.text),
+        };
         let fail = |mut report: Report, code: Code, message: String| {
             report.fail(label.as_str(), message.as_str());
             refuse(report, code, message)
         };
-        let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
-            return fail(
-                report,
-                codes::CREDENTIAL_MISSING,
-                "the body is not JSON".to_owned(),
-            );
+        let found = match self.found(request, &label) {
+            Ok(found) => found,
+            Err(message) => return fail(report, codes::CREDENTIAL_MISSING, message),
         };
-        let mut found = Vec::new();
-        if !collect(&body, &self.spec.tokens, &mut found) || found.is_empty() {
-            let message = format!("{label} is absent, in the body or in one of its items");
-            return fail(report, codes::CREDENTIAL_MISSING, message);
-        }
         if found.len() > ITEMS_MAX {
             let message = format!("{label} has more than {ITEMS_MAX} values");
             return fail(report, codes::CREDENTIAL_MALFORMED, message);
