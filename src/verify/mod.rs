@@ -37,6 +37,8 @@ mod special;
 mod tests;
 #[cfg(test)]
 mod tests_more;
+#[cfg(test)]
+mod tests_senders;
 mod token;
 mod twilio;
 mod value;
