@@ -36,6 +36,10 @@ mod special;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_compare;
+#[cfg(test)]
+mod tests_forms;
+#[cfg(test)]
 mod tests_more;
 #[cfg(test)]
 mod tests_senders;
