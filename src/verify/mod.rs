@@ -41,7 +41,13 @@ mod special;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_compare;
+#[cfg(test)]
+mod tests_forms;
+#[cfg(test)]
 mod tests_more;
+#[cfg(test)]
+mod tests_senders;
 mod token;
 mod twilio;
 mod value;
