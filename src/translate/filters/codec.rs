@@ -54,16 +54,21 @@ fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-fn from_json(state: &State, text: &Value) -> Result<Value, Error> {
-    let text = text
-        .as_str()
-        .ok_or_else(|| failed(format!("fromjson needs a text, not {}", text.kind())))?;
+/// The value that a JSON text stands for; `default` in place of an error where it is none.
+fn from_json(state: &State, text: &Value, default: Option<Value>) -> Result<Value, Error> {
+    let or = |error: Error| default.clone().ok_or(error);
+    let Some(text) = text.as_str() else {
+        return or(failed(format!(
+            "fromjson needs a text, not {}",
+            text.kind()
+        )));
+    };
     charge(state, text.len())?;
-    value::parse(text.to_owned()).map_err(|invalid| {
-        failed(format!(
+    value::parse(text.to_owned()).or_else(|invalid| {
+        or(failed(format!(
             "fromjson: at byte {}, {}",
             invalid.at, invalid.what
-        ))
+        )))
     })
 }
 
@@ -87,7 +92,8 @@ fn b64decode(text: &Value) -> Result<Value, Error> {
     })
 }
 
-fn iso(value: &Value) -> Result<Value, Error> {
+/// A time in any accepted form as RFC 3339; `default` in place of an error, or of nothing, where it is none.
+fn iso(value: &Value, default: Option<Value>) -> Result<Value, Error> {
     let time = if value.is_number() {
         f64::try_from(value.clone())
             .ok()
@@ -95,10 +101,11 @@ fn iso(value: &Value) -> Result<Value, Error> {
     } else {
         value.as_str().and_then(time::parse)
     };
-    match time {
-        Some(time) => Ok(Value::from(time::to_rfc3339(time))),
-        None if value.is_undefined() || value.is_none() => Ok(value.clone()),
-        None => Err(failed(format!("iso: {} is no time", short(value)))),
+    match (time, default) {
+        (Some(time), _) => Ok(Value::from(time::to_rfc3339(time))),
+        (None, Some(default)) => Ok(default),
+        (None, None) if value.is_undefined() || value.is_none() => Ok(value.clone()),
+        (None, None) => Err(failed(format!("iso: {} is no time", short(value)))),
     }
 }
 
