@@ -1,11 +1,12 @@
 //! JSON Web Tokens (RFC 7519) that bind a request: signature, issuer, audience, times, and claims with the
 //! hash of the body or the URL. The algorithms are the scheme's, never the token's own choice.
 
-use super::digest_text::HashClaim;
+use super::digest_text::{HashClaim, HashOf};
 use super::encoding::KeyEncoding;
 use super::fresh::Limit;
 use super::jwt_crypto;
 use super::public::{PublicAlgorithm, PublicKey};
+use super::qsh;
 use super::report::{self, Report};
 use super::signature::{refuse, required, url_note};
 use super::spec::JwtSpec;
@@ -177,10 +178,18 @@ impl JwtVerifier {
             })?;
         }
         if let Some(hash) = &spec.body_hash {
-            bound(report, claims, hash, "body", &request.wire_body)?;
+            bound(report, claims, hash, "body", &[&request.wire_body])?;
         }
         if let Some(hash) = &spec.url_hash {
-            let url = bound(report, claims, hash, "url", request.url.as_bytes());
+            let canonical = match hash.of {
+                None => Vec::new(),
+                Some(HashOf::AtlassianQsh) => qsh::canonical(request),
+            };
+            let forms: Vec<&[u8]> = match hash.of {
+                None => vec![request.url.as_bytes()],
+                Some(_) => canonical.iter().map(Vec::as_slice).collect(),
+            };
+            let url = bound(report, claims, hash, "url", &forms);
             url.map_err(|(code, message)| (code, message + &url_note(request)))?;
         }
         self.times(report, claims, now)
@@ -269,18 +278,18 @@ fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
     Err((codes::TOKEN_MISMATCH, message))
 }
 
-/// Whether a claim is the hash of these bytes.
+/// Whether a claim is the hash of these bytes, in one of the forms that they may have.
 fn bound(
     report: &mut Report,
     claims: &Claims,
     hash: &HashClaim,
     what: &str,
-    bytes: &[u8],
+    forms: &[&[u8]],
 ) -> Result<(), Failure> {
     let claim = &hash.claim;
     let found = match claims.get(claim) {
         Some(Value::String(text)) => text,
-        None if hash.unless_empty && bytes.is_empty() => {
+        None if hash.unless_empty && forms.iter().all(|bytes| bytes.is_empty()) => {
             report.pass(what, "empty, and not claimed");
             return Ok(());
         }
@@ -289,7 +298,7 @@ fn bound(
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
     };
-    if !hash.holds(found, bytes) {
+    if !forms.iter().any(|bytes| hash.holds(found, bytes)) {
         let message = format!("the {what} does not have the hash in the token's `{claim}`");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }
