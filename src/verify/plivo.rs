@@ -2,7 +2,8 @@
 //! and a nonce (Plivo's own libraries). The values of one name are sorted, not made unique.
 
 use super::encoding::Encoding;
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use crate::verify::Source;

@@ -2,7 +2,8 @@
 //! and sorted; a body of another type is bound by `bodySHA256` in the signed query (Twilio's own libraries).
 
 use super::encoding::Encoding;
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use sha2::{Digest, Sha256};
@@ -34,6 +35,7 @@ pub(super) fn claims<'a>(
         .filter(|(name, _)| name == "bodySHA256")
         .map(|(_, value)| value)
         .collect();
+    let mut failure = None;
     let fields = match hashes.as_slice() {
         [] if request.wire_body.is_empty() => Vec::new(),
         [] if request.media_type() == FORM => sorted_fields(&request.wire_body),
@@ -48,7 +50,7 @@ pub(super) fn claims<'a>(
             });
             if !right {
                 let message = "the body does not have the hash that bodySHA256 names".to_owned();
-                return Err((codes::SIGNATURE_MISMATCH, message));
+                failure = Some((codes::SIGNATURE_MISMATCH, message));
             }
             Vec::new()
         }
@@ -65,10 +67,11 @@ pub(super) fn claims<'a>(
         .into_iter()
         .map(|url| vec![Cow::Owned(url.into_bytes()), Cow::Owned(fields.clone())])
         .collect();
-    Ok(Claims::one(Claim {
+    let claims = vec![Claim {
         signatures,
         contents,
-    }))
+    }];
+    Ok(Claims { claims, failure })
 }
 
 fn sorted_fields(body: &[u8]) -> Vec<u8> {
