@@ -34,20 +34,25 @@ pub(super) struct JwtVerifier {
 
 type Claims = Map<String, Value>;
 
-/// Hashes that a token must name, of the request at hand.
+/// Hashes that a token must name, of the request at hand: one of each list.
 struct Hashes {
-    body: Option<Vec<u8>>,
-    url: Option<Vec<u8>>,
+    body: Vec<Vec<u8>>,
+    url: Vec<Vec<u8>>,
 }
 
 impl Hashes {
     fn of(spec: &JwtSpec, request: &Request) -> Self {
-        let digest = |claim: &Option<HashClaim>, bytes: &[u8]| {
-            claim.as_ref().map(|claim| claim.digest(bytes))
-        };
+        let body = spec.body_hash.iter();
+        let url = spec.url_hash.as_ref().map(|claim| match claim.of {
+            None => vec![claim.digest(request.url.as_bytes())],
+            Some(HashOf::AtlassianQsh) => {
+                let forms = qsh::canonical(request);
+                forms.iter().map(|form| claim.digest(form)).collect()
+            }
+        });
         Self {
-            body: digest(&spec.body_hash, &request.wire_body),
-            url: digest(&spec.url_hash, request.url.as_bytes()),
+            body: body.map(|claim| claim.digest(&request.wire_body)).collect(),
+            url: url.unwrap_or_default(),
         }
     }
 }
@@ -223,28 +228,12 @@ impl JwtVerifier {
                 false => (code, message),
             })?;
         }
-<<<<<<< HEAD
         if let Some(hash) = &spec.body_hash {
-            bound(report, claims, hash, "body", &[&request.wire_body])?;
+            let empty = request.wire_body.is_empty();
+            bound(report, claims, hash, ("body", empty), &hashes.body)?;
         }
         if let Some(hash) = &spec.url_hash {
-            let canonical = match hash.of {
-                None => Vec::new(),
-                Some(HashOf::AtlassianQsh) => qsh::canonical(request),
-            };
-            let forms: Vec<&[u8]> = match hash.of {
-                None => vec![request.url.as_bytes()],
-                Some(_) => canonical.iter().map(Vec::as_slice).collect(),
-            };
-            let url = bound(report, claims, hash, "url", &forms);
-=======
-        if let Some((hash, digest)) = spec.body_hash.as_ref().zip(hashes.body.as_ref()) {
-            let empty = request.wire_body.is_empty();
-            bound(report, claims, hash, ("body", empty), digest)?;
-        }
-        if let Some((hash, digest)) = spec.url_hash.as_ref().zip(hashes.url.as_ref()) {
-            let url = bound(report, claims, hash, ("url", false), digest);
->>>>>>> main
+            let url = bound(report, claims, hash, ("url", false), &hashes.url);
             url.map_err(|(code, message)| (code, message + &url_note(request)))?;
         }
         self.times(report, claims, now)
@@ -333,31 +322,18 @@ fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
     Err((codes::TOKEN_MISMATCH, message))
 }
 
-<<<<<<< HEAD
-/// Whether a claim is the hash of these bytes, in one of the forms that they may have.
-=======
 /// Whether a claim is this hash of what is named, which may be empty.
->>>>>>> main
 fn bound(
     report: &mut Report,
     claims: &Claims,
     hash: &HashClaim,
-<<<<<<< HEAD
-    what: &str,
-    forms: &[&[u8]],
-=======
     (what, empty): (&str, bool),
-    digest: &[u8],
->>>>>>> main
+    digests: &[Vec<u8>],
 ) -> Result<(), Failure> {
     let claim = &hash.claim;
     let found = match claims.get(claim) {
         Some(Value::String(text)) => text,
-<<<<<<< HEAD
-        None if hash.unless_empty && forms.iter().all(|bytes| bytes.is_empty()) => {
-=======
         None if hash.unless_empty && empty => {
->>>>>>> main
             report.pass(what, "empty, and not claimed");
             return Ok(());
         }
@@ -366,11 +342,7 @@ fn bound(
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
     };
-<<<<<<< HEAD
-    if !forms.iter().any(|bytes| hash.holds(found, bytes)) {
-=======
-    if !hash.holds(found, digest) {
->>>>>>> main
+    if !digests.iter().any(|digest| hash.holds(found, digest)) {
         let message = format!("the {what} does not have the hash in the token's `{claim}`");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }
