@@ -1,5 +1,6 @@
 //! The commands, a file each. The only part that prints.
 
+mod api;
 mod check;
 mod client;
 mod explain;
@@ -8,7 +9,9 @@ mod output;
 mod providers;
 mod render;
 mod request;
+mod send;
 mod serve;
+mod toml_file;
 mod version;
 mod webhooks;
 
@@ -29,7 +32,7 @@ pub enum Exit {
     Invalid = 3,
     /// The gateway is not reachable, or answers too late.
     Unreachable = 4,
-    /// Not allowed.
+    /// A token is needed, or has not the right.
     Denied = 5,
     /// There is no such thing.
     Missing = 6,
@@ -151,6 +154,8 @@ enum Command {
     Check(check::Arguments),
     /// Show what one request becomes: its events, or the error
     Render(render::Arguments),
+    /// Make a request as the sender does, sign it with the webhook's secret, send it over HTTP
+    Send(send::Arguments),
     /// List the known senders, or explain one
     Providers(providers::Arguments),
     /// List the running gateway's webhooks; learn, confirm and forget secrets that senders deliver
@@ -189,12 +194,25 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(&global),
         Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
         Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
+        Command::Send(arguments) => guarded(|| send::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
         Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
         Command::Version => guarded(|| version::run(&global)),
     }
+}
+
+/// Says on stderr why a command does not do what it was asked.
+fn fail(global: &Global, message: &str, help: Option<&str>) {
+    if global.json() {
+        output::json_error(&serde_json::json!({
+            "severity": "error", "message": message, "help": help,
+        }));
+        return;
+    }
+    let help = help.map_or_else(String::new, |help| format!("  = help: {help}\n"));
+    output::err(&format!("{} {message}\n{help}", output::red("error:")));
 }
 
 /// Runs a command that must not panic. If it does, what it worked on is not printed: it may hold secrets.

@@ -28,6 +28,7 @@ mod prefect;
 mod reject;
 mod reload;
 mod secrets;
+mod send;
 mod senders;
 mod tidy;
 mod tls;
