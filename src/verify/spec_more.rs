@@ -73,6 +73,13 @@ impl RawSpec {
                 "`algorithms` lists algorithms of one family, of {ALGORITHMS:?}"
             ));
         }
+        if self
+            .body_hash
+            .as_ref()
+            .is_some_and(|hash| hash.of.is_some())
+        {
+            return Err("`of` belongs into `url_hash`: a body is hashed as it is".to_owned());
+        }
         let token = match (self.header, self.query) {
             (Some(header), None) => {
                 let sources = header_sources(header)?;
