@@ -37,6 +37,12 @@ fn cases(name: &str, folder: &str) -> Vec<Value> {
         only.as_ref()
             .is_none_or(|only| case["provider"] == only.as_str())
     })
+    .filter(|case| {
+        // CloudEvents are no provider, and some cases wait for theirs: the story over HTTP has the list.
+        let provider = case["provider"].as_str().unwrap();
+        let provider = provider.strip_suffix("-form").unwrap_or(provider);
+        load(provider, None).is_ok()
+    })
     .collect()
 }
 
@@ -160,6 +166,11 @@ fn handshakes_of_the_senders_documents() {
             }
             continue;
         };
+        // A secret is learned where none is configured.
+        if handshake.is_teaching() && secret.is_some() {
+            assert_eq!(want["status"], 401, "{label}");
+            continue;
+        }
         if handshake.signed {
             assert_eq!(refused(), want["status"] == 401, "{label}");
             if want["status"] == 401 {
@@ -503,6 +514,7 @@ pub(super) fn translate_with(
         webhook: &provider.name,
         masking: &Masking::default(),
         keys: &key.map_or(Keys::None, Keys::Delivery),
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     };

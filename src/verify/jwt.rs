@@ -8,11 +8,11 @@ use super::jwt_crypto;
 use super::public::{PublicAlgorithm, PublicKey};
 use super::qsh;
 use super::report::{self, Report};
-use super::signature::{refuse, required, url_note};
+use super::signature::{Failure, refuse, required, url_note};
 use super::spec::JwtSpec;
 use super::value::Source;
 use super::{DatedSecret, SchemeError, Verdict, secret_form};
-use crate::codes::{self, Code};
+use crate::codes;
 use crate::model::Request;
 use crate::model::http_file::Masking;
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +33,30 @@ pub(super) struct JwtVerifier {
 }
 
 type Claims = Map<String, Value>;
-type Failure = (Code, String);
+
+/// Hashes that a token must name, of the request at hand.
+struct Hashes {
+    body: Vec<Vec<u8>>,
+    /// One of these: the URL may be hashed in several forms.
+    url: Vec<Vec<u8>>,
+}
+
+impl Hashes {
+    fn of(spec: &JwtSpec, request: &Request) -> Self {
+        let body = |claim: &HashClaim| claim.digest(&request.wire_body);
+        let url = |claim: &HashClaim| match claim.of {
+            None => vec![claim.digest(request.url.as_bytes())],
+            Some(HashOf::AtlassianQsh) => {
+                let forms = qsh::canonical(request);
+                forms.iter().map(|form| claim.digest(form)).collect()
+            }
+        };
+        Self {
+            body: spec.body_hash.iter().map(body).collect(),
+            url: spec.url_hash.iter().flat_map(url).collect(),
+        }
+    }
+}
 
 impl JwtVerifier {
     pub(super) fn compile(spec: &JwtSpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
@@ -80,13 +103,19 @@ impl JwtVerifier {
 
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new("jwt");
-        let token = match required(&mut report, &self.spec.token, request) {
-            Ok(pieces) => pieces.into_iter().next().unwrap_or_default(),
-            Err((code, message)) => return refuse(report, code, message),
+        let token = required(&mut report, &self.spec.token, request);
+        let token = token.map(|pieces| pieces.into_iter().next().unwrap_or_default());
+        let claims = match &token {
+            Ok(token) => self.signature(&mut report, token, now),
+            Err(failure) => {
+                self.work_for_nothing(b"");
+                Err(failure.clone())
+            }
         };
-        let checked = self
-            .signature(&mut report, &token, now)
-            .and_then(|claims| self.claims(&mut report, &claims, request, now));
+        // Hashed whether the token is right or not, so that a refusal takes as long.
+        let hashes = Hashes::of(&self.spec, request);
+        let checked =
+            claims.and_then(|claims| self.claims(&mut report, &claims, request, &hashes, now));
         match checked {
             Ok(()) => report.verified(),
             Err((codes::TIMESTAMP_OUTSIDE, message)) => {
@@ -113,18 +142,27 @@ impl JwtVerifier {
     ) -> Result<Claims, Failure> {
         let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
         if token.len() > TOKEN_BYTES_MAX {
+            self.work_for_nothing(b"");
             return Err(malformed("the token is too long"));
         }
         let total = self.keys.len();
         let mut found = None;
         let mut failure = None;
         for (number, (key, until)) in (1..).zip(&self.keys) {
-            if until.is_some_and(|until| now >= until) {
-                continue;
-            }
+            let counts = until.is_none_or(|until| now < until);
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
-                Ok(data) => found = found.or(Some((number, data))),
-                Err(error) => failure = Some(error.into_kind()),
+                Ok(data) if counts => found = found.or(Some((number, data))),
+                Ok(_) => {}
+                Err(error) => {
+                    let kind = error.into_kind();
+                    // Any other error was found before the signature was looked at.
+                    if !matches!(kind, ErrorKind::InvalidSignature) {
+                        self.work_for_nothing_with(key, token.as_bytes());
+                    }
+                    if counts {
+                        failure = Some(kind);
+                    }
+                }
             }
         }
         if let Some((number, data)) = found {
@@ -153,11 +191,25 @@ impl JwtVerifier {
         })
     }
 
+    /// The work of a check by every key.
+    fn work_for_nothing(&self, message: &[u8]) {
+        for (key, _) in &self.keys {
+            self.work_for_nothing_with(key, message);
+        }
+    }
+
+    fn work_for_nothing_with(&self, key: &DecodingKey, message: &[u8]) {
+        if let Some(algorithm) = self.spec.algorithms.first() {
+            jwt_crypto::work_for_nothing(*algorithm, key, message);
+        }
+    }
+
     fn claims(
         &self,
         report: &mut Report,
         claims: &Claims,
         request: &Request,
+        hashes: &Hashes,
         now: Timestamp,
     ) -> Result<(), Failure> {
         let spec = &self.spec;
@@ -178,18 +230,11 @@ impl JwtVerifier {
             })?;
         }
         if let Some(hash) = &spec.body_hash {
-            bound(report, claims, hash, "body", &[&request.wire_body])?;
+            let empty = request.wire_body.is_empty();
+            bound(report, claims, hash, ("body", empty), &hashes.body)?;
         }
         if let Some(hash) = &spec.url_hash {
-            let canonical = match hash.of {
-                None => Vec::new(),
-                Some(HashOf::AtlassianQsh) => qsh::canonical(request),
-            };
-            let forms: Vec<&[u8]> = match hash.of {
-                None => vec![request.url.as_bytes()],
-                Some(_) => canonical.iter().map(Vec::as_slice).collect(),
-            };
-            let url = bound(report, claims, hash, "url", &forms);
+            let url = bound(report, claims, hash, ("url", false), &hashes.url);
             url.map_err(|(code, message)| (code, message + &url_note(request)))?;
         }
         self.times(report, claims, now)
@@ -254,7 +299,7 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
             }
             let bytes = spec.key.decode(text).ok_or(match spec.key {
                 KeyEncoding::Base64 => "is not base64",
-                KeyEncoding::Text | KeyEncoding::Hex => "is not hex",
+                KeyEncoding::Text | KeyEncoding::TextNfkd | KeyEncoding::Hex => "is not hex",
             })?;
             if bytes.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
                 return Err("decodes to nothing");
@@ -278,18 +323,18 @@ fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
     Err((codes::TOKEN_MISMATCH, message))
 }
 
-/// Whether a claim is the hash of these bytes, in one of the forms that they may have.
+/// Whether a claim is one of these hashes of what is named, which may be empty.
 fn bound(
     report: &mut Report,
     claims: &Claims,
     hash: &HashClaim,
-    what: &str,
-    forms: &[&[u8]],
+    (what, empty): (&str, bool),
+    digests: &[Vec<u8>],
 ) -> Result<(), Failure> {
     let claim = &hash.claim;
     let found = match claims.get(claim) {
         Some(Value::String(text)) => text,
-        None if hash.unless_empty && forms.iter().all(|bytes| bytes.is_empty()) => {
+        None if hash.unless_empty && empty => {
             report.pass(what, "empty, and not claimed");
             return Ok(());
         }
@@ -298,7 +343,8 @@ fn bound(
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
     };
-    if !forms.iter().any(|bytes| hash.holds(found, bytes)) {
+    let right = digests.iter().filter(|digest| hash.holds(found, digest));
+    if right.count() == 0 {
         let message = format!("the {what} does not have the hash in the token's `{claim}`");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }

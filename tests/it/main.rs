@@ -13,6 +13,7 @@
 )]
 
 mod accept;
+mod batches;
 mod cli;
 mod crash;
 mod deliver;
@@ -20,11 +21,13 @@ mod deliver;
 mod harness;
 mod hunt;
 mod kinds;
+mod learn;
 mod limits;
 mod own;
 mod prefect;
 mod reject;
 mod reload;
 mod secrets;
+mod senders;
 mod tidy;
 mod tls;

@@ -77,7 +77,8 @@ pub(super) fn charge(state: &State, n: usize) -> Result<(), Error> {
     state.consume_fuel(u64::try_from(n / 16).unwrap_or(u64::MAX))
 }
 
-fn b64decode(text: &Value) -> Result<Value, Error> {
+/// What base64 in either alphabet stands for, as text; `default` in place of an error where it is none.
+fn b64decode(text: &Value, default: Option<Value>) -> Result<Value, Error> {
     let text = text::printed(text);
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let decoded = if packed.contains(['-', '_']) {
@@ -85,7 +86,11 @@ fn b64decode(text: &Value) -> Result<Value, Error> {
     } else {
         ORDINARY.decode(&packed)
     };
-    let decoded = decoded.map_err(|_| failed("b64decode: this is no base64".into()))?;
+    let decoded = match (decoded, default) {
+        (Ok(decoded), _) => decoded,
+        (Err(_), Some(default)) => return Ok(default),
+        (Err(_), None) => return Err(failed("b64decode: this is no base64".into())),
+    };
     Ok(match String::from_utf8(decoded) {
         Ok(text) => Value::from(text),
         Err(error) => Value::from(String::from_utf8_lossy(error.as_bytes()).into_owned()),
