@@ -89,6 +89,7 @@ fn read(
         masking: handshakes::masking(&shakes, &guard.verifier),
         handshakes: shakes,
         verifier: guard.verifier,
+        signer: guard.signer,
         secrets: guard.secrets,
         methods,
         subpaths,

@@ -168,6 +168,13 @@ pub fn load(name: &str, beside: Option<&Path>) -> Result<Provider, Vec<Problem>>
             None => problem,
         }]
     })?;
+    let signs = file.verify.as_ref().is_some_and(VerifySpec::needs_secret);
+    if !signs && file.handshake.iter().any(Handshake::is_teaching) {
+        let text = format!(
+            "provider `{name}`: a handshake `teaches` a secret, but nothing is verified with it: add [verify]"
+        );
+        return Err(vec![Problem::new(codes::PROVIDER_DATA, text)]);
+    }
     let template = read(name, "event.json.j2", beside).map_err(one)?;
     let files = [
         settings.path,

@@ -298,7 +298,7 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
             }
             let bytes = spec.key.decode(text).ok_or(match spec.key {
                 KeyEncoding::Base64 => "is not base64",
-                KeyEncoding::Text | KeyEncoding::Hex => "is not hex",
+                KeyEncoding::Text | KeyEncoding::TextNfkd | KeyEncoding::Hex => "is not hex",
             })?;
             if bytes.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
                 return Err("decodes to nothing");

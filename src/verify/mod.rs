@@ -21,14 +21,18 @@ mod digest_text;
 mod encoding;
 mod fresh;
 mod hook0;
+mod items;
 mod json;
 mod jwt;
 mod jwt_crypto;
 mod keyed;
+mod learned;
 mod mac;
+mod plivo;
 mod public;
 mod recipe;
 mod report;
+mod sign;
 mod signature;
 mod spec;
 mod spec_more;
@@ -48,7 +52,11 @@ mod twilio;
 mod value;
 
 pub(crate) use braintree::braintree_answer;
+pub use items::ItemKey;
+pub use learned::LearnedVerifier;
 pub(crate) use mac::hmac_text;
+pub use sign::{Age, SignError, SignOptions, Signer};
+pub(crate) use sign::{BASIC_MARK, freshen};
 pub use spec::{SchemeSpec, VerifySpec};
 pub(crate) use token::equal_secret;
 pub use value::ValueSpec;
@@ -115,6 +123,7 @@ enum Kind {
     BodyToken(Arc<BodyTokenVerifier>),
     Jwt(Arc<JwtVerifier>),
     Special(Arc<SpecialVerifier>),
+    Learned(Arc<LearnedVerifier>),
     Any(Arc<[Verifier]>),
     All(Arc<[Verifier]>),
     First(Arc<[Verifier]>),
@@ -190,6 +199,24 @@ impl Verifier {
         }
     }
 
+    /// A scheme whose secret the sender delivers; see [`Verifier::learned`].
+    ///
+    /// # Errors
+    /// The scheme cannot be one, or its data contradict each other.
+    pub fn learning(spec: &VerifySpec) -> Result<Self, SchemeError> {
+        let learned = LearnedVerifier::new(spec)?;
+        Ok(Self(Kind::Learned(Arc::new(learned))))
+    }
+
+    /// Where the delivered secret is put, if the sender delivers it.
+    #[must_use]
+    pub fn learned(&self) -> Option<&Arc<LearnedVerifier>> {
+        match &self.0 {
+            Kind::Learned(learned) => Some(learned),
+            _ => None,
+        }
+    }
+
     /// One of them must verify. None at all verifies nobody.
     #[must_use]
     pub fn any(verifiers: Vec<Self>) -> Self {
@@ -237,7 +264,8 @@ impl Verifier {
             | Kind::Token(_)
             | Kind::BodyToken(_)
             | Kind::Jwt(_)
-            | Kind::Special(_) => false,
+            | Kind::Special(_)
+            | Kind::Learned(_) => false,
             Kind::Any(list) => list.iter().any(Self::is_open),
             Kind::All(list) | Kind::First(list) => {
                 !list.is_empty() && list.iter().all(Self::is_open)
@@ -259,6 +287,7 @@ impl Verifier {
             Kind::BodyToken(_) => "body-token".to_owned(),
             Kind::Jwt(_) => "jwt".to_owned(),
             Kind::Special(special) => special.scheme().to_owned(),
+            Kind::Learned(learned) => learned.scheme(),
             Kind::Any(list) => join(list, " or "),
             Kind::All(list) => join(list, " and "),
             Kind::First(list) => join(list, ", else "),
@@ -275,6 +304,7 @@ impl Verifier {
             Kind::BodyToken(token) => token.verify(request, now),
             Kind::Jwt(jwt) => jwt.verify(request, now),
             Kind::Special(special) => special.verify(request, now),
+            Kind::Learned(learned) => learned.verify(request, now),
             Kind::Any(list) => {
                 self.combine(list, request, now, |verdict| verdict.failure.is_none())
             }
@@ -349,6 +379,7 @@ impl Verifier {
             Kind::Open | Kind::Hmac(_) | Kind::BodyToken(_) | Kind::Special(_) => {}
             Kind::Jwt(jwt) => jwt.masking(masking),
             Kind::Token(token) => token.masking(masking),
+            Kind::Learned(learned) => learned.masking(masking),
             Kind::Any(list) | Kind::All(list) | Kind::First(list) => {
                 for verifier in list.iter() {
                     verifier.add_masking(masking);

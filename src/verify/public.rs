@@ -159,7 +159,7 @@ fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option
     } else {
         match encoding {
             // Hex is longer than base64 of the same key, and base64 that is all hex digits is hardly a key.
-            KeyEncoding::Text => Encoding::Hex
+            KeyEncoding::Text | KeyEncoding::TextNfkd => Encoding::Hex
                 .decode(text)
                 .or_else(|| KeyEncoding::Base64.decode(text))?,
             KeyEncoding::Base64 | KeyEncoding::Hex => encoding.decode(text)?,

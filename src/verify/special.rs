@@ -7,7 +7,8 @@ use super::report::{self, Report};
 use super::signature::{Failure, judge, refuse, required, url_note};
 use super::spec::SpecialSpec;
 use super::{
-    DatedSecret, SchemeError, Verdict, adyen, braintree, contentful, hook0, secret_form, twilio,
+    DatedSecret, SchemeError, Verdict, adyen, braintree, contentful, hook0, plivo, secret_form,
+    twilio,
 };
 use crate::codes;
 use crate::model::Request;
@@ -23,6 +24,7 @@ pub(super) enum Special {
     Braintree,
     Contentful,
     Hook0,
+    Plivo,
 }
 
 /// Something that must be signed.
@@ -77,14 +79,17 @@ impl Special {
             Self::Braintree => "braintree",
             Self::Contentful => "contentful",
             Self::Hook0 => "hook0",
+            Self::Plivo => "plivo",
         }
     }
 
-    fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
+    pub(super) fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
         let wrong = "has a length that no key has";
         let (algorithm, bytes) = match self {
             Self::Twilio => (Algorithm::Sha1, secret.as_bytes().to_vec()),
-            Self::Contentful | Self::Hook0 => (Algorithm::Sha256, secret.as_bytes().to_vec()),
+            Self::Contentful | Self::Hook0 | Self::Plivo => {
+                (Algorithm::Sha256, secret.as_bytes().to_vec())
+            }
             Self::AdyenItems => {
                 let bytes = hex::decode(secret.trim()).map_err(|_| "is not hex")?;
                 if bytes.iter().all(|b| *b == 0) {
@@ -145,6 +150,7 @@ impl SpecialVerifier {
             Special::Braintree => braintree::claims(request, received),
             Special::Contentful => contentful::claims(request, received),
             Special::Hook0 => hook0::claims(request, received),
+            Special::Plivo => plivo::claims(request, received),
         };
         let (claims, failure) = match claims {
             Ok(claims) => (claims.claims, claims.failure),
@@ -224,7 +230,8 @@ impl SpecialVerifier {
         } else {
             format!("no signature matches: {scheme}, {live} secrets tried")
         };
-        if matches!(self.spec.sender, Special::Twilio | Special::Contentful) {
+        let over_url = [Special::Twilio, Special::Contentful, Special::Plivo];
+        if over_url.contains(&self.spec.sender) {
             message.push_str(&url_note(request));
         }
         report.fail("signature", message.as_str());

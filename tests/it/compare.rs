@@ -61,6 +61,13 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "kinds of keys",
     ),
     (
+        "teaching.rs",
+        "window == secret",
+        "what a request brings, looked for in the same request",
+    ),
+    ("vault.rs", "*id != key.id", "names of keys"),
+    ("vault.rs", "sealed.key != key.id", "names of keys"),
+    (
         "public.rs",
         "signature.len() == modulus_bytes(key)",
         "lengths",

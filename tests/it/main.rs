@@ -13,6 +13,7 @@
 )]
 
 mod accept;
+mod batches;
 mod cli;
 mod compare;
 mod crash;
@@ -22,12 +23,14 @@ mod even;
 mod harness;
 mod hunt;
 mod kinds;
+mod learn;
 mod limits;
 mod own;
 mod prefect;
 mod reject;
 mod reload;
 mod secrets;
+mod send;
 mod senders;
 mod tidy;
 mod tls;
