@@ -67,11 +67,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ),
     ("vault.rs", "*id != key.id", "names of keys"),
     ("vault.rs", "sealed.key != key.id", "names of keys"),
-    (
-        "public.rs",
-        "signature.len() == modulus_bytes(key)",
-        "lengths",
-    ),
 ];
 
 /// Source without comments, with its strings emptied and its white space made one blank.
