@@ -165,6 +165,12 @@ impl JwtVerifier {
             }
         }
         if let Some((number, data)) = found {
+            // RFC 7515, section 4.1.11: no extension is understood here, and an empty list is none.
+            if data.header.crit.is_some() {
+                return Err(malformed(
+                    "the token has extensions that must be understood",
+                ));
+            }
             let algorithm = data.header.alg;
             let detail = format!("{algorithm:?}, secret {number} of {total}");
             report.pass("signature", detail);

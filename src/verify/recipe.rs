@@ -33,6 +33,10 @@ enum Part {
     UrlDecoded,
     /// The secret itself, in a plain digest.
     Secret,
+    /// Path of that URL.
+    UrlPath,
+    /// Its query, without the mark.
+    UrlQuery,
     /// A value of the request as received.
     Value(Source),
     /// All form fields, names and values joined, sorted by name.
@@ -61,7 +65,9 @@ impl Recipe {
             parse_text(text, &mut parts)?;
         }
         if parts.is_empty() || parts.len() > PARTS_MAX {
-            return Err(format!("`signed` has 1 to {PARTS_MAX} parts"));
+            return Err(format!(
+                "`signed` has 1 to {PARTS_MAX} parts, such as {{ts}}.{{body}}"
+            ));
         }
         let text = texts.concat();
         Ok(Self { text, parts })
@@ -81,7 +87,9 @@ impl Recipe {
     }
 
     pub(super) fn uses_url(&self) -> bool {
-        self.parts.contains(&Part::Url) || self.parts.contains(&Part::UrlDecoded)
+        [Part::Url, Part::UrlDecoded, Part::UrlPath, Part::UrlQuery]
+            .iter()
+            .any(|part| self.parts.contains(part))
     }
 
     /// The pieces in whose place the secret stands.
@@ -104,7 +112,12 @@ impl Recipe {
         match source {
             Source::Json(_) | Source::Form(_) | Source::FormJson(..) if body => true,
             Source::Form(_) if self.parts.contains(&Part::FormSorted) => true,
-            Source::Query(_) if self.uses_url() => true,
+            Source::Query(_) => {
+                [Part::Url, Part::UrlDecoded, Part::UrlQuery]
+                    .iter()
+                    .any(|part| self.parts.contains(part))
+                    || self.parts.contains(&Part::Value(source.clone()))
+            }
             _ => self.parts.contains(&Part::Value(source.clone())),
         }
     }
@@ -129,6 +142,8 @@ impl Recipe {
                 Part::Method => Cow::Borrowed(request.method.as_bytes()),
                 Part::Url => Cow::Borrowed(request.url.as_bytes()),
                 Part::UrlDecoded => Cow::Owned(url_decoded(&request.url).into_bytes()),
+                Part::UrlPath => Cow::Borrowed(url_parts(&request.url).0.as_bytes()),
+                Part::UrlQuery => Cow::Borrowed(url_parts(&request.url).1.as_bytes()),
                 // The key puts it there.
                 Part::Secret => Cow::Borrowed(b"".as_slice()),
                 Part::Value(Source::Header(name)) => {
@@ -188,6 +203,13 @@ fn url_decoded(url: &str) -> String {
     url
 }
 
+/// Path and query of a URL as they were sent.
+fn url_parts(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let target = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+    target.split_once('?').unwrap_or((target, ""))
+}
+
 fn form_sorted(body: &[u8]) -> Vec<u8> {
     let mut pairs: Vec<_> = form_urlencoded::parse(body).collect();
     pairs.sort();
@@ -241,14 +263,16 @@ fn part(name: &str) -> Result<Part, String> {
         "secret" => Part::Secret,
         "form_sorted" => Part::FormSorted,
         "crc32" => Part::Crc32,
-        "sha256_hex" => Part::Sha256Hex,
+        "sha256_hex" | "body_sha256" => Part::Sha256Hex,
+        "path" => Part::UrlPath,
+        "query" => Part::UrlQuery,
         "json_urlencoded" => Part::JsonUrlencoded,
         _ => {
             let sources = OneOrMany::One(name.to_owned()).sources();
             let source = sources.ok().and_then(|s| s.into_iter().next());
             Part::Value(source.ok_or_else(|| {
                 format!(
-                    "`{{{name}}}` is no part: expected body, ts, id, method, url, url_decoded, secret, header:NAME, query:NAME, form:NAME, json:/pointer, path, form_sorted, json_urlencoded, crc32 or sha256_hex"
+                    "`{{{name}}}` is no part: expected body, ts, id, method, url, url_decoded, path, query, secret, header:NAME, query:NAME, form:NAME, json:/pointer, form_sorted, json_urlencoded, crc32, sha256_hex"
                 )
             })?)
         }
@@ -283,6 +307,7 @@ mod tests {
             (&["{ts}.{body}"][..], "17.b=2&a=1"),
             (&["v0:", "{ts}", ":", "{body}"], "v0:17:b=2&a=1"),
             (&["{method} {url}"], "POST http://h/hooks/x?q=a%20b"),
+            (&["{path}|{query}"], "/hooks/x|q=a%20b"),
             (&["{header:X-A}|{query:q}|{form:a}"], "1|a b|1"),
             (&["{form_sorted}"], "a1b2"),
             (&["{{{ts}}}"], "{17}"),

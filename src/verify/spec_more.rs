@@ -22,10 +22,19 @@ const ALGORITHMS: [Algorithm; 6] = [
 
 impl RawSpec {
     pub(super) fn body_token(self, name: SchemeName) -> Result<Scheme, String> {
-        self.only(name, &["json"])?;
-        let text = self
-            .json
-            .ok_or("`json` is missing: the pointer to the token, such as \"/passcode\"")?;
+        self.only(name, &["json", "form"])?;
+        let text = match (self.json, self.form) {
+            (Some(text), None) => text,
+            (None, Some(field)) if !field.is_empty() => {
+                return Ok(Scheme::BodyToken(BodyTokenSpec {
+                    text: field,
+                    tokens: Vec::new(),
+                }));
+            }
+            _ => {
+                return Err("say where in the body the token is, once: `json = \"/passcode\"` (a JSON pointer) or `form = \"token\"` (a field)".to_owned());
+            }
+        };
         let rest = text
             .strip_prefix('/')
             .ok_or_else(|| format!("`{text}` is no JSON pointer: it begins with `/`"))?;
@@ -106,7 +115,7 @@ impl RawSpec {
         let timed = matches!(sender, Special::Contentful | Special::Hook0);
         self.only(name, if timed { &["tolerance"] } else { &[] })?;
         let (signature, mut time) = match sender {
-            Special::Twilio => (Some(header("x-twilio-signature")), None),
+            Special::Twilio | Special::TwilioSha256 => (Some(header("x-twilio-signature")), None),
             Special::AdyenItems => (None, None),
             Special::Braintree => {
                 let field = Source::Form("bt_signature".to_owned());
