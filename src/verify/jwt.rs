@@ -37,22 +37,23 @@ type Claims = Map<String, Value>;
 /// Hashes that a token must name, of the request at hand: one of each list.
 struct Hashes {
     body: Vec<Vec<u8>>,
+    /// One of these: the URL may be hashed in several forms.
     url: Vec<Vec<u8>>,
 }
 
 impl Hashes {
     fn of(spec: &JwtSpec, request: &Request) -> Self {
-        let body = spec.body_hash.iter();
-        let url = spec.url_hash.as_ref().map(|claim| match claim.of {
+        let body = |claim: &HashClaim| claim.digest(&request.wire_body);
+        let url = |claim: &HashClaim| match claim.of {
             None => vec![claim.digest(request.url.as_bytes())],
             Some(HashOf::AtlassianQsh) => {
                 let forms = qsh::canonical(request);
                 forms.iter().map(|form| claim.digest(form)).collect()
             }
-        });
+        };
         Self {
-            body: body.map(|claim| claim.digest(&request.wire_body)).collect(),
-            url: url.unwrap_or_default(),
+            body: spec.body_hash.iter().map(body).collect(),
+            url: spec.url_hash.iter().flat_map(url).collect(),
         }
     }
 }
@@ -328,7 +329,7 @@ fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
     Err((codes::TOKEN_MISMATCH, message))
 }
 
-/// Whether a claim is this hash of what is named, which may be empty.
+/// Whether a claim is one of these hashes of what is named, which may be empty.
 fn bound(
     report: &mut Report,
     claims: &Claims,
@@ -348,7 +349,8 @@ fn bound(
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
     };
-    if !digests.iter().any(|digest| hash.holds(found, digest)) {
+    let right = digests.iter().filter(|digest| hash.holds(found, digest));
+    if right.count() == 0 {
         let message = format!("the {what} does not have the hash in the token's `{claim}`");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }

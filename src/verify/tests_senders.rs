@@ -163,6 +163,8 @@ impl Sender {
         let mut out = Vec::new();
         for scheme in &self.schemes {
             match scheme {
+                // Where it comes from, not what it says.
+                Scheme::Address(_) => {}
                 Scheme::Hmac(spec) => self.of_signature(spec, &mut out),
                 Scheme::Token(spec) => {
                     spec.places
