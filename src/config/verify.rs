@@ -7,13 +7,15 @@ use super::value::Value;
 use crate::codes;
 use crate::model::Secret;
 use crate::providers::Provider;
-use crate::verify::{DatedSecret, SchemeError, Verifier, VerifySpec};
+use crate::verify::{DatedSecret, SchemeError, Signer, Verifier, VerifySpec};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// How senders of a webhook are checked.
 pub(super) struct Guard {
     pub(super) verifier: Verifier,
+    /// Signs as the sender does.
+    pub(super) signer: Signer,
     /// For handshakes that compute with them.
     pub(super) secrets: Vec<Secret>,
 }
@@ -57,6 +59,7 @@ fn shakes_hands(provider: Option<&Option<Provider>>) -> bool {
 fn open(secrets: Option<Vec<DatedSecret>>) -> Guard {
     Guard {
         verifier: Verifier::open(),
+        signer: Signer::open(),
         secrets: plain(&secrets.unwrap_or_default()),
     }
 }
@@ -118,6 +121,7 @@ fn by_provider(
             }
             Some(Guard {
                 verifier,
+                signer: Signer::new(spec, &given),
                 secrets: plain(&given),
             })
         }
@@ -209,9 +213,11 @@ fn own(
         None => Vec::new(),
     };
     let span = nearest.map_or_else(|| value.span.clone(), |v| v.span.clone());
-    match Verifier::compile(&spec?, &given) {
+    let spec = spec?;
+    match Verifier::compile(&spec, &given) {
         Ok(verifier) => Some(Guard {
             verifier,
+            signer: Signer::new(&spec, &given),
             secrets: plain(&given),
         }),
         Err(SchemeError::SecretMissing) => {
@@ -243,10 +249,12 @@ fn combined(
     };
     let guards: Vec<Option<Guard>> = items.iter().map(guard).collect();
     let mut verifiers = Vec::new();
+    let mut signers = Vec::new();
     let mut secrets = Vec::new();
     for guard in guards {
         let guard = guard?;
         verifiers.push(guard.verifier);
+        signers.push(guard.signer);
         secrets.extend(guard.secrets);
     }
     // Each is right by itself; the rules of the whole (how many, how deep, no other key) are the spec's.
@@ -259,8 +267,13 @@ fn combined(
         no_effect(cx, outer, "every scheme of the list has its own");
     }
     let key = list.name.rsplit('.').next().unwrap_or_default();
-    match Verifier::list(key, verifiers) {
-        Ok(verifier) => Some(Guard { verifier, secrets }),
+    let both = Verifier::list(key, verifiers).and_then(|v| Ok((v, Signer::list(key, signers)?)));
+    match both {
+        Ok((verifier, signer)) => Some(Guard {
+            verifier,
+            signer,
+            secrets,
+        }),
         Err(error) => scheme_error(cx, &error, list.span.clone()),
     }
 }
@@ -268,7 +281,7 @@ fn combined(
 fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>) -> Option<Guard> {
     match error {
         // A placeholder has no form; the rest of the file is still worth checking.
-        SchemeError::SecretForm { .. } if cx.no_secrets => return Some(open(None)),
+        SchemeError::SecretForm { .. } if cx.hides_secrets() => return Some(open(None)),
         SchemeError::SecretForm { .. } => {
             cx.error(codes::SECRET_FORM, span, error.to_string());
         }

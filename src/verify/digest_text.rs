@@ -40,6 +40,11 @@ impl HashClaim {
         }
     }
 
+    /// What the claim is for these bytes.
+    pub(super) fn text(&self, bytes: &[u8]) -> String {
+        self.encoding.encode(&self.digest(bytes))
+    }
+
     /// Whether a claim is this hash.
     pub(super) fn holds(&self, claimed: &str, digest: &[u8]) -> bool {
         let claimed = self.encoding.decode(claimed);

@@ -83,7 +83,7 @@ impl Special {
         }
     }
 
-    fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
+    pub(super) fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
         let wrong = "has a length that no key has";
         let (algorithm, bytes) = match self {
             Self::Twilio => (Algorithm::Sha1, secret.as_bytes().to_vec()),

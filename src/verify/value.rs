@@ -25,10 +25,10 @@ const SOURCES_MAX: usize = 100;
 /// `{ each = "json:/items/*", key = "/id" }` (for delivery keys) gives each item of a batch its own;
 /// `key = "hash"` is the digest of the item's text. The items are all that is in the body.
 #[derive(Debug, Clone)]
-pub struct ValueSpec(Kind);
+pub struct ValueSpec(pub(super) Kind);
 
 #[derive(Debug, Clone)]
-enum Kind {
+pub(super) enum Kind {
     Cut(Cut),
     Join {
         values: Vec<ValueSpec>,
@@ -38,10 +38,10 @@ enum Kind {
 }
 
 #[derive(Debug, Clone)]
-struct Cut {
-    from: Vec<Source>,
-    split: Option<String>,
-    prefix: Option<String>,
+pub(super) struct Cut {
+    pub(super) from: Vec<Source>,
+    pub(super) split: Option<String>,
+    pub(super) prefix: Option<String>,
     /// Prefixes such as `Bearer ` are compared without case.
     fold_case: bool,
     /// A header may arrive more than once with different values.
@@ -259,7 +259,7 @@ impl Cut {
     }
 
     /// What a piece holds behind the prefix, if it has it.
-    fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
+    pub(super) fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
         let piece = piece.trim();
         let rest = match self.prefix.as_deref() {
             None => piece,
