@@ -27,6 +27,7 @@ mod own;
 mod prefect;
 mod reject;
 mod reload;
+mod rotate;
 mod secrets;
 mod send;
 mod senders;

@@ -31,6 +31,7 @@ pub(crate) fn translate(translator: &Translator, request: &Request) -> Result<Tr
     let masking = Masking {
         headers: vec!["x-shop-token".into()],
         query: vec![],
+        ..Masking::default()
     };
     let keys = Keys::Delivery("k1".into());
     translator.translate(&Scope {
