@@ -2,7 +2,7 @@
 
 use super::{Exit, health};
 use crate::model::Secret;
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,14 +16,41 @@ const TOKEN_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ServerArguments {
     /// Admin listener of the running gateway [default: that of the configuration]
-    #[arg(long, value_name = "URL", env = "HOOKGATE_URL", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "HOOKGATE_URL",
+        hide_env = true
+    )]
     url: Option<String>,
     /// File with the token for it, or `-` for stdin [default: `HOOKGATE_TOKEN`]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// How long an answer may take
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::parse_duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = crate::config::parse_duration)]
     pub(super) timeout: Duration,
+}
+
+impl ServerArguments {
+    /// Whether they say themselves where it is.
+    pub(super) fn name_a_url(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| !url.trim().is_empty())
+    }
+}
+
+/// Why the gateway did not do what was asked, in its words.
+#[derive(Debug, Default)]
+pub(super) struct Reason {
+    /// Such as `HG0801`; none where it is no gateway of ours.
+    pub(super) code: Option<String>,
+    pub(super) detail: String,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
 }
 
 /// Why the gateway did not answer as it should.
@@ -32,7 +59,7 @@ pub(super) enum Failure {
     /// Nobody answers.
     Unreachable(String),
     /// It answers with an error.
-    Refused(u16, String),
+    Refused(u16, Reason),
     /// What was given cannot be used.
     Usage(String),
 }
@@ -41,7 +68,7 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Unreachable(_) => Exit::Unreachable,
-            Self::Refused(401 | 403, _) => Exit::Denied,
+            Self::Refused(401 | 403 | 421, _) => Exit::Denied,
             Self::Refused(404, _) => Exit::Missing,
             Self::Refused(..) => Exit::No,
             Self::Usage(_) => Exit::Usage,
@@ -101,7 +128,26 @@ impl Api {
     /// # Errors
     /// Nobody answers, or with an error.
     pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        let request = self.client.request(Method::GET, self.page(path));
+        self.call(self.client.request(Method::GET, self.page(path)))
+            .await
+    }
+
+    /// Has something done, and reads the JSON of the answer.
+    ///
+    /// # Errors
+    /// Nobody answers, or with an error.
+    pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
+        // By these the listener knows that no other site's page asks.
+        let request = self
+            .client
+            .request(Method::POST, self.page(path))
+            .header("origin", self.base.origin().ascii_serialization())
+            .header("content-type", "application/json")
+            .body("{}");
+        self.call(request).await
+    }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Value, Failure> {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
@@ -119,11 +165,12 @@ impl Api {
         if (200..300).contains(&status) {
             return Ok(value);
         }
-        let detail = value.get("detail").and_then(Value::as_str);
-        Err(Failure::Refused(
-            status,
-            detail.unwrap_or("no reason is given").to_owned(),
-        ))
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let reason = Reason {
+            code: text("code"),
+            detail: text("detail").unwrap_or_else(|| "no reason is given".to_owned()),
+        };
+        Err(Failure::Refused(status, reason))
     }
 }
 

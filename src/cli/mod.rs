@@ -3,7 +3,6 @@
 mod add;
 mod api;
 mod check;
-mod client;
 mod explain;
 mod health;
 mod output;

@@ -316,6 +316,9 @@ impl Prepared<'_> {
             SignError::PublicKey(_) => {
                 "--unsigned sends it as it is: expect 401. A real delivery, or the sender's own test button, shows whether it verifies"
             }
+            SignError::Learned => {
+                "--unsigned sends it as it is: expect 401. A real delivery shows whether it verifies"
+            }
             SignError::Expired => "`hookgate rotate` gives it a new secret",
             SignError::NoTime(_) => "--bad-signature shows that a forged request is refused",
             SignError::AnyAge(_) => {
