@@ -1,12 +1,13 @@
 //! Makes the durable record of a request: masked, summed up, compressed.
 
 use super::routes::Door;
+use crate::config::Webhook;
 use crate::engine::Translation;
 use crate::feed::RingEntry;
 use crate::log::{Append, AppendKeys, compress_request};
 use crate::model::delivery::{RequestSummary, Timing, Verification};
 use crate::model::http_file::Masked;
-use crate::model::{Delivery, Outcome, Problem, Request, limits};
+use crate::model::{Delivery, Note, Outcome, Problem, Request, limits};
 use crate::translate::Keys;
 use std::time::Duration;
 use uuid::Uuid;
@@ -23,7 +24,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn new(door: &Door, request: &Request, outcome: Outcome) -> Self {
         let webhook = &door.webhook;
-        let http = webhook.masking.apply(request, &webhook.slug);
+        let http = masked(webhook, request);
         let summary = RequestSummary {
             method: request.method.clone(),
             path: webhook.masking.path(&request.path).to_owned(),
@@ -70,6 +71,12 @@ impl Draft {
         self
     }
 
+    /// With what is worth knowing besides.
+    pub(super) fn noted(mut self, note: Option<Note>) -> Self {
+        self.delivery.notes.extend(note);
+        self
+    }
+
     pub(super) fn id(&self) -> Uuid {
         self.delivery.id
     }
@@ -95,7 +102,7 @@ impl Draft {
             self.delivery.key = translation.key;
             self.delivery.error = translation.error;
             self.delivery.events = translation.events;
-            self.delivery.notes = translation.notes;
+            self.delivery.notes.extend(translation.notes);
             keys = match translation.keys {
                 Keys::None | Keys::PerItem(_) => AppendKeys::None,
                 Keys::Delivery(key) => AppendKeys::Delivery(key),
@@ -128,6 +135,17 @@ impl Draft {
             request: self.http.bytes,
         }
     }
+}
+
+/// The request as it is kept. Where it delivers a secret in its body, that is masked too.
+fn masked(webhook: &Webhook, request: &Request) -> Masked {
+    let mut shakes = webhook.handshakes.iter();
+    let Some((kept, place)) = shakes.find_map(|shake| shake.without_secret(request)) else {
+        return webhook.masking.apply(request, &webhook.slug);
+    };
+    let mut http = webhook.masking.apply(&kept, &webhook.slug);
+    http.masked.push(place);
+    http
 }
 
 fn cut(request: &Request, header: &str) -> Option<String> {

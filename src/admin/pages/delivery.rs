@@ -91,6 +91,8 @@ pub(super) async fn page(
 fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
     let delivery = &row.delivery;
     let stored = requests::stored(&ask.admin, row);
+    let kept = stored.as_ref().ok().and_then(Option::as_deref);
+    let checks = checks(ask, row, kept);
     let (request, request_note) = match (&delivery.request, stored) {
         (None, _) => (
             None,
@@ -143,7 +145,7 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
                 verification.scheme.clone()
             }
         }),
-        checks: verification.map_or_else(Vec::new, |verification| verification.checks.clone()),
+        checks,
         error: delivery.error.as_ref().map(error_part),
         notes: delivery.notes.clone(),
         events: delivery
@@ -159,6 +161,15 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         events_more: delivery.events.len().saturating_sub(EVENTS_SHOWN),
         sinks,
     })
+}
+
+/// The checks of the record, and what may explain a refusal.
+fn checks(ask: &Ask, row: &DeliveryRow, kept: Option<&[u8]>) -> Vec<Check> {
+    let Some(record) = &row.delivery.verification else {
+        return Vec::new();
+    };
+    let hints = requests::hints(&ask.config(), row, kept);
+    [record.checks.as_slice(), &hints].concat()
 }
 
 /// The page's heading after the outcome: what came of it, or what is wrong.
