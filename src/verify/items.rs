@@ -71,6 +71,23 @@ impl Each {
         &self.sources
     }
 
+    /// Where the items have a member of this name; it changes their digests.
+    pub(super) fn member(&self, name: &str) -> Option<Source> {
+        let member = Pointer::parse(&format!("/{name}"))?;
+        match &self.items {
+            Source::Json(root) => Some(Source::Json(root.join(&member))),
+            Source::FormJson(field, root) => {
+                Some(Source::FormJson(field.clone(), root.join(&member)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an item's key is its digest.
+    pub(super) fn is_digest(&self) -> bool {
+        self.key.is_empty()
+    }
+
     pub(super) fn label(&self) -> String {
         let parts: Vec<_> = self.key.iter().map(Pointer::as_str).collect();
         if parts.is_empty() {

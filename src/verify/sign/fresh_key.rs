@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rand::Rng as _;
 use uuid::Uuid;
 
-/// Query parameter that makes a request differ whose key is a hash of it.
+/// Query parameter, or member of an item, that makes a request or item differ whose key is a hash of it.
 const PARAMETER: &str = "hookgate-send";
 /// Digits of a number that is new.
 const DIGITS: std::ops::RangeInclusive<usize> = 9..=15;
@@ -41,6 +41,10 @@ fn freshen_one(request: &mut Request, key: &ValueSpec, now: Timestamp) -> bool {
             }
             there.sort_by_key(|value| rank(&value.label()));
             there.iter().any(|value| freshen_one(request, value, now))
+        }
+        Kind::Each(each) if each.is_digest() => {
+            let member = each.member(PARAMETER);
+            member.is_some_and(|place| place::edit(request, &place, &mut |_| new_id("")).is_ok())
         }
         Kind::Each(each) => {
             let values = each.sources().iter().cloned().map(ValueSpec::of);
