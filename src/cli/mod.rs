@@ -1,8 +1,8 @@
 //! The commands, a file each. The only part that prints.
 
 mod add;
-mod api;
 mod check;
+mod client;
 mod explain;
 mod health;
 mod output;
@@ -14,6 +14,7 @@ mod send;
 mod serve;
 mod toml_file;
 mod version;
+mod webhooks;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -59,7 +60,8 @@ Environment:
   HOOKGATE_CONFIG      default of --config
   HOOKGATE_LISTEN, HOOKGATE_ADMIN, HOOKGATE_STORE_PATH
                        win over [server] listen, admin and [store] path
-  HOOKGATE_URL         default of `health --url`
+  HOOKGATE_URL         default of --url
+  HOOKGATE_TOKEN       admin token, where no --token-file names one
   HOOKGATE_LOG         what is logged, such as `debug` or `hookgate=trace`
 
 Exit codes:
@@ -161,6 +163,8 @@ enum Command {
     Send(send::Arguments),
     /// List the known senders, or explain one
     Providers(providers::Arguments),
+    /// List the running gateway's webhooks; learn, confirm and forget secrets that senders deliver
+    Webhooks(webhooks::Arguments),
     /// Is the running gateway ready? Exits 0 or 1; for container health checks
     Health(health::Arguments),
     /// Explain an error code
@@ -199,6 +203,7 @@ pub fn main() -> ExitCode {
         Command::Rotate(arguments) => guarded(|| rotate::run(&global, &arguments)),
         Command::Send(arguments) => guarded(|| send::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
+        Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
         Command::Version => guarded(|| version::run(&global)),

@@ -73,8 +73,6 @@ pub(super) fn masking(
 ) -> Masking {
     let mut masking = verifier.masking();
     masking.slugs = slugs.collect();
-    masking
-        .query
-        .extend(shakes.iter().filter_map(Handshake::token_query));
+    shakes.iter().for_each(|shake| shake.mask(&mut masking));
     masking
 }

@@ -136,6 +136,8 @@ pub struct Webhook {
     pub key: KeyRule,
     /// Answer on success.
     pub response: Response,
+    /// Whether a 401 has no body.
+    pub bare_refusals: bool,
     /// Whether a parked delivery is answered with 2xx.
     pub accept_parked: bool,
     /// Whether an event without payload gets the request.
@@ -393,6 +395,7 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
         translator,
         key: KeyRule::None,
         response: Response::NoContent,
+        bare_refusals: false,
         accept_parked: false,
         default_payload: true,
         enabled: true,

@@ -107,7 +107,14 @@ fn by_provider(
         None => Vec::new(),
     };
     let span = value.map_or_else(|| table.span.clone(), |v| v.span.clone());
-    match Verifier::compile(spec, &given) {
+    // What the sender delivers need not be configured.
+    let learns = given.is_empty() && known.is_some_and(Provider::teaches);
+    let compiled = if learns {
+        Verifier::learning(spec)
+    } else {
+        Verifier::compile(spec, &given)
+    };
+    match compiled {
         Ok(verifier) => {
             if verifier.is_open() {
                 unverified(cx, table, known.map(|p| p.title.as_str()));

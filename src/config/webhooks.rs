@@ -113,6 +113,7 @@ fn read(
         translator: translator?,
         key: key?,
         response: response?,
+        bare_refusals: known.is_some_and(|p| p.answer.bare_refusals),
         accept_parked,
         default_payload,
         enabled,

@@ -1,6 +1,7 @@
 //! Makes the durable record of a request: masked, summed up, compressed.
 
 use super::routes::Door;
+use crate::config::Webhook;
 use crate::engine::Translation;
 use crate::feed::RingEntry;
 use crate::log::{Append, AppendKeys, compress_request};
@@ -32,7 +33,7 @@ impl Draft {
         outcome: Outcome,
     ) -> Self {
         let webhook = &door.webhook;
-        let http = webhook.masking.apply(request, &webhook.slug);
+        let http = masked(webhook, request);
         let note = old_slug.map(|_| Note {
             code: None,
             message: BY_OLD_SLUG.to_owned(),
@@ -83,6 +84,12 @@ impl Draft {
         self
     }
 
+    /// With what is worth knowing besides.
+    pub(super) fn noted(mut self, note: Option<Note>) -> Self {
+        self.delivery.notes.extend(note);
+        self
+    }
+
     pub(super) fn id(&self) -> Uuid {
         self.delivery.id
     }
@@ -110,7 +117,7 @@ impl Draft {
             self.delivery.events = translation.events;
             self.delivery.notes.extend(translation.notes);
             keys = match translation.keys {
-                Keys::None => AppendKeys::None,
+                Keys::None | Keys::PerItem(_) => AppendKeys::None,
                 Keys::Delivery(key) => AppendKeys::Delivery(key),
                 Keys::PerEvent(keys) => AppendKeys::PerEvent(keys),
             };
@@ -141,6 +148,17 @@ impl Draft {
             request: self.http.bytes,
         }
     }
+}
+
+/// The request as it is kept. Where it delivers a secret in its body, that is masked too.
+fn masked(webhook: &Webhook, request: &Request) -> Masked {
+    let mut shakes = webhook.handshakes.iter();
+    let Some((kept, place)) = shakes.find_map(|shake| shake.without_secret(request)) else {
+        return webhook.masking.apply(request, &webhook.slug);
+    };
+    let mut http = webhook.masking.apply(&kept, &webhook.slug);
+    http.masked.push(place);
+    http
 }
 
 fn cut(request: &Request, header: &str) -> Option<String> {

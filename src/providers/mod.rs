@@ -2,6 +2,7 @@
 //! the binary, overridable from the same path beside the user's `webhooks.toml`.
 //!
 //! - `provider.toml`: verification, handshakes, delivery key, methods, answer, what to paste at the sender.
+//!   A handshake that `teaches` delivers the secret itself; `docs/learned-secrets.md` says how that is used.
 //! - `event.json.j2`: the default template.
 //! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
 //!   a webhook named like the provider, without the webhook itself among the related resources.
@@ -12,6 +13,7 @@
 mod consent;
 mod handshake;
 mod load;
+mod teaching;
 
 pub use handshake::{Handshake, HandshakeAnswer};
 pub use load::{load, names, samples};
@@ -64,6 +66,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether it delivers its secret itself, in a handshake: then the owner need not configure one.
+    #[must_use]
+    pub fn teaches(&self) -> bool {
+        self.handshakes.iter().any(Handshake::is_teaching)
+    }
+
     /// Everything about it that a person or a tool may ask, as JSON: how it signs, what to fill in at the
     /// sender, handshakes, delivery key, answer, documents.
     #[must_use]
@@ -72,7 +80,14 @@ impl Provider {
         let handshakes: Vec<_> = self
             .handshakes
             .iter()
-            .map(|h| json!({"title": h.title, "signed": h.signed, "methods": h.methods()}))
+            .map(|h| {
+                json!({
+                    "title": h.title,
+                    "signed": h.signed,
+                    "methods": h.methods(),
+                    "teaches": h.teaches(),
+                })
+            })
             .collect();
         json!({
             "name": self.name,
@@ -137,6 +152,8 @@ pub struct ProviderAnswer {
     pub content_type: Option<String>,
     /// Body, often empty.
     pub body: String,
+    /// Whether a 401 must have no body.
+    pub bare_refusals: bool,
 }
 
 /// The secret of a provider, in its own words.
@@ -186,3 +203,5 @@ pub struct Sample {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_any;

@@ -125,6 +125,7 @@ pub struct Metrics {
     pub dead_letters: Family<MetricLabels, IntGauge>,
     pub dead_letters_total: Family<MetricLabels, NamedCounter>,
     parked: Family<MetricLabels, IntGauge>,
+    pub secret_pending: Family<MetricLabels, IntGauge>,
     parked_names: Mutex<BTreeSet<String>>,
     pub feed_lag: IntGauge,
     config: Family<MetricLabels, IntGauge>,
@@ -184,6 +185,7 @@ impl Metrics {
             dead_letters: Family::default(),
             dead_letters_total: Family::default(),
             parked: Family::default(),
+            secret_pending: Family::default(),
             parked_names: Mutex::default(),
             feed_lag: IntGauge::default(),
             config: Family::default(),
@@ -195,6 +197,7 @@ impl Metrics {
         let registry = root.sub_registry_with_prefix("hookgate");
         register_build(registry);
         metrics.register_intake(registry);
+        metrics.register_owners_cares(registry);
         metrics.register_log(registry);
         metrics.register_sinks(registry);
         metrics.register_config(registry);
@@ -261,11 +264,6 @@ impl Metrics {
             self.unknown_slug.clone(),
         );
         r.register(
-            "old_slug",
-            "Requests that came by an old slug",
-            self.old_slug.clone(),
-        );
-        r.register(
             "refused",
             "Requests refused before verification",
             self.refused.clone(),
@@ -304,6 +302,20 @@ impl Metrics {
             "parked_deliveries",
             "Deliveries parked now",
             self.parked.clone(),
+        );
+    }
+
+    /// What an owner has to do something about: a sender that was not told, a secret to look at.
+    fn register_owners_cares(&self, r: &mut Registry) {
+        r.register(
+            "old_slug",
+            "Requests that came by an old slug",
+            self.old_slug.clone(),
+        );
+        r.register(
+            "secret_pending",
+            "Whether a webhook's learned secret waits to be confirmed",
+            self.secret_pending.clone(),
         );
     }
 
@@ -452,7 +464,7 @@ mod tests {
         hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_old_slug_total
         hookgate_parked_deliveries
         hookgate_refused_total hookgate_request_body_bytes hookgate_request_duration_seconds
-        hookgate_requests_in_flight hookgate_requests_total hookgate_sink_attempt_duration_seconds
+        hookgate_requests_in_flight hookgate_requests_total hookgate_secret_pending hookgate_sink_attempt_duration_seconds
         hookgate_sink_attempts_total hookgate_sink_delivered_total hookgate_sink_lag_events
         hookgate_sink_lag_seconds hookgate_sink_paused hookgate_sink_up
         hookgate_translation_duration_seconds hookgate_translation_errors_total
@@ -489,6 +501,7 @@ mod tests {
             &m.sink_paused,
             &m.dead_letters,
             &m.parked,
+            &m.secret_pending,
         ] {
             gauge.get_or_create(&labels).set(1);
         }

@@ -2,7 +2,8 @@
 //! (@contentful/node-apps-toolkit). The list must name itself and the timestamp.
 
 use super::encoding::Encoding;
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -22,7 +22,7 @@ pub(super) struct HashClaim {
 }
 
 impl HashClaim {
-    fn digest(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn digest(&self, bytes: &[u8]) -> Vec<u8> {
         match self.algorithm {
             Hash::Sha1 => Sha1::digest(bytes).to_vec(),
             Hash::Sha256 => Sha256::digest(bytes).to_vec(),
@@ -34,10 +34,10 @@ impl HashClaim {
         self.encoding.encode(&self.digest(bytes))
     }
 
-    pub(super) fn holds(&self, claimed: &str, bytes: &[u8]) -> bool {
-        let digest = self.digest(bytes);
+    /// Whether a claim is this hash.
+    pub(super) fn holds(&self, claimed: &str, digest: &[u8]) -> bool {
         let claimed = self.encoding.decode(claimed);
-        claimed.is_some_and(|claimed| bool::from(claimed.ct_eq(&digest)))
+        claimed.is_some_and(|claimed| bool::from(claimed.as_slice().ct_eq(digest)))
     }
 }
 

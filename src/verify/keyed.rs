@@ -96,8 +96,13 @@ impl AnyKey {
                     pieces => Cow::Owned(pieces.concat()),
                 };
                 let mut right = false;
+                let mut worked = false;
                 for signature in received.iter().flatten() {
                     right |= key.verify(&message, signature);
+                    worked |= key.may_have_made(signature);
+                }
+                if !worked {
+                    key.work_for_nothing(&message);
                 }
                 return (right, None);
             }

@@ -119,6 +119,7 @@ pub(super) enum SchemeName {
     Braintree,
     Contentful,
     Hook0,
+    Plivo,
     Bearer,
     Basic,
     HeaderToken,
@@ -146,6 +147,7 @@ impl SchemeName {
             Self::Braintree => Special::Braintree.name(),
             Self::Contentful => Special::Contentful.name(),
             Self::Hook0 => Special::Hook0.name(),
+            Self::Plivo => Special::Plivo.name(),
             Self::Bearer => "bearer",
             Self::Basic => "basic",
             Self::HeaderToken => "header-token",
@@ -229,6 +231,7 @@ impl VerifySpec {
         "braintree",
         "contentful",
         "hook0",
+        "plivo",
         "bearer",
         "basic",
         "header-token",
@@ -461,6 +464,7 @@ impl RawSpec {
             SchemeName::Braintree => self.special(name, Special::Braintree)?,
             SchemeName::Contentful => self.special(name, Special::Contentful)?,
             SchemeName::Hook0 => self.special(name, Special::Hook0)?,
+            SchemeName::Plivo => self.special(name, Special::Plivo)?,
             SchemeName::Bearer => self.bearer()?,
             SchemeName::Basic => {
                 self.only(name, &[])?;

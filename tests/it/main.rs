@@ -13,6 +13,7 @@
 )]
 
 mod accept;
+mod batches;
 mod cli;
 mod crash;
 mod deliver;
@@ -20,6 +21,7 @@ mod deliver;
 mod harness;
 mod hunt;
 mod kinds;
+mod learn;
 mod limits;
 mod own;
 mod prefect;
@@ -28,5 +30,6 @@ mod reload;
 mod rotate;
 mod secrets;
 mod send;
+mod senders;
 mod tidy;
 mod tls;

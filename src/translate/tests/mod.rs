@@ -39,6 +39,7 @@ pub(crate) fn translate(translator: &Translator, request: &Request) -> Result<Tr
         webhook: "shop",
         masking: &masking,
         keys: &keys,
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     })
@@ -474,6 +475,7 @@ fn expressions_and_texts_give_values_unescaped() {
         webhook: "shop",
         masking: &masking,
         keys: &Keys::None,
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     };

@@ -5,9 +5,10 @@ use super::{SignError, SignOptions, place};
 use crate::model::{Request, Secret};
 use crate::verify::encoding::Encoding;
 use crate::verify::mac::Key;
+use crate::verify::signature::Failure;
 use crate::verify::spec::SpecialSpec;
-use crate::verify::special::{Claims, Failure, Special};
-use crate::verify::{Source, ValueSpec, adyen, braintree, contentful, hook0, twilio};
+use crate::verify::special::{Claims, Special};
+use crate::verify::{Source, ValueSpec, adyen, braintree, contentful, hook0, plivo, twilio};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -49,6 +50,11 @@ pub(super) fn sign(
             }
             let tag = tag(&key, contentful::claims(request, &[]), options)?;
             write(request, spec, &hex::encode(tag))
+        }
+        Special::Plivo => {
+            place::set_header(request, plivo::NONCE, &super::fresh_key::new_id(""));
+            let tag = tag(&key, plivo::claims(request, &[]), options)?;
+            write(request, spec, &Encoding::Base64.encode(&tag))
         }
         Special::Hook0 => hook0(spec, &key, &time.unwrap_or_default(), request, options),
         Special::AdyenItems => adyen(&key, request, options),
