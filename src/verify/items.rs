@@ -71,21 +71,9 @@ impl Each {
         &self.sources
     }
 
-    /// Where the items have a member of this name; it changes their digests.
-    pub(super) fn member(&self, name: &str) -> Option<Source> {
-        let member = Pointer::parse(&format!("/{name}"))?;
-        match &self.items {
-            Source::Json(root) => Some(Source::Json(root.join(&member))),
-            Source::FormJson(field, root) => {
-                Some(Source::FormJson(field.clone(), root.join(&member)))
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether an item's key is its digest.
-    pub(super) fn is_digest(&self) -> bool {
-        self.key.is_empty()
+    /// The items, where the digest of each is its key.
+    pub(super) fn hashed(&self) -> Option<&Source> {
+        self.key.is_empty().then_some(&self.items)
     }
 
     pub(super) fn label(&self) -> String {
