@@ -71,6 +71,7 @@ codes! {
     SIGNATURE_MISMATCH = 503, "The signature does not match";
     TIMESTAMP_OUTSIDE = 504, "The timestamp is outside the tolerance";
     TOKEN_MISMATCH = 505, "The token or password does not match";
+    ADDRESS_OUTSIDE = 510, "The address is not among those that may call";
     SECRET_NOT_LEARNED = 511, "No secret has been learned yet";
     SECRET_REFUSED = 512, "A secret was sent that is not learned";
     SECRET_PENDING = 513, "The secret is pending: confirm it";

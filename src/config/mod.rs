@@ -8,6 +8,7 @@ mod handshakes;
 mod mask;
 pub mod reload;
 mod scalars;
+mod scheme_words;
 mod secrets;
 mod server;
 mod sinks;

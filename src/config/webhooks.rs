@@ -85,6 +85,7 @@ fn read(
     let old_slugs = old_slugs(cx, table, seen, name.as_deref());
     later(cx, table);
     let guard = guard?;
+    verify::check_path(cx, table, &guard, subpaths);
     Some(Webhook {
         name: name?,
         slug: slug?,

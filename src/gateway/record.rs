@@ -40,7 +40,7 @@ impl Draft {
         });
         let summary = RequestSummary {
             method: request.method.clone(),
-            path: request.path.clone(),
+            path: webhook.masking.path(&request.path).to_owned(),
             content_type: cut(request, "content-type"),
             user_agent: cut(request, "user-agent"),
             peer: request.peer,

@@ -36,6 +36,8 @@ pub struct Masking {
     pub query: Vec<String>,
     /// Slugs besides the one that is given when it is applied.
     pub slugs: Vec<Slug>,
+    /// Whether what follows the slug in the path is one.
+    pub path: bool,
 }
 
 /// Headers whose value is always masked.
@@ -61,6 +63,16 @@ impl Masking {
     #[must_use]
     pub fn hides_query(&self, name: &str) -> bool {
         name == "access_token" || self.query.iter().any(|q| q == name)
+    }
+
+    /// The path behind the slug, without a credential.
+    #[must_use]
+    pub fn path<'p>(&self, path: &'p str) -> &'p str {
+        if self.path && !path.is_empty() {
+            "/***"
+        } else {
+            path
+        }
     }
 
     /// The query with credentials replaced by `***`, and their names. Pairs are otherwise as sent.
@@ -92,8 +104,12 @@ impl Masking {
         let mark = if query.is_empty() { "" } else { "?" };
         let line = format!(
             "{} /hooks/{SLUG_MASK}{}{mark}{query} HTTP/1.1\r\n",
-            request.method, request.path
+            request.method,
+            self.path(&request.path)
         );
+        if self.path && !request.path.is_empty() {
+            masked.push("path".to_owned());
+        }
         bytes.extend_from_slice(&line.into_bytes());
         for (name, value) in request.headers.iter() {
             bytes.extend_from_slice(name.as_bytes());
@@ -245,8 +261,8 @@ mod tests {
         let slug = Slug::parse("AERylZuewzpDx8fcweHQ3k").unwrap();
         let masking = Masking {
             headers: vec!["x-shop-token".into()],
-            query: vec![],
             slugs: vec![Slug::parse("oldSlugOfTheSameWebhook").unwrap()],
+            ..Masking::default()
         };
         let kept = masking.apply(&request, &slug);
         let text = String::from_utf8_lossy(&kept.bytes);

@@ -278,6 +278,10 @@ impl Metrics {
             "Requests that repeat a delivery",
             self.duplicates.clone(),
         );
+        self.register_translation(r);
+    }
+
+    fn register_translation(&self, r: &mut Registry) {
         r.register("events", "Events recorded", self.events.clone());
         let name = "translation_duration";
         r.register_with_unit(

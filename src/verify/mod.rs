@@ -12,6 +12,7 @@
 //! - A blank secret verifies nothing: it is refused when it is compiled.
 //! - The body is fed to the MAC where it lies; nothing copies it.
 
+mod address;
 mod adyen;
 mod body_token;
 mod braintree;
@@ -23,6 +24,7 @@ mod fresh;
 mod hook0;
 mod items;
 mod json;
+mod json_form;
 mod jwt;
 mod jwt_crypto;
 mod keyed;
@@ -30,6 +32,7 @@ mod learned;
 mod mac;
 mod plivo;
 mod public;
+mod qsh;
 mod recipe;
 mod report;
 mod sign;
@@ -40,7 +43,13 @@ mod special;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_compare;
+#[cfg(test)]
+mod tests_forms;
+#[cfg(test)]
 mod tests_more;
+#[cfg(test)]
+mod tests_senders;
 mod token;
 mod twilio;
 mod value;
@@ -58,6 +67,7 @@ pub(crate) use value::{OneOrMany, Source};
 
 use crate::codes::{self, Code};
 use crate::model::{Problem, Request, Secret, delivery::Verification, http_file::Masking};
+use address::AddressSpec;
 use body_token::BodyTokenVerifier;
 use jiff::Timestamp;
 use jwt::JwtVerifier;
@@ -112,6 +122,7 @@ pub struct Verifier(Kind);
 #[derive(Clone)]
 enum Kind {
     Open,
+    Address(Arc<AddressSpec>),
     Hmac(Arc<HmacVerifier>),
     Token(Arc<TokenVerifier>),
     BodyToken(Arc<BodyTokenVerifier>),
@@ -164,6 +175,9 @@ impl Verifier {
             VerifySpec::Any(specs) => list(specs).map(Self::any),
             VerifySpec::All(specs) => list(specs).map(Self::all),
             VerifySpec::First(specs) => list(specs).map(Self::first),
+            VerifySpec::One(SchemeSpec(Scheme::Address(spec))) => {
+                Ok(Self(Kind::Address(Arc::new(spec.clone()))))
+            }
             VerifySpec::One(scheme) => {
                 if secrets.is_empty() {
                     return Err(SchemeError::SecretMissing);
@@ -174,6 +188,7 @@ impl Verifier {
                     }
                 }
                 let kind = match &scheme.0 {
+                    Scheme::Address(spec) => Kind::Address(Arc::new(spec.clone())),
                     Scheme::Hmac(spec) => {
                         Kind::Hmac(Arc::new(HmacVerifier::compile(spec, secrets)?))
                     }
@@ -254,7 +269,8 @@ impl Verifier {
     pub fn is_open(&self) -> bool {
         match &self.0 {
             Kind::Open => true,
-            Kind::Hmac(_)
+            Kind::Address(_)
+            | Kind::Hmac(_)
             | Kind::Token(_)
             | Kind::BodyToken(_)
             | Kind::Jwt(_)
@@ -276,6 +292,7 @@ impl Verifier {
         };
         match &self.0 {
             Kind::Open => "none".to_owned(),
+            Kind::Address(_) => "address".to_owned(),
             Kind::Hmac(hmac) => hmac.scheme().to_owned(),
             Kind::Token(token) => token.scheme().to_owned(),
             Kind::BodyToken(_) => "body-token".to_owned(),
@@ -293,6 +310,7 @@ impl Verifier {
     pub fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         match &self.0 {
             Kind::Open => report::Report::new("none").verified(),
+            Kind::Address(networks) => networks.verify(request),
             Kind::Hmac(hmac) => hmac.verify(request, now),
             Kind::Token(token) => token.verify(request, now),
             Kind::BodyToken(token) => token.verify(request, now),
@@ -339,7 +357,7 @@ impl Verifier {
             }
             checks.append(&mut verdict.record.checks);
             failure = match (failure, verdict.failure) {
-                (Some(old), Some(new)) if old.code == codes::CREDENTIAL_MISSING => Some(new),
+                (Some(old), Some(new)) if is_nothing(&old) => Some(new),
                 (old, new) => old.or(new),
             };
         }
@@ -370,7 +388,11 @@ impl Verifier {
 
     fn add_masking(&self, masking: &mut Masking) {
         match &self.0 {
-            Kind::Open | Kind::Hmac(_) | Kind::BodyToken(_) | Kind::Special(_) => {}
+            Kind::Open
+            | Kind::Address(_)
+            | Kind::Hmac(_)
+            | Kind::BodyToken(_)
+            | Kind::Special(_) => {}
             Kind::Jwt(jwt) => jwt.masking(masking),
             Kind::Token(token) => token.masking(masking),
             Kind::Learned(learned) => learned.masking(masking),
@@ -384,10 +406,15 @@ impl Verifier {
 }
 
 fn is_missing(verdict: &Verdict) -> bool {
-    verdict
-        .failure
-        .as_ref()
-        .is_some_and(|problem| problem.code == codes::CREDENTIAL_MISSING)
+    verdict.failure.as_ref().is_some_and(is_nothing)
+}
+
+/// Whether a scheme found nothing that it could judge.
+fn is_nothing(failure: &Problem) -> bool {
+    matches!(
+        failure.code,
+        codes::CREDENTIAL_MISSING | codes::ADDRESS_OUTSIDE
+    )
 }
 
 /// Codes that verification gives.

@@ -90,4 +90,5 @@ pub(super) const CODES: &[Code] = &[
     codes::SIGNATURE_MISMATCH,
     codes::TIMESTAMP_OUTSIDE,
     codes::TOKEN_MISMATCH,
+    codes::ADDRESS_OUTSIDE,
 ];

@@ -298,6 +298,12 @@ impl Prepared<'_> {
             signed.map_err(|error| self.unsigned(error))?;
         }
         let mut url = target.clone();
+        // A token may be what follows the slug.
+        if request.path != self.sample.request.path {
+            let old = self.sample.request.path.as_str();
+            let base = target.path().strip_suffix(old).unwrap_or(target.path());
+            url.set_path(&format!("{base}{}", request.path));
+        }
         url.set_query((!request.query.is_empty()).then_some(request.query.as_str()));
         Ok((request, url))
     }

@@ -190,7 +190,7 @@ fn lists_of_schemes_are_signed_so_that_they_pass() {
         std::fs::write(folder.path().join("p"), "00".repeat(32)).unwrap();
         let file = folder.path().join("webhooks.toml");
         let text = format!(
-            "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nverify = {{ {verify} }}\n\
+            "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nsubpaths = true\nverify = {{ {verify} }}\n\
              event = {{ event = \"e\", resource = {{ \"prefect.resource.id\" = \"r\" }} }}\n"
         );
         std::fs::write(&file, text).unwrap();
@@ -210,6 +210,10 @@ fn lists_of_schemes_are_signed_so_that_they_pass() {
         ),
         (format!("any = [{hmac}, {query}]"), "query-token"),
         (format!("first = [{hmac}, {plain}]"), "hmac-sha256"),
+        (
+            r#"scheme = "path-token", secret = { file = "a" }"#.to_owned(),
+            "path-token",
+        ),
     ] {
         let config = own(&verify);
         let webhook = &config.webhooks[0];

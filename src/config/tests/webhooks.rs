@@ -299,7 +299,7 @@ fn verification() {
         Did you mean `github`?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha255\" }"), @r#"
-    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "none"
+    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "hmac-sha256"?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha256\", header = \"X-S\" }"), @r#"
@@ -314,14 +314,17 @@ fn verification() {
     E HG0204 4:39 ‹{ env = "CARGO_PKG_NAME" }› `verify.token`: there is a `secret` too
         they mean the same: keep one
     "#);
-    insta::assert_snapshot!(said(&format!("verify = {{ scheme = \"basic\", secret = {env} }}")), @r#"E HG0221 4:39 ‹{ env = "CARGO_PKG_NAME" }› secret 1 is not `user:password`"#);
+    insta::assert_snapshot!(said(&format!("verify = {{ scheme = \"basic\", secret = {env} }}")), @r#"
+    E HG0221 4:39 ‹{ env = "CARGO_PKG_NAME" }› secret 1 is not `user:password`
+        write user and password with a colon between them
+    "#);
     insta::assert_snapshot!(said(&format!("provider = \"standard-webhooks\"\nsecret = {env}")), @"");
     let two = format!(
         "verify = {{ any = [{{ scheme = \"bearer\", token = {env} }}, {{ scheme = \"header-token\", header = \"X-T\", secret = {env} }}] }}"
     );
     assert_eq!(said(&two), "");
     insta::assert_snapshot!(said(&two.replace("header-token", "header-tokn")), @r#"
-    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "none"
+    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "header-token"?
     "#);
 }

@@ -2,12 +2,13 @@
 
 use super::{Age, BASIC_MARK, SignError, SignOptions, live, place, special};
 use crate::model::{Request, Secret};
-use crate::verify::DatedSecret;
+use crate::verify::digest_text::HashOf;
 use crate::verify::encoding::Encoding;
 use crate::verify::fresh::TimeSpec;
 use crate::verify::keyed::{AnyKey, Method};
 use crate::verify::mac::{Algorithm, Key};
 use crate::verify::spec::{BodyTokenSpec, HmacSpec, JwtSpec, Scheme, SchemeName, TokenSpec};
+use crate::verify::{DatedSecret, Source, qsh};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -24,18 +25,21 @@ pub(super) fn sign(
     request: &mut Request,
     options: &SignOptions,
 ) -> Result<(), SignError> {
-    let secret = &live(secrets, options.now)?.secret;
+    let secret = || Ok::<_, SignError>(&live(secrets, options.now)?.secret);
     match scheme {
-        Scheme::Hmac(spec) => keyed(spec, secret, request, options),
-        Scheme::Token(spec) => token(spec, secret, request, options),
-        Scheme::BodyToken(spec) => body_token(spec, secret, request, options),
-        Scheme::Jwt(spec) => jwt(spec, secret, request, options),
-        Scheme::Special(spec) => special::sign(spec, secret, request, options),
+        // Where a request comes from is not ours to write.
+        Scheme::Address(_) => no_time("address", options),
+        Scheme::Hmac(spec) => keyed(spec, secret()?, request, options),
+        Scheme::Token(spec) => token(spec, secret()?, request, options),
+        Scheme::BodyToken(spec) => body_token(spec, secret()?, request, options),
+        Scheme::Jwt(spec) => jwt(spec, secret()?, request, options),
+        Scheme::Special(spec) => special::sign(spec, secret()?, request, options),
     }
 }
 
 pub(super) fn name(scheme: &Scheme) -> String {
     match scheme {
+        Scheme::Address(_) => "address".to_owned(),
         Scheme::Hmac(spec) => spec.method.name().to_owned(),
         Scheme::Token(spec) => spec.name.as_str().to_owned(),
         Scheme::BodyToken(_) => "body-token".to_owned(),
@@ -47,7 +51,7 @@ pub(super) fn name(scheme: &Scheme) -> String {
 pub(super) fn is_late(scheme: &Scheme) -> bool {
     match scheme {
         Scheme::Hmac(_) | Scheme::Jwt(_) | Scheme::Special(_) => true,
-        Scheme::Token(_) | Scheme::BodyToken(_) => false,
+        Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Address(_) => false,
     }
 }
 
@@ -181,6 +185,10 @@ fn body_token(
     no_time("body-token", options)?;
     let wrong = || SignError::place(&format!("body {}", spec.text));
     let text = credential(secret, options);
+    if spec.tokens.is_empty() {
+        let field = Source::Form(spec.text.clone());
+        return place::edit(request, &field, &mut |_| text.clone());
+    }
     let mut body: Value = serde_json::from_slice(&request.body).map_err(|_| wrong())?;
     if !place::changed_value(&mut body, &spec.tokens, &mut |_| text.clone()) {
         return Err(wrong());
@@ -257,7 +265,14 @@ fn claims(
         put(&hash.claim, json!(hash.text(&request.wire_body)));
     }
     if let Some(hash) = &spec.url_hash {
-        put(&hash.claim, json!(hash.text(request.url.as_bytes())));
+        let text = match hash.of {
+            None => hash.text(request.url.as_bytes()),
+            Some(HashOf::AtlassianQsh) => {
+                let forms = qsh::canonical(request);
+                hash.text(forms.first().map_or(&[][..], Vec::as_slice))
+            }
+        };
+        put(&hash.claim, json!(text));
     }
     put("iat", json!(made.as_second()));
     put("nbf", json!(made.as_second()));
