@@ -99,7 +99,12 @@ fn free_name(file: &TomlFile, wanted: Option<&str>, provider: &str) -> Result<St
 /// Whether deliveries are checked with a secret of the owner.
 fn signs(provider: &Provider) -> bool {
     let spec = provider.verify.as_ref();
-    spec.is_some_and(VerifySpec::needs_secret) && !provider.teaches()
+    spec.is_some_and(VerifySpec::needs_secret)
+}
+
+/// Whether the owner has to give that secret: some senders deliver it themselves.
+fn needs_secret(provider: &Provider) -> bool {
+    signs(provider) && !provider.teaches()
 }
 
 fn asks_for_token(provider: &Provider) -> bool {
@@ -124,7 +129,7 @@ fn table(provider: &Provider, name: &str, slug: &Slug) -> Table {
     table.insert("name", value(name));
     table.insert("slug", value(slug.expose()));
     table.insert("provider", value(provider.name.as_str()));
-    if signs(provider) {
+    if needs_secret(provider) {
         table.insert("secret", env(&secret_variable(name)));
     }
     if asks_for_token(provider) {
@@ -136,7 +141,7 @@ fn table(provider: &Provider, name: &str, slug: &Slug) -> Table {
 fn tell(global: &Global, file: &TomlFile, config: &Config, provider: &Provider, name: &str) {
     let (url, public) = toml_file::url_of(config, name).unwrap_or_default();
     let mut variables = Vec::new();
-    if signs(provider) {
+    if needs_secret(provider) {
         let form = provider.secret.as_ref();
         let form = form.map_or_else(String::new, |s| format!("{}: {}", s.name, s.form));
         variables.push((secret_variable(name), form));
@@ -176,14 +181,15 @@ fn tell(global: &Global, file: &TomlFile, config: &Config, provider: &Provider, 
             ));
         }
     }
-    if provider.teaches() {
-        lines.push(format!(
-            "  secret     {} delivers it: within 15 minutes of the first start with this webhook",
-            provider.title
-        ));
-    } else if !signs(provider) {
+    if !signs(provider) {
         lines.push(format!(
             "  secret     none: {} does not sign, anyone who knows the URL can call it",
+            provider.title
+        ));
+    }
+    if provider.teaches() {
+        lines.push(format!(
+            "  secret     none to set: {} sends it when you register, within 15 minutes of the first start",
             provider.title
         ));
     }
@@ -228,6 +234,7 @@ pub(super) fn setup(setup: &[Setup], url: Option<&str>, secret: Option<&str>) ->
 /// The command that shows that it works.
 fn next(config: &Config, provider: &Provider, name: &str) -> String {
     if provider.teaches() {
+        // There is nothing to sign with before the sender has sent it.
         return format!("hookgate webhooks show {name}");
     }
     let beside = config.file.parent();

@@ -1,8 +1,8 @@
 //! The commands, a file each. The only part that prints.
 
 mod add;
+mod api;
 mod check;
-mod client;
 mod explain;
 mod health;
 mod output;

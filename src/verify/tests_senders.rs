@@ -262,6 +262,10 @@ impl Sender {
                     self.of_value(&ValueSpec::of(place), out);
                 }
             }
+            Special::Plivo => {
+                out.push(Place::Url(0, self.request.url.len()));
+                self.of_body(out);
+            }
             // A sender whose signed parts nobody has named here yet has its signature changed alone.
             #[allow(unreachable_patterns, reason = "senders are added elsewhere")]
             _ => {}

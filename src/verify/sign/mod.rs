@@ -47,8 +47,8 @@ pub enum SignError {
     /// Only the sender has the key that signs.
     #[error("{0} is checked with a public key: only the sender, who has the private one, can sign")]
     PublicKey(String),
-    /// The sender delivers the secret, and the running gateway keeps it.
-    #[error("no secret is configured: the sender delivers it, and only the running gateway has it")]
+    /// Nobody but the running gateway has it.
+    #[error("the webhook learns its secret from the sender: only the running gateway knows it")]
     Learned,
     /// No secret counts any more.
     #[error("every secret's `until` has passed")]
