@@ -91,7 +91,8 @@ fn freshen_cut(request: &mut Request, cut: &Cut, now: Timestamp) -> bool {
         let place = Source::Query(PARAMETER.to_owned());
         return place::edit(request, &place, &mut |_| new_id("")).is_ok();
     }
-    let Some(source) = place::choose(request, cut) else {
+    let source = place::choose(request, cut).filter(|source| **source != Source::Path);
+    let Some(source) = source else {
         return false;
     };
     // A body that has no such value is of an event that has none.

@@ -73,7 +73,8 @@ fn fits(request: &Request, source: &Source) -> bool {
             Ok(value) => value.is_object() && !pointer.tokens().iter().any(|t| t == "*"),
             Err(_) => false,
         },
-        Source::Path | Source::Hash => false,
+        Source::Path => true,
+        Source::Hash => false,
     }
 }
 
@@ -126,7 +127,12 @@ pub(super) fn edit(
             set_body(request, text.into_bytes());
             Ok(())
         }
-        Source::Path | Source::Hash => Err(wrong()),
+        Source::Path => {
+            let path = change(Some(&request.path));
+            set_path(request, path);
+            Ok(())
+        }
+        Source::Hash => Err(wrong()),
     }
 }
 
@@ -191,6 +197,17 @@ pub(super) fn set_query(request: &mut Request, query: String) {
         format!("{base}?{query}")
     };
     request.query = query;
+}
+
+/// Gives the request, and the URL that was called, another path behind the slug.
+fn set_path(request: &mut Request, path: String) {
+    let (base, query) = match request.url.split_once('?') {
+        Some((base, query)) => (base, format!("?{query}")),
+        None => (request.url.as_str(), String::new()),
+    };
+    let base = base.strip_suffix(request.path.as_str()).unwrap_or(base);
+    request.url = format!("{base}{path}{query}");
+    request.path = path;
 }
 
 /// Gives the request another body, without a coding.

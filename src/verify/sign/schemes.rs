@@ -265,12 +265,14 @@ fn claims(
         put(&hash.claim, json!(hash.text(&request.wire_body)));
     }
     if let Some(hash) = &spec.url_hash {
-        let url = match hash.of {
-            None => request.url.clone().into_bytes(),
-            // As for an app whose base URL ends with the host.
-            Some(HashOf::AtlassianQsh) => qsh::canonical(request).swap_remove(0),
+        let text = match hash.of {
+            None => hash.text(request.url.as_bytes()),
+            Some(HashOf::AtlassianQsh) => {
+                let forms = qsh::canonical(request);
+                hash.text(forms.first().map_or(&[][..], Vec::as_slice))
+            }
         };
-        put(&hash.claim, json!(hash.text(&url)));
+        put(&hash.claim, json!(text));
     }
     put("iat", json!(made.as_second()));
     put("nbf", json!(made.as_second()));
