@@ -1,7 +1,9 @@
 //! `webhooks`: those of the running gateway, and what its owner does with secrets that senders deliver.
 
-use super::client::{Failure, Server};
+use super::api::{self, Api, Failure, ServerArguments};
 use super::{Exit, Global, output};
+use crate::config::{self, Overrides};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, IsTerminal as _};
 
@@ -11,7 +13,7 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    server: Server,
+    server: ServerArguments,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -47,23 +49,98 @@ struct Change {
     dry_run: bool,
 }
 
-pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
-    let server = &arguments.server;
-    let done = match &arguments.action {
-        None => list(global, server),
-        Some(Action::Show { name, reveal }) => show(global, server, name, *reveal),
-        Some(Action::Learn(change)) => learn(global, server, change),
-        Some(Action::Confirm(change)) => confirm(global, server, change),
-        Some(Action::Forget { change, yes }) => forget(global, server, change, *yes),
-    };
-    match done {
-        Ok(()) => Exit::Done,
-        Err(failure) => failure.report(global),
+/// Why a command did not do what it was asked for.
+enum Stop {
+    Api(Failure),
+    /// For a reason of its own.
+    Own(Exit, String),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Api(failure)
     }
 }
 
-fn list(global: &Global, server: &Server) -> Result<(), Failure> {
-    let answer = server.get(&["webhooks"])?;
+impl Stop {
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Api(Failure::Refused(404, _)))
+    }
+
+    /// Says it on stderr.
+    fn report(self, global: &Global) -> Exit {
+        let (exit, code, message) = match self {
+            Self::Own(exit, message) => (exit, None, message),
+            Self::Api(failure) => {
+                let exit = failure.exit();
+                match failure {
+                    Failure::Refused(401, reason) => {
+                        let by = "from here by --token-file FILE or the variable HOOKGATE_TOKEN";
+                        (exit, reason.code, format!("{}; {by}", reason.detail))
+                    }
+                    Failure::Refused(_, reason) => (exit, reason.code, reason.detail),
+                    Failure::Unreachable(_) | Failure::Usage(_) => {
+                        (exit, None, failure.to_string())
+                    }
+                }
+            }
+        };
+        if global.json() {
+            output::json_error(&json!({"code": code, "message": message}));
+        } else {
+            let code = code.map_or_else(String::new, |code| format!("[{code}]"));
+            output::err(&format!("error{code}: {message}\n"));
+        }
+        exit
+    }
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
+    let done = api(global, &arguments.server).and_then(|api| {
+        let done = api::block_on(act(global, &api, arguments.action.as_ref()));
+        done.unwrap_or_else(|failure| Err(failure.into()))
+    });
+    match done {
+        Ok(()) => Exit::Done,
+        Err(stop) => stop.report(global),
+    }
+}
+
+/// The gateway that is meant: by URL, else the one that runs on the configuration.
+fn api(global: &Global, server: &ServerArguments) -> Result<Api, Stop> {
+    let overrides = Overrides {
+        no_secrets: true,
+        ..Overrides::from_env()
+    };
+    let admin = if server.name_a_url() {
+        None
+    } else {
+        let loaded = config::load(&global.config(), &overrides);
+        let by_file = loaded.config.map(|config| config.admin.listen);
+        by_file.or_else(|| overrides.admin.as_ref()?.trim().parse().ok())
+    };
+    Ok(Api::new(server, admin)?)
+}
+
+async fn act(global: &Global, api: &Api, action: Option<&Action>) -> Result<(), Stop> {
+    match action {
+        None => list(global, api).await,
+        Some(Action::Show { name, reveal }) => show(global, api, name, *reveal).await,
+        Some(Action::Learn(change)) => learn(global, api, change).await,
+        Some(Action::Confirm(change)) => confirm(global, api, change).await,
+        Some(Action::Forget { change, yes }) => forget(global, api, change, *yes).await,
+    }
+}
+
+/// The path of a webhook, or of something about its secret.
+fn path(name: &str, action: Option<&str>) -> String {
+    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    let action = action.map_or_else(String::new, |action| format!("/secret/{action}"));
+    format!("/api/v1/webhooks/{name}{action}")
+}
+
+async fn list(global: &Global, api: &Api) -> Result<(), Stop> {
+    let answer = api.get("/api/v1/webhooks").await?;
     let webhooks = part(&answer, "data")
         .as_array()
         .cloned()
@@ -98,10 +175,10 @@ fn list(global: &Global, server: &Server) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(global: &Global, server: &Server, name: &str, reveal: bool) -> Result<(), Failure> {
-    let mut webhook = server.get(&["webhooks", name])?;
+async fn show(global: &Global, api: &Api, name: &str, reveal: bool) -> Result<(), Stop> {
+    let mut webhook = api.get(&path(name, None)).await?;
     let secret = if reveal {
-        let revealed = server.post(&["webhooks", name, "secret", "reveal"])?;
+        let revealed = api.post(&path(name, Some("reveal"))).await?;
         Some(text(&revealed, "secret").to_owned())
     } else {
         None
@@ -137,7 +214,7 @@ fn show(global: &Global, server: &Server, name: &str, reveal: bool) -> Result<()
         part(last, "received").as_str(),
         part(last, "outcome").as_str(),
     ) {
-        (Some(received), Some(outcome)) => format!("{received}, {outcome}"),
+        (Some(_), Some(outcome)) => format!("{}, {outcome}", moment(last, "received")),
         _ => "none".to_owned(),
     };
     lines.push(format!("  last delivery  {last}"));
@@ -148,13 +225,13 @@ fn show(global: &Global, server: &Server, name: &str, reveal: bool) -> Result<()
     Ok(())
 }
 
-fn learn(global: &Global, server: &Server, change: &Change) -> Result<(), Failure> {
+async fn learn(global: &Global, api: &Api, change: &Change) -> Result<(), Stop> {
     let name = &change.name;
     if change.dry_run {
-        return would(global, server, name, "would wait 15 minutes for a secret");
+        return would(global, api, name, "would wait 15 minutes for a secret").await;
     }
-    let answer = server.post(&["webhooks", name, "secret", "learn"])?;
-    let until = text(part(&answer, "learned_secret"), "until");
+    let answer = api.post(&path(name, Some("learn"))).await?;
+    let until = moment(part(&answer, "learned_secret"), "until");
     let line = format!(
         "{name} waits for its secret until {until}: register it at the sender now\n  then: hookgate webhooks show {name}"
     );
@@ -162,38 +239,38 @@ fn learn(global: &Global, server: &Server, change: &Change) -> Result<(), Failur
     Ok(())
 }
 
-fn confirm(global: &Global, server: &Server, change: &Change) -> Result<(), Failure> {
+async fn confirm(global: &Global, api: &Api, change: &Change) -> Result<(), Stop> {
     let name = &change.name;
     if change.dry_run {
-        return would(global, server, name, "would be confirmed");
+        return would(global, api, name, "would be confirmed").await;
     }
-    let answer = server.post(&["webhooks", name, "secret", "confirm"])?;
+    let answer = api.post(&path(name, Some("confirm"))).await?;
     let learned = part(&answer, "learned_secret");
     let line = format!(
         "{name} is verified with the secret that came from {} at {}: confirmed",
         text(learned, "from"),
-        text(learned, "learned"),
+        moment(learned, "learned"),
     );
     say(global, &answer, &line);
     Ok(())
 }
 
-fn forget(global: &Global, server: &Server, change: &Change, yes: bool) -> Result<(), Failure> {
+async fn forget(global: &Global, api: &Api, change: &Change, yes: bool) -> Result<(), Stop> {
     let name = &change.name;
     if change.dry_run {
-        return would(global, server, name, "would be forgotten");
+        return would(global, api, name, "would be forgotten").await;
     }
     // A pending secret may be a stranger's, and is forgotten at once; a confirmed one takes deliveries with it.
-    let webhook = match server.get(&["webhooks", name]) {
+    let webhook = match api.get(&path(name, None)).await.map_err(Stop::from) {
         Ok(webhook) => webhook,
         // One that has left the configuration may have left its secret behind.
-        Err(failure) if failure.exit == Exit::Missing => Value::Null,
-        Err(failure) => return Err(failure),
+        Err(stop) if stop.is_missing() => Value::Null,
+        Err(stop) => return Err(stop),
     };
     if !yes && state(&webhook) == "confirmed" {
         ask(name)?;
     }
-    let answer = server.post(&["webhooks", name, "secret", "forget"])?;
+    let answer = api.post(&path(name, Some("forget"))).await?;
     let line = format!(
         "{name} has forgotten its secret: its deliveries get 401\n  to learn another: hookgate webhooks learn {name}"
     );
@@ -202,9 +279,9 @@ fn forget(global: &Global, server: &Server, change: &Change, yes: bool) -> Resul
 }
 
 /// Asks whether a confirmed secret is to go.
-fn ask(name: &str) -> Result<(), Failure> {
+fn ask(name: &str) -> Result<(), Stop> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(
+        return Err(Stop::Own(
             Exit::Usage,
             format!(
                 "the secret of {name} is confirmed, and without it its deliveries get 401: say --yes"
@@ -218,12 +295,12 @@ fn ask(name: &str) -> Result<(), Failure> {
     let read = std::io::stdin().lock().read_line(&mut answer);
     match (read, answer.trim()) {
         (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(Failure::new(Exit::No, "nothing was changed")),
+        _ => Err(Stop::Own(Exit::No, "nothing was changed".to_owned())),
     }
 }
 
-fn would(global: &Global, server: &Server, name: &str, what: &str) -> Result<(), Failure> {
-    let webhook = server.get(&["webhooks", name])?;
+async fn would(global: &Global, api: &Api, name: &str, what: &str) -> Result<(), Stop> {
+    let webhook = api.get(&path(name, None)).await?;
     let secret = secret_line(&webhook).unwrap_or_else(|| "it learns none".to_owned());
     let line = format!("{name} (secret: {secret}) {what}");
     say(global, &json!({"name": name, "dry_run": true}), &line);
@@ -246,20 +323,27 @@ fn secret_line(webhook: &Value) -> Option<String> {
     Some(match part(learned, "state").as_str()? {
         "waiting" => format!(
             "none yet: the first one until {} is learned",
-            text(learned, "until")
+            moment(learned, "until")
         ),
         "missing" => format!("none, and none is learned: hookgate webhooks learn {name}"),
         "pending" => format!(
             "pending since {}: hookgate webhooks confirm {name}, or forget",
-            text(learned, "learned")
+            moment(learned, "learned")
         ),
-        "confirmed" => format!("learned {}, confirmed", text(learned, "learned")),
+        "confirmed" => format!("learned {}, confirmed", moment(learned, "learned")),
         other => other.to_owned(),
     })
 }
 
 fn is_pending(webhook: &Value) -> bool {
     state(webhook) == "pending"
+}
+
+/// A time for people: to the second.
+fn moment(value: &Value, name: &str) -> String {
+    let text = text(value, name);
+    let time = text.parse::<jiff::Timestamp>();
+    time.map_or_else(|_| text.to_owned(), |time| format!("{time:.0}"))
 }
 
 fn state(webhook: &Value) -> &str {

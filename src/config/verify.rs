@@ -7,13 +7,15 @@ use super::{scheme_words, secrets};
 use crate::codes;
 use crate::model::Secret;
 use crate::providers::Provider;
-use crate::verify::{DatedSecret, SchemeError, Verifier, VerifySpec};
+use crate::verify::{DatedSecret, SchemeError, Signer, Verifier, VerifySpec};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// How senders of a webhook are checked.
 pub(super) struct Guard {
     pub(super) verifier: Verifier,
+    /// Signs as the sender does.
+    pub(super) signer: Signer,
     /// For handshakes that compute with them.
     pub(super) secrets: Vec<Secret>,
 }
@@ -57,6 +59,7 @@ fn shakes_hands(provider: Option<&Option<Provider>>) -> bool {
 fn open(secrets: Option<Vec<DatedSecret>>) -> Guard {
     Guard {
         verifier: Verifier::open(),
+        signer: Signer::open(),
         secrets: plain(&secrets.unwrap_or_default()),
     }
 }
@@ -118,6 +121,7 @@ fn by_provider(
             }
             Some(Guard {
                 verifier,
+                signer: Signer::new(spec, &given),
                 secrets: plain(&given),
             })
         }
@@ -216,6 +220,7 @@ fn own(
     match Verifier::compile(&spec, &given) {
         Ok(verifier) => Some(Guard {
             verifier,
+            signer: Signer::new(&spec, &given),
             secrets: plain(&given),
         }),
         Err(SchemeError::SecretMissing) => {
@@ -279,10 +284,12 @@ fn combined(
     };
     let guards: Vec<Option<Guard>> = items.iter().map(guard).collect();
     let mut verifiers = Vec::new();
+    let mut signers = Vec::new();
     let mut secrets = Vec::new();
     for guard in guards {
         let guard = guard?;
         verifiers.push(guard.verifier);
+        signers.push(guard.signer);
         secrets.extend(guard.secrets);
     }
     // Each is right by itself; the rules of the whole (how many, how deep, no other key) are the spec's.
@@ -295,8 +302,9 @@ fn combined(
         no_effect(cx, outer, "every scheme of the list has its own");
     }
     let key = list.name.rsplit('.').next().unwrap_or_default();
-    match Verifier::list(key, verifiers) {
-        Ok(verifier) => {
+    let both = Verifier::list(key, verifiers).and_then(|v| Ok((v, Signer::list(key, signers)?)));
+    match both {
+        Ok((verifier, signer)) => {
             if verifier.is_open() {
                 cx.warning(
                     codes::UNVERIFIED,
@@ -305,7 +313,11 @@ fn combined(
                     "leave \"none\" out of the list; verify = \"none\" says that it is meant",
                 );
             }
-            Some(Guard { verifier, secrets })
+            Some(Guard {
+                verifier,
+                signer,
+                secrets,
+            })
         }
         Err(error) => scheme_error(cx, &error, list.span.clone()),
     }
@@ -314,7 +326,7 @@ fn combined(
 fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>) -> Option<Guard> {
     match error {
         // A placeholder has no form; the rest of the file is still worth checking.
-        SchemeError::SecretForm { .. } if cx.no_secrets => return Some(open(None)),
+        SchemeError::SecretForm { .. } if cx.hides_secrets() => return Some(open(None)),
         SchemeError::SecretForm { reason, .. } => match scheme_words::of_secret(reason) {
             Some(help) => cx.error_help(codes::SECRET_FORM, span, error.to_string(), help),
             None => cx.error(codes::SECRET_FORM, span, error.to_string()),

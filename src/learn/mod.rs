@@ -140,7 +140,7 @@ pub enum LearnError {
     Vault(#[from] VaultError),
     /// The webhook does not learn its secret.
     #[error(
-        "the webhook `{0}` does not learn a secret: its provider delivers none, or one is configured"
+        "the webhook `{0}` does not learn a secret: its provider delivers none, one is configured, or the webhook is disabled"
     )]
     LearnsNothing(String),
     /// It does not fit what is there.

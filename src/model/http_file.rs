@@ -34,6 +34,8 @@ pub struct Masking {
     pub headers: Vec<String>,
     /// Names of query parameters that carry one, beside `access_token`.
     pub query: Vec<String>,
+    /// Slugs besides the one that is given when it is applied.
+    pub slugs: Vec<Slug>,
     /// Whether what follows the slug in the path is one.
     pub path: bool,
 }
@@ -116,7 +118,7 @@ impl Masking {
                 masked.push(format!("header {name}"));
                 bytes.extend_from_slice(MASK);
             } else {
-                extend_without_slug(&mut bytes, value, slug.expose().as_bytes());
+                self.extend_without_slugs(&mut bytes, value, slug);
             }
             bytes.extend_from_slice(b"\r\n");
         }
@@ -124,6 +126,22 @@ impl Masking {
         bytes.extend_from_slice(&request.wire_body);
         masked.dedup();
         Masked { bytes, masked }
+    }
+}
+
+impl Masking {
+    fn extend_without_slugs(&self, out: &mut Vec<u8>, value: &[u8], slug: &Slug) {
+        if self.slugs.is_empty() {
+            extend_without_slug(out, value, slug.expose().as_bytes());
+            return;
+        }
+        let mut value = value.to_vec();
+        for slug in std::iter::once(slug).chain(&self.slugs) {
+            let mut next = Vec::with_capacity(value.len());
+            extend_without_slug(&mut next, &value, slug.expose().as_bytes());
+            value = next;
+        }
+        out.extend_from_slice(&value);
     }
 }
 
@@ -230,7 +248,7 @@ mod tests {
     use super::*;
 
     const FILE: &[u8] =
-        b"POST /hooks/AERylZuewzpDx8fcweHQ3k/more?a=1&access_token=fake&b= HTTP/1.1\nAuthorization: Bearer fake\nX-Shop-Token: fake\nX-Original-URL: /hooks/AERylZuewzpDx8fcweHQ3k\r\n\r\n\x00line\nline";
+        b"POST /hooks/AERylZuewzpDx8fcweHQ3k/more?a=1&access_token=fake&b= HTTP/1.1\nAuthorization: Bearer fake\nX-Shop-Token: fake\nX-Original-URL: /hooks/AERylZuewzpDx8fcweHQ3k, /hooks/oldSlugOfTheSameWebhook\r\n\r\n\x00line\nline";
 
     #[test]
     fn read_and_kept_without_credentials() {
@@ -243,11 +261,13 @@ mod tests {
         let slug = Slug::parse("AERylZuewzpDx8fcweHQ3k").unwrap();
         let masking = Masking {
             headers: vec!["x-shop-token".into()],
+            slugs: vec![Slug::parse("oldSlugOfTheSameWebhook").unwrap()],
             ..Masking::default()
         };
         let kept = masking.apply(&request, &slug);
         let text = String::from_utf8_lossy(&kept.bytes);
         assert!(!text.contains("fake") && !text.contains("AERyl"), "{text}");
+        assert!(!text.contains("oldSlug"), "{text}");
         assert!(
             text.starts_with("POST /hooks/{slug}/more?a=1&access_token=***&b= HTTP/1.1\r\n"),
             "{text}"

@@ -104,6 +104,7 @@ pub struct Metrics {
     pub refused: Family<MetricLabels, Counter>,
     pub verification_failures: Family<MetricLabels, Counter>,
     pub duplicates: Family<MetricLabels, Counter>,
+    pub old_slug: Family<MetricLabels, Counter>,
     pub events: Family<MetricLabels, Counter>,
     pub translation_duration: HistogramFamily,
     pub translation_errors: Family<MetricLabels, Counter>,
@@ -163,6 +164,7 @@ impl Metrics {
             refused: Family::default(),
             verification_failures: Family::default(),
             duplicates: Family::default(),
+            old_slug: Family::default(),
             events: Family::default(),
             translation_duration: histograms(FAST),
             translation_errors: Family::default(),
@@ -261,6 +263,11 @@ impl Metrics {
             self.unknown_slug.clone(),
         );
         r.register(
+            "old_slug",
+            "Requests that came by an old slug",
+            self.old_slug.clone(),
+        );
+        r.register(
             "refused",
             "Requests refused before verification",
             self.refused.clone(),
@@ -275,6 +282,10 @@ impl Metrics {
             "Requests that repeat a delivery",
             self.duplicates.clone(),
         );
+        self.register_translation(r);
+    }
+
+    fn register_translation(&self, r: &mut Registry) {
         r.register("events", "Events recorded", self.events.clone());
         let name = "translation_duration";
         r.register_with_unit(
@@ -449,7 +460,8 @@ mod tests {
         hookgate_duplicates_total hookgate_events_total hookgate_feed_lag_deliveries
         hookgate_last_delivery_timestamp_seconds hookgate_log_batch_deliveries
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
-        hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_parked_deliveries
+        hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_old_slug_total
+        hookgate_parked_deliveries
         hookgate_refused_total hookgate_request_body_bytes hookgate_request_duration_seconds
         hookgate_requests_in_flight hookgate_requests_total hookgate_secret_pending hookgate_sink_attempt_duration_seconds
         hookgate_sink_attempts_total hookgate_sink_delivered_total hookgate_sink_lag_events
@@ -466,6 +478,7 @@ mod tests {
             &m.refused,
             &m.verification_failures,
             &m.duplicates,
+            &m.old_slug,
             &m.events,
             &m.translation_errors,
             &m.sink_delivered,

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
 
 /// The header with the list of signed headers.
-const LIST: &str = "x-contentful-signed-headers";
+pub(super) const LIST: &str = "x-contentful-signed-headers";
 /// The header with the time, milliseconds.
 pub(super) const TIME: &str = "x-contentful-timestamp";
 /// Headers in the list at most.

@@ -48,6 +48,11 @@ impl Pointer {
         }
     }
 
+    /// Its steps; `*` is every item.
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
     /// The text of every string, number or boolean there; nothing where the text is no JSON.
     pub(crate) fn read(&self, json: &[u8]) -> Vec<String> {
         let values = self.values(json).into_iter();

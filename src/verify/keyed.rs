@@ -71,6 +71,15 @@ impl AnyKey {
         }
     }
 
+    /// The signature that this key makes; none where it is a public key, which makes none.
+    pub(super) fn tag(&self, signed: &[Cow<'_, [u8]>]) -> Option<Vec<u8>> {
+        match self {
+            Self::Hmac(key) => Some(key.mac(signed)),
+            Self::Digest(key) => Some(key.digest(signed)),
+            Self::Public(_) => None,
+        }
+    }
+
     /// Whether one of the received signatures is this key's, and the right one where it can be known.
     pub(super) fn check(
         &self,

@@ -3,6 +3,8 @@
 //! Until one is known nothing verifies: a request is then checked with a random secret, so that a refusal costs
 //! what it always costs.
 
+use super::keyed::Method;
+use super::spec::Scheme;
 use super::{DatedSecret, SchemeError, Verdict, Verifier, VerifySpec, equal_secret};
 use crate::codes;
 use crate::model::delivery::Check;
@@ -40,14 +42,18 @@ impl LearnedVerifier {
     /// # Errors
     /// A scheme whose secrets have a form that nothing but a right one has, such as a public key's.
     pub(super) fn new(spec: &VerifySpec) -> Result<Self, SchemeError> {
+        let fixed = || {
+            SchemeError::Spec("a key of a fixed form cannot be learned from a handshake".to_owned())
+        };
+        if has_public_key(spec) {
+            return Err(fixed());
+        }
         let mut random = [0; 32];
         let made = ring::rand::SystemRandom::new().fill(&mut random);
         made.map_err(|_| SchemeError::Spec("the system gives no random bytes".to_owned()))?;
         let closed = compile(spec, &Secret::new(hex::encode(random)));
         let closed = closed.map_err(|error| match error {
-            SchemeError::SecretForm { .. } => SchemeError::Spec(
-                "a key of a fixed form cannot be learned from a handshake".to_owned(),
-            ),
+            SchemeError::SecretForm { .. } => fixed(),
             SchemeError::SecretMissing | SchemeError::Spec(_) => error,
         })?;
         Ok(Self {
@@ -110,7 +116,7 @@ impl LearnedVerifier {
         known.as_ref().filter(|known| known.pending).map(|_| {
             Note::new(
                 codes::SECRET_PENDING,
-                "verified with a learned secret that is pending: confirm it, or forget it",
+                "the secret that this webhook learned is pending: confirm it, or forget it",
             )
         })
     }
@@ -156,6 +162,19 @@ impl LearnedVerifier {
 
     pub(super) fn masking(&self, masking: &mut Masking) {
         self.closed.add_masking(masking);
+    }
+}
+
+/// Whether the key is a public one: nobody signs with a secret then.
+fn has_public_key(spec: &VerifySpec) -> bool {
+    match spec {
+        VerifySpec::None => false,
+        VerifySpec::One(scheme) => {
+            matches!(&scheme.0, Scheme::Hmac(hmac) if matches!(hmac.method, Method::Public(_)))
+        }
+        VerifySpec::Any(specs) | VerifySpec::All(specs) | VerifySpec::First(specs) => {
+            specs.iter().any(has_public_key)
+        }
     }
 }
 

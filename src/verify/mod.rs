@@ -25,6 +25,7 @@ mod hints;
 mod hook0;
 mod items;
 mod json;
+mod json_form;
 mod jwt;
 mod jwt_crypto;
 mod keyed;
@@ -32,8 +33,10 @@ mod learned;
 mod mac;
 mod plivo;
 mod public;
+mod qsh;
 mod recipe;
 mod report;
+mod sign;
 mod signature;
 mod spec;
 mod spec_more;
@@ -41,7 +44,13 @@ mod special;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_compare;
+#[cfg(test)]
+mod tests_forms;
+#[cfg(test)]
 mod tests_more;
+#[cfg(test)]
+mod tests_senders;
 mod token;
 mod twilio;
 mod value;
@@ -51,6 +60,8 @@ pub(crate) use braintree::braintree_answer;
 pub use items::ItemKey;
 pub use learned::LearnedVerifier;
 pub(crate) use mac::hmac_text;
+pub use sign::{Age, SignError, SignOptions, Signer};
+pub(crate) use sign::{BASIC_MARK, freshen};
 pub use spec::{SchemeSpec, VerifySpec};
 pub(crate) use token::equal_secret;
 pub use value::ValueSpec;

@@ -10,7 +10,7 @@ use crate::verify::Source;
 use std::borrow::Cow;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-const NONCE: &str = "x-plivo-signature-v3-nonce";
+pub(super) const NONCE: &str = "x-plivo-signature-v3-nonce";
 const NONCE_MAIN: &str = "x-plivo-signature-ma-v3-nonce";
 
 /// `signature`: the values of the header's list.

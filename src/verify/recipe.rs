@@ -1,5 +1,6 @@
 //! What is signed: a list of parts, written `"{ts}.{body}"` or `["v0:", "{ts}", ":", "{body}"]`.
 
+use super::json_form;
 use super::value::{OneOrMany, Source};
 use crate::model::Request;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -44,6 +45,8 @@ enum Part {
     Crc32,
     /// SHA-256 of the body, lower-case hex.
     Sha256Hex,
+    /// The members of a JSON body as a form.
+    JsonUrlencoded,
 }
 
 impl Recipe {
@@ -100,10 +103,12 @@ impl Recipe {
 
     /// Whether a place of the request is covered by the signature.
     pub(super) fn covers(&self, source: &Source) -> bool {
-        let body = self
-            .parts
-            .iter()
-            .any(|p| matches!(p, Part::Body | Part::Sha256Hex | Part::Crc32));
+        let body = self.parts.iter().any(|p| {
+            matches!(
+                p,
+                Part::Body | Part::Sha256Hex | Part::Crc32 | Part::JsonUrlencoded
+            )
+        });
         match source {
             Source::Json(_) | Source::Form(_) | Source::FormJson(..) if body => true,
             Source::Form(_) if self.parts.contains(&Part::FormSorted) => true,
@@ -159,6 +164,10 @@ impl Recipe {
                 }
                 Part::FormSorted => Cow::Owned(form_sorted(&request.body)),
                 Part::Crc32 => Cow::Owned(crc32fast::hash(&request.wire_body).to_string().into()),
+                Part::JsonUrlencoded => {
+                    let form = json_form::urlencoded(&request.wire_body);
+                    Cow::Owned(form.ok_or("JSON object in the body")?)
+                }
                 Part::Sha256Hex => {
                     Cow::Owned(hex::encode(Sha256::digest(&request.wire_body)).into_bytes())
                 }
@@ -257,12 +266,13 @@ fn part(name: &str) -> Result<Part, String> {
         "sha256_hex" | "body_sha256" => Part::Sha256Hex,
         "path" => Part::UrlPath,
         "query" => Part::UrlQuery,
+        "json_urlencoded" => Part::JsonUrlencoded,
         _ => {
             let sources = OneOrMany::One(name.to_owned()).sources();
             let source = sources.ok().and_then(|s| s.into_iter().next());
             Part::Value(source.ok_or_else(|| {
                 format!(
-                    "`{{{name}}}` is no part: expected body, ts, id, method, url, url_decoded, path, query, secret, header:NAME, query:NAME, form:NAME, json:/pointer, form_sorted, crc32, sha256_hex"
+                    "`{{{name}}}` is no part: expected body, ts, id, method, url, url_decoded, path, query, secret, header:NAME, query:NAME, form:NAME, json:/pointer, form_sorted, json_urlencoded, crc32, sha256_hex"
                 )
             })?)
         }

@@ -73,6 +73,13 @@ impl RawSpec {
                 "`algorithms` lists algorithms of one family, of {ALGORITHMS:?}"
             ));
         }
+        if self
+            .body_hash
+            .as_ref()
+            .is_some_and(|hash| hash.of.is_some())
+        {
+            return Err("`of` belongs into `url_hash`: a body is hashed as it is".to_owned());
+        }
         let token = match (self.header, self.query) {
             (Some(header), None) => {
                 let sources = header_sources(header)?;
@@ -108,7 +115,7 @@ impl RawSpec {
         let timed = matches!(sender, Special::Contentful | Special::Hook0);
         self.only(name, if timed { &["tolerance"] } else { &[] })?;
         let (signature, mut time) = match sender {
-            Special::Twilio => (Some(header("x-twilio-signature")), None),
+            Special::Twilio | Special::TwilioSha256 => (Some(header("x-twilio-signature")), None),
             Special::AdyenItems => (None, None),
             Special::Braintree => {
                 let field = Source::Form("bt_signature".to_owned());

@@ -20,6 +20,8 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
     Twilio,
+    /// The same with SHA-256, as accounts with a shared key of their own have it.
+    TwilioSha256,
     AdyenItems,
     Braintree,
     Contentful,
@@ -75,6 +77,7 @@ impl Special {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Twilio => "twilio",
+            Self::TwilioSha256 => "twilio-sha256",
             Self::AdyenItems => "adyen-items",
             Self::Braintree => "braintree",
             Self::Contentful => "contentful",
@@ -83,11 +86,11 @@ impl Special {
         }
     }
 
-    fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
+    pub(super) fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
         let wrong = "has a length that no key has";
         let (algorithm, bytes) = match self {
             Self::Twilio => (Algorithm::Sha1, secret.as_bytes().to_vec()),
-            Self::Contentful | Self::Hook0 | Self::Plivo => {
+            Self::TwilioSha256 | Self::Contentful | Self::Hook0 | Self::Plivo => {
                 (Algorithm::Sha256, secret.as_bytes().to_vec())
             }
             Self::AdyenItems => {
@@ -145,7 +148,7 @@ impl SpecialVerifier {
         };
         let received = signature.as_ref().map_or(&[][..], Vec::as_slice);
         let claims = match self.spec.sender {
-            Special::Twilio => twilio::claims(request, received),
+            Special::Twilio | Special::TwilioSha256 => twilio::claims(request, received),
             Special::AdyenItems => adyen::claims(request),
             Special::Braintree => braintree::claims(request, received),
             Special::Contentful => contentful::claims(request, received),
@@ -241,7 +244,12 @@ impl SpecialVerifier {
         } else {
             format!("no signature matches: {scheme}, {live} secrets tried")
         };
-        let over_url = [Special::Twilio, Special::Contentful, Special::Plivo];
+        let over_url = [
+            Special::Twilio,
+            Special::TwilioSha256,
+            Special::Contentful,
+            Special::Plivo,
+        ];
         if over_url.contains(&self.spec.sender) {
             message.push_str(&url_note(request));
         }

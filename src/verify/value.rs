@@ -25,10 +25,10 @@ const SOURCES_MAX: usize = 100;
 /// `{ each = "json:/items/*", key = "/id" }` (for delivery keys) gives each item of a batch its own;
 /// `key = "hash"` is the digest of the item's text. The items are all that is in the body.
 #[derive(Debug, Clone)]
-pub struct ValueSpec(Kind);
+pub struct ValueSpec(pub(super) Kind);
 
 #[derive(Debug, Clone)]
-enum Kind {
+pub(super) enum Kind {
     Cut(Cut),
     Join {
         values: Vec<ValueSpec>,
@@ -38,10 +38,10 @@ enum Kind {
 }
 
 #[derive(Debug, Clone)]
-struct Cut {
-    from: Vec<Source>,
-    split: Option<String>,
-    prefix: Option<String>,
+pub(super) struct Cut {
+    pub(super) from: Vec<Source>,
+    pub(super) split: Option<String>,
+    pub(super) prefix: Option<String>,
     /// Prefixes such as `Bearer ` are compared without case.
     fold_case: bool,
     /// A header may arrive more than once with different values.
@@ -195,6 +195,12 @@ impl ValueSpec {
         }
     }
 
+    /// Whether a header may be repeated with other values.
+    #[cfg(test)]
+    pub(crate) fn repeats(&self) -> bool {
+        matches!(&self.0, Kind::Cut(cut) if cut.repeat)
+    }
+
     /// Every place it is read from.
     pub(crate) fn sources(&self) -> Vec<&Source> {
         match &self.0 {
@@ -259,7 +265,7 @@ impl Cut {
     }
 
     /// What a piece holds behind the prefix, if it has it.
-    fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
+    pub(super) fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
         let piece = piece.trim();
         let rest = match self.prefix.as_deref() {
             None => piece,

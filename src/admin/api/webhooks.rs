@@ -24,6 +24,8 @@ struct WebhookView<'a> {
     enabled: bool,
     methods: &'a [String],
     url: String,
+    /// The same webhook at the gateway's own listener, whatever senders call.
+    local_url: String,
     /// Name of the scheme; `none`: anyone who knows the URL is accepted.
     verified_by: String,
     /// How it stands with the secret that its sender delivers; none where it is configured or not needed.
@@ -55,6 +57,7 @@ fn view<'a>(admin: &Admin, config: &Config, webhook: &'a Webhook) -> WebhookView
         enabled: webhook.enabled,
         methods: &webhook.methods,
         url: admin.url_of(config, webhook),
+        local_url: format!("{}/hooks/{}", admin.public, webhook.slug.expose()),
         verified_by: webhook.verifier.scheme(),
         learned_secret: admin.learner.status(&webhook.name, Timestamp::now()),
         translation: match webhook.translator {

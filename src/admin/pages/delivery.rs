@@ -91,8 +91,7 @@ pub(super) async fn page(
 fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
     let delivery = &row.delivery;
     let stored = requests::stored(&ask.admin, row);
-    let kept = stored.as_ref().ok().and_then(Option::as_deref);
-    let checks = checks(ask, row, kept);
+    let checks = checks(ask, row, stored.as_ref().ok().and_then(Option::as_deref));
     let (request, request_note) = match (&delivery.request, stored) {
         (None, _) => (
             None,
