@@ -116,7 +116,6 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         None => None,
     };
     let summary = delivery.request.as_ref();
-    let verification = delivery.verification.as_ref();
     Ok(DeliveryPage {
         id: delivery.id.to_string(),
         outcome: delivery.outcome.as_str(),
@@ -137,7 +136,7 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         request,
         request_note,
         masked: delivery.masked.clone(),
-        scheme: verification.map(|verification| {
+        scheme: delivery.verification.as_ref().map(|verification| {
             if is_open(delivery) {
                 "the webhook accepts anyone who knows its URL".to_owned()
             } else {
