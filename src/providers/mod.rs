@@ -204,4 +204,6 @@ pub struct Sample {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_answers;
+#[cfg(test)]
 mod tests_any;

@@ -88,12 +88,11 @@ pub(super) async fn page(
         .await
 }
 
-/// What the page shows of a kept request, or why there is none.
-fn request_or_note(
-    delivery: &Delivery,
-    stored: Result<Option<Vec<u8>>, ApiError>,
-) -> (Option<RequestPart>, String) {
-    match (&delivery.request, stored) {
+fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
+    let delivery = &row.delivery;
+    let stored = requests::stored(&ask.admin, row);
+    let checks = checks(ask, row, stored.as_ref().ok().and_then(Option::as_deref));
+    let (request, request_note) = match (&delivery.request, stored) {
         (None, _) => (
             None,
             "hookgate's own record: there is no request".to_owned(),
@@ -106,15 +105,7 @@ fn request_or_note(
         ),
         (Some(_), Ok(None)) => (None, "the request is no longer kept".to_owned()),
         (Some(_), Err(error)) => (None, error.detail),
-    }
-}
-
-fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
-    let delivery = &row.delivery;
-    let stored = requests::stored(&ask.admin, row);
-    let kept = stored.as_ref().ok().and_then(Option::as_deref);
-    let checks = checks(ask, row, kept);
-    let (request, request_note) = request_or_note(delivery, stored);
+    };
     let sinks = sinks(ask, row)?;
     let duplicate_of = match delivery.duplicate_of {
         Some(seq) => ask
@@ -125,7 +116,6 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         None => None,
     };
     let summary = delivery.request.as_ref();
-    let verification = delivery.verification.as_ref();
     Ok(DeliveryPage {
         id: delivery.id.to_string(),
         outcome: delivery.outcome.as_str(),
@@ -146,7 +136,7 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         request,
         request_note,
         masked: delivery.masked.clone(),
-        scheme: verification.map(|verification| {
+        scheme: delivery.verification.as_ref().map(|verification| {
             if is_open(delivery) {
                 "the webhook accepts anyone who knows its URL".to_owned()
             } else {
