@@ -184,13 +184,14 @@ const KINDS: [(&str, Spoil); 5] = [
         "" => {
             request.wire_body = turn(&request.wire_body).into();
             request.body = request.wire_body.clone();
+            request.query = request.query.replacen("fake-bench", "fakf-bench", 1);
         }
         name => replace(request, name, wrong),
     }),
     ("missing", |request, header| match header {
         "" => {
-            request.wire_body = b"{}".to_vec().into();
-            request.body = request.wire_body.clone();
+            // A body without its token is another body; only a query can do without.
+            request.query.clear();
         }
         name => replace(request, name, |_| None),
     }),
@@ -217,10 +218,17 @@ fn wrong(value: &str) -> Option<String> {
     Some(format!("{}{other}{}", &value[..at], &value[at + 1..]))
 }
 
-/// The same bytes with one other digit in a signature or token.
+/// The same body with another token, or something else in what is signed.
 fn turn(body: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8(body.to_vec()).unwrap();
-    text.replacen("FAKE", "FAKF", 1).into_bytes()
+    let mut text = String::from_utf8(body.to_vec()).unwrap();
+    for (right, wrong) in [
+        ("FAKE-bench", "FAKF-bench"),
+        ("AUTHORISATION", "AUTHORISATIOM"),
+        ("RkFLRS", "RkFLRT"),
+    ] {
+        text = text.replacen(right, wrong, 1);
+    }
+    text.into_bytes()
 }
 
 fn replace(request: &mut Request, name: &str, with: fn(&str) -> Option<String>) {

@@ -21,9 +21,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-/// Waits until something holds, at most ten seconds.
+/// Waits until something holds, at most a minute: the machine may have other work.
 pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
-    until_within(Duration::from_secs(10), what, holds).await;
+    until_within(Duration::from_secs(60), what, holds).await;
 }
 
 /// The same with another deadline.

@@ -307,7 +307,7 @@ fn nothing_buys_time_or_memory() {
         }
         // Unoptimised and beside other tests: the bound is about a hundred times what it takes when built for release.
         assert!(
-            started.elapsed().as_secs() < 5,
+            started.elapsed().as_secs() < 30,
             "{expression}: {:?}",
             started.elapsed()
         );
