@@ -184,7 +184,11 @@ impl Sender {
                     if spec.body_hash.is_some() {
                         self.of_body(&mut out);
                     }
-                    if spec.url_hash.is_some() || spec.audience.as_deref() == Some("{url}") {
+                    // The canonical request leaves out whatever of the URL may be an app's base.
+                    let canonical = spec.url_hash.as_ref().is_some_and(|hash| hash.of.is_some());
+                    if canonical {
+                        out.push(Place::Method);
+                    } else if spec.url_hash.is_some() || spec.audience.as_deref() == Some("{url}") {
                         out.push(Place::Url(0, self.request.url.len()));
                     }
                 }
@@ -215,7 +219,9 @@ impl Sender {
         spec.id.iter().for_each(|id| self.of_value(id, out));
         for part in spec.signed.as_str().split('{').skip(1) {
             match part.split('}').next().unwrap() {
-                "body" | "sha256_hex" | "crc32" | "form_sorted" => self.of_body(out),
+                "body" | "sha256_hex" | "crc32" | "form_sorted" | "json_urlencoded" => {
+                    self.of_body(out);
+                }
                 "method" => out.push(Place::Method),
                 "url" | "url_decoded" => out.push(Place::Url(0, self.request.url.len())),
                 "ts" | "timestamp" | "id" | "secret" | "" => {}
@@ -346,16 +352,27 @@ impl Sender {
             let fields = |body: &[u8]| -> Vec<(String, String)> {
                 form_urlencoded::parse(body).into_owned().collect()
             };
-            return request.media_type() == form
-                && fields(&self.request.wire_body) == fields(&request.wire_body);
+            let same = fields(&self.request.wire_body) == fields(&request.wire_body);
+            if request.media_type() == form && same {
+                return true;
+            }
+            // A signature in the body may be written otherwise, as one in a header.
         }
         let (Ok(old), Ok(new)) = (std::str::from_utf8(old), std::str::from_utf8(new)) else {
             return false;
         };
+        let twilio = |scheme: &Scheme| matches!(scheme, Scheme::Special(spec) if spec.sender == Special::Twilio);
+        if matches!(place, Place::Url(..)) && self.schemes.iter().any(twilio) {
+            // Twilio's library takes a URL as browsers write it, too.
+            let parsed = |url: &str| url::Url::parse(url).ok();
+            return parsed(old).is_some() && parsed(old) == parsed(new);
+        }
         let encodings = self.schemes.iter().filter_map(|scheme| match scheme {
             Scheme::Hmac(spec) => Some(spec.encoding),
             Scheme::Special(spec) => match spec.sender {
-                Special::Twilio | Special::AdyenItems => Some(encoding::Encoding::Base64),
+                Special::Twilio | Special::TwilioSha256 | Special::AdyenItems | Special::Plivo => {
+                    Some(encoding::Encoding::Base64)
+                }
                 _ => Some(encoding::Encoding::Hex),
             },
             _ => None,
