@@ -3,14 +3,15 @@
 
 use super::digest_text::{HashClaim, HashOf};
 use super::encoding::KeyEncoding;
-use super::fresh::Limit;
+use super::fresh::{self, Limit};
 use super::jwt_crypto;
 use super::public::{PublicAlgorithm, PublicKey};
 use super::qsh;
-use super::report::{self, Report};
+use super::report::{self, Report, shown};
 use super::signature::{Failure, refuse, required, url_note};
 use super::spec::JwtSpec;
 use super::value::Source;
+use super::wording::url_shown;
 use super::{DatedSecret, SchemeError, Verdict, secret_form};
 use crate::codes;
 use crate::model::Request;
@@ -122,9 +123,13 @@ impl JwtVerifier {
                 report.fail("timestamp", message.as_str());
                 report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME)
             }
-            Err((code @ (codes::SIGNATURE_MISMATCH | codes::TOKEN_MISMATCH), message)) => {
+            Err((codes::SIGNATURE_MISMATCH, message)) => {
                 report.fail("token", message.as_str());
-                report.refused(code, message, report::HELP_MISMATCH)
+                report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH)
+            }
+            // Said at the claim.
+            Err((codes::TOKEN_MISMATCH, message)) => {
+                report.refused(codes::TOKEN_MISMATCH, message, report::HELP_CLAIM)
             }
             Err((code, message)) => {
                 report.fail("token", message.as_str());
@@ -187,8 +192,11 @@ impl JwtVerifier {
                 (codes::SIGNATURE_MISMATCH, message)
             }
             Some(ErrorKind::InvalidAlgorithm) => {
+                let named = jsonwebtoken::decode_header(token).map(|header| header.alg);
+                let named =
+                    named.map_or_else(|_| "another algorithm".to_owned(), |a| format!("{a:?}"));
                 let message = format!(
-                    "the token is signed by another algorithm than {:?}",
+                    "the token says it is signed with {named}, and the scheme takes {:?} alone",
                     self.spec.algorithms
                 );
                 (codes::CREDENTIAL_MALFORMED, message)
@@ -220,18 +228,15 @@ impl JwtVerifier {
     ) -> Result<(), Failure> {
         let spec = &self.spec;
         if let Some(issuer) = &spec.issuer {
-            named(claims, "iss", issuer)?;
+            named(report, claims, "iss", issuer)?;
         }
         if let Some(audience) = &spec.audience {
             // The URL that the token is for.
             let url = audience == "{url}";
             let audience = if url { &request.url } else { audience };
-            let right = named(claims, "aud", audience);
+            let right = named(report, claims, "aud", audience);
             right.map_err(|(code, message)| match url {
-                true => (
-                    code,
-                    "the token's claim `aud` is not the URL".to_owned() + &url_note(request),
-                ),
+                true => (code, message + &url_note(request)),
                 false => (code, message),
             })?;
         }
@@ -257,11 +262,16 @@ impl JwtVerifier {
             seconds(claims, "iat")?,
         );
         if let Some(exp) = exp.filter(|exp| now >= exp + leeway) {
-            return outside(format!("the token expired {} s ago", (now - exp).round()));
+            return outside(format!(
+                "the token expired {} ago (leeway {leeway} s)",
+                fresh::span(now - exp)
+            ));
         }
         if let Some(from) = nbf.filter(|from| now + leeway < *from) {
-            let ahead = (from - now).round();
-            return outside(format!("the token is not valid before {ahead} s from now"));
+            let ahead = fresh::span(from - now);
+            return outside(format!(
+                "the token is not valid before {ahead} from now (leeway {leeway} s)"
+            ));
         }
         if let Some(limit) = self.spec.max_age.and_then(Limit::get) {
             let Some(iat) = iat else {
@@ -270,11 +280,22 @@ impl JwtVerifier {
             };
             let age = now - iat;
             if age.abs() > limit.as_secs_f64() {
-                let message = format!("the token was made {} s ago", age.round());
-                return outside(message);
+                let (age, limit) = (age, limit.as_secs_f64());
+                let word = if age < 0.0 { "ahead" } else { "ago" };
+                return outside(format!(
+                    "the token was made {} {word} (limit {limit} s)",
+                    fresh::span(age.abs())
+                ));
             }
         }
-        report.pass("timestamp", "within the token's times");
+        let left = exp.map(|exp| format!("expires in {}", fresh::span((exp - now).max(0.0))));
+        let age = iat.map(|iat| format!("made {} ago", fresh::span((now - iat).max(0.0))));
+        let told: Vec<_> = age.into_iter().chain(left).collect();
+        let detail = match told.is_empty() {
+            true => "the token names no times".to_owned(),
+            false => told.join(", "),
+        };
+        report.pass("timestamp", detail);
         Ok(())
     }
 }
@@ -316,16 +337,33 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
 }
 
 /// Whether a claim is this text, or a list that has it.
-fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
+fn named(report: &mut Report, claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
     let holds = match claims.get(claim) {
         Some(Value::String(text)) => text == want,
         Some(Value::Array(list)) => list.iter().any(|item| item.as_str() == Some(want)),
         _ => false,
     };
+    // A URL has the slug in it.
+    let plain = |text: &str| match text.contains("://") {
+        true => url_shown(text),
+        false => shown(text),
+    };
+    let want = plain(want);
     if holds {
+        report.pass(claim, format!("is {want}"));
         return Ok(());
     }
-    let message = format!("the token's claim `{claim}` is not `{want}`");
+    let found = match claims.get(claim) {
+        None => "is absent".to_owned(),
+        Some(Value::String(text)) => format!("is `{}`", plain(text)),
+        Some(Value::Array(list)) => {
+            let texts = list.iter().take(4).filter_map(Value::as_str).map(plain);
+            format!("is one of `{}`", texts.collect::<Vec<_>>().join("`, `"))
+        }
+        Some(_) => "is no text".to_owned(),
+    };
+    report.fail(claim, format!("{found}, expected {want}"));
+    let message = format!("the token's claim `{claim}` {found}, not `{want}`");
     Err((codes::TOKEN_MISMATCH, message))
 }
 

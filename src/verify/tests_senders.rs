@@ -184,11 +184,12 @@ impl Sender {
                     if spec.body_hash.is_some() {
                         self.of_body(&mut out);
                     }
-                    // The canonical request leaves out whatever of the URL may be an app's base.
-                    let canonical = spec.url_hash.as_ref().is_some_and(|hash| hash.of.is_some());
-                    if canonical {
-                        out.push(Place::Method);
-                    } else if spec.url_hash.is_some() || spec.audience.as_deref() == Some("{url}") {
+                    let hash = spec.url_hash.as_ref();
+                    if hash.is_some_and(|hash| hash.of.is_some()) {
+                        // Atlassian's covers path and query, not the host.
+                        let start = self.path_start();
+                        out.push(Place::Url(start, self.request.url.len() - start));
+                    } else if hash.is_some() || spec.audience.as_deref() == Some("{url}") {
                         out.push(Place::Url(0, self.request.url.len()));
                     }
                 }
@@ -201,6 +202,13 @@ impl Sender {
             }
         }
         out
+    }
+
+    /// Where the URL's path begins.
+    fn path_start(&self) -> usize {
+        let url = &self.request.url;
+        let host = url.find("//").unwrap() + 2;
+        host + url[host..].find('/').unwrap()
     }
 
     fn of_body(&self, out: &mut Vec<Place>) {
@@ -244,14 +252,12 @@ impl Sender {
         }
         match sender {
             Special::Twilio | Special::Contentful => {
-                let url = &self.request.url;
                 // Contentful signs no host.
                 let start = match sender {
-                    Special::Contentful => url.find("//").unwrap() + 2,
+                    Special::Contentful => self.path_start(),
                     _ => 0,
                 };
-                let start = start + url[start..].find('/').filter(|_| start > 0).unwrap_or(0);
-                out.push(Place::Url(start, url.len() - start));
+                out.push(Place::Url(start, self.request.url.len() - start));
                 self.of_body(out);
             }
             Special::Hook0 => self.of_body(out),
@@ -267,6 +273,10 @@ impl Sender {
                     let place = places(&format!("{item}/{field}")).remove(0);
                     self.of_value(&ValueSpec::of(place), out);
                 }
+            }
+            Special::Plivo => {
+                out.push(Place::Url(0, self.request.url.len()));
+                self.of_body(out);
             }
             // A sender whose signed parts nobody has named here yet has its signature changed alone.
             #[allow(unreachable_patterns, reason = "senders are added elsewhere")]
@@ -358,15 +368,15 @@ impl Sender {
             }
             // A signature in the body may be written otherwise, as one in a header.
         }
+        if let Place::Url(..) = place {
+            // Scheme and host have no case (RFC 3986, section 6.2.2.1).
+            let start = self.path_start();
+            let (mine, theirs) = (self.request.url.as_str(), request.url.as_str());
+            return mine.get(start..) == theirs.get(start..) && mine.eq_ignore_ascii_case(theirs);
+        }
         let (Ok(old), Ok(new)) = (std::str::from_utf8(old), std::str::from_utf8(new)) else {
             return false;
         };
-        let twilio = |scheme: &Scheme| matches!(scheme, Scheme::Special(spec) if spec.sender == Special::Twilio);
-        if matches!(place, Place::Url(..)) && self.schemes.iter().any(twilio) {
-            // Twilio's library takes a URL as browsers write it, too.
-            let parsed = |url: &str| url::Url::parse(url).ok();
-            return parsed(old).is_some() && parsed(old) == parsed(new);
-        }
         let encodings = self.schemes.iter().filter_map(|scheme| match scheme {
             Scheme::Hmac(spec) => Some(spec.encoding),
             Scheme::Special(spec) => match spec.sender {
