@@ -362,8 +362,11 @@ impl Sender {
             let fields = |body: &[u8]| -> Vec<(String, String)> {
                 form_urlencoded::parse(body).into_owned().collect()
             };
-            return request.media_type() == form
-                && fields(&self.request.wire_body) == fields(&request.wire_body);
+            let same = fields(&self.request.wire_body) == fields(&request.wire_body);
+            if request.media_type() == form && same {
+                return true;
+            }
+            // A signature in the body may be written otherwise, as one in a header.
         }
         if let Place::Url(..) = place {
             // Scheme and host have no case (RFC 3986, section 6.2.2.1).
@@ -377,7 +380,9 @@ impl Sender {
         let encodings = self.schemes.iter().filter_map(|scheme| match scheme {
             Scheme::Hmac(spec) => Some(spec.encoding),
             Scheme::Special(spec) => match spec.sender {
-                Special::Twilio | Special::AdyenItems => Some(encoding::Encoding::Base64),
+                Special::Twilio | Special::TwilioSha256 | Special::AdyenItems | Special::Plivo => {
+                    Some(encoding::Encoding::Base64)
+                }
                 _ => Some(encoding::Encoding::Hex),
             },
             _ => None,
