@@ -11,7 +11,7 @@ use crate::codes;
 use crate::config::{KeyRule, Webhook};
 use crate::model::{Event, Note, Outcome, Problem, Request, limits};
 use crate::translate::{Failure, Keys, ParsedBody, Scope, Translator};
-use crate::verify::{ValueSpec, Verdict};
+use crate::verify::{KeysAtHand, ValueSpec, Verdict};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -41,10 +41,21 @@ impl Translation {
     }
 }
 
-/// Checks who sent a request.
+/// Checks who sent a request, with no keys but those of the configuration.
 #[must_use]
 pub fn verify(webhook: &Webhook, request: &Request, now: Timestamp) -> Verdict {
     webhook.verifier.verify(request, now)
+}
+
+/// The same with fetched keys: those of the running gateway.
+#[must_use]
+pub fn verify_with(
+    webhook: &Webhook,
+    request: &Request,
+    now: Timestamp,
+    keys: &dyn KeysAtHand,
+) -> Verdict {
+    webhook.verifier.verify_with(request, now, keys)
 }
 
 /// Makes events of a request that was verified.

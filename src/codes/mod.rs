@@ -45,6 +45,7 @@ codes! {
     NEEDS_RESTART = 220, "A changed key takes effect after a restart";
     SECRET_FORM = 221, "A secret has not the form that the scheme needs";
     PROVIDER_UNCONFIRMED = 222, "How a provider signs has not been confirmed";
+    ANY_TOPIC = 230, "A webhook takes messages of anyone's topics";
 
     TEMPLATE_SYNTAX = 301, "A template does not compile";
     TEMPLATE_UNKNOWN_NAME = 302, "A template uses an unknown filter, test or function";
@@ -71,6 +72,9 @@ codes! {
     SIGNATURE_MISMATCH = 503, "The signature does not match";
     TIMESTAMP_OUTSIDE = 504, "The timestamp is outside the tolerance";
     TOKEN_MISMATCH = 505, "The token or password does not match";
+    KEY_NOT_AT_HAND = 510, "The sender's key is not at hand";
+    TOPIC_REFUSED = 511, "The topic is not one of the webhook's";
+    SUBSCRIPTION_OPEN = 512, "A subscription waits to be confirmed";
 
     LOG_FULL = 601, "The log cannot take more now";
     LOG_FAILED = 602, "Writing the log failed";

@@ -11,6 +11,9 @@ use crate::verify::{DatedSecret, SchemeError, Verifier, VerifySpec};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+/// Bytes of a file with public keys: as many as are fetched.
+const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+
 /// How senders of a webhook are checked.
 pub(super) struct Guard {
     pub(super) verifier: Verifier,
@@ -106,6 +109,9 @@ fn by_provider(
     let span = value.map_or_else(|| table.span.clone(), |v| v.span.clone());
     match Verifier::compile(spec, &given) {
         Ok(verifier) => {
+            if let (Some(value), false) = (value, spec.takes_secret()) {
+                no_effect(cx, value, "the sender's keys are fetched");
+            }
             if verifier.is_open() {
                 unverified(cx, table, known.map(|p| p.title.as_str()));
             }
@@ -202,7 +208,11 @@ fn own(
         None => Vec::new(),
     };
     let span = nearest.map_or_else(|| value.span.clone(), |v| v.span.clone());
-    match Verifier::compile(&spec?, &given) {
+    let spec = spec?;
+    if let (Some(nearest), false, false) = (nearest, spec.takes_secret(), given.is_empty()) {
+        no_effect(cx, nearest, "the sender's keys are in `jwks`");
+    }
+    match Verifier::compile(&spec, &given) {
         Ok(verifier) => Some(Guard {
             verifier,
             secrets: plain(&given),
@@ -299,6 +309,14 @@ fn without_secrets<'t>(value: &toml::Spanned<DeValue<'t>>) -> toml::Spanned<DeVa
     copy
 }
 
+/// The text of a file with public keys, beside this one.
+fn key_file(cx: &Context, path: &str) -> Result<String, String> {
+    let full = cx.folder.join(path);
+    cx.note_file(&full);
+    secrets::read_text(&full, KEY_FILE_BYTES_MAX)
+        .map_err(|why| format!("`jwks`: file {path} cannot be read: {why}"))
+}
+
 /// The scheme's data: the table without its secrets.
 fn spec(cx: &Context, value: &Value<'_, '_>, cloudevents: bool) -> Option<VerifySpec> {
     let known = VerifySpec::KEYS;
@@ -334,8 +352,15 @@ fn spec(cx: &Context, value: &Value<'_, '_>, cloudevents: bool) -> Option<Verify
         );
     }
     let spanned = toml::Spanned::new(value.span.clone(), DeValue::Table(data));
-    match VerifySpec::deserialize(ValueDeserializer::from(spanned)) {
-        Ok(spec) => Some(spec),
+    let read = VerifySpec::deserialize(ValueDeserializer::from(spanned));
+    match read {
+        Ok(mut spec) => match spec.read_files(&mut |path| key_file(cx, path)) {
+            Ok(()) => Some(spec),
+            Err(why) => {
+                cx.error(codes::FILE_UNREADABLE, value.span.clone(), why);
+                None
+            }
+        },
         Err(error) => {
             let span = error.span().unwrap_or_else(|| value.span.clone());
             let message = format!("`verify`: {}", error.message());

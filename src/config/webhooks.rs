@@ -5,7 +5,7 @@ use super::table::Table;
 use super::value::Value;
 use super::{
     KeyRule, RateSettings, Response, Severity, Webhook, expectations, handshakes, server,
-    translation, verify,
+    subscriptions, translation, verify,
 };
 use crate::codes;
 use crate::intake::rate::Rate;
@@ -72,7 +72,7 @@ fn read(
     let max_body = max_body(cx, table, body_bytes);
     let allow = table.get("allow").and_then(|v| v.networks(cx));
     let rate = table.get("rate").and_then(|v| rate(cx, &v));
-    let shakes = handshakes::read(cx, table, known, cloudevents, &methods, rate);
+    let mut shakes = handshakes::read(cx, table, known, cloudevents, &methods, rate);
     let response = response(cx, table, known);
     let accept_parked = accept_parked(cx, table, known);
     let default_payload = default_payload(cx, table, cloudevents);
@@ -80,6 +80,10 @@ fn read(
     let (subpaths, enabled) = (flag("subpaths", false), flag("enabled", true));
     let tests = expectations::read(cx, table);
     later(cx, table);
+    let guard = guard.and_then(|guard| {
+        let verifier = subscriptions::apply(cx, table, guard.verifier, &mut shakes)?;
+        Some(verify::Guard { verifier, ..guard })
+    });
     let guard = guard?;
     Some(Webhook {
         name: name?,
@@ -113,13 +117,7 @@ fn read(
 
 /// Keys of later versions whose default is honoured.
 fn later(cx: &Context, table: &Table<'_, '_, '_>) {
-    for key in [
-        "each",
-        "topics",
-        "confirm_subscription",
-        "old_slugs",
-        "trace",
-    ] {
+    for key in ["each", "old_slugs", "trace"] {
         table.not_yet(key);
     }
     if let Some(value) = table.get("undefined")

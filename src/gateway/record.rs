@@ -6,7 +6,7 @@ use crate::feed::RingEntry;
 use crate::log::{Append, AppendKeys, compress_request};
 use crate::model::delivery::{RequestSummary, Timing, Verification};
 use crate::model::http_file::Masked;
-use crate::model::{Delivery, Outcome, Problem, Request, limits};
+use crate::model::{Delivery, Note, Outcome, Problem, Request, limits};
 use crate::translate::Keys;
 use std::time::Duration;
 use uuid::Uuid;
@@ -58,6 +58,11 @@ impl Draft {
 
     pub(super) fn verified(mut self, verification: Verification) -> Self {
         self.delivery.verification = Some(verification);
+        self
+    }
+
+    pub(super) fn noted(mut self, note: Option<Note>) -> Self {
+        self.delivery.notes.extend(note);
         self
     }
 

@@ -1,11 +1,13 @@
 //! Handshakes as data: what a registration or challenge looks like, and what to answer.
 
+use super::confirm::{Confirm, Confirmation};
 use super::consent::Consent;
 use crate::model::limits::REFLECTED_BYTES_MAX;
 use crate::model::{Request, Secret};
 use crate::verify::{OneOrMany, Source, braintree_answer, equal_secret, hmac_text};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
+use std::sync::Arc;
 
 /// A handshake as data: what it looks like, what to answer.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ struct Data {
     token: Option<Secret>,
     /// What a value must look like before it is computed with.
     pattern: Option<regex_lite::Regex>,
+    /// What it asks to be called.
+    confirm: Option<Confirm>,
 }
 
 /// Bytes of a value that is computed with.
@@ -66,6 +70,8 @@ struct RawHandshake {
     verify_token: Option<OneOrMany>,
     /// A regular expression for the values that are computed with.
     pattern: Option<String>,
+    /// A URL in it that is called to confirm.
+    confirm: Option<Confirm>,
 }
 
 /// Everything that is given must hold.
@@ -225,6 +231,26 @@ impl Handshake {
     #[must_use]
     pub fn asks_for_token(&self) -> bool {
         matches!(&self.kind, Kind::Data(data) if data.token_at.is_some())
+    }
+
+    /// What a request that is this handshake asks to be called, if it does; pure.
+    #[must_use]
+    pub fn confirmation(&self, request: &Request) -> Option<Confirmation> {
+        match &self.kind {
+            Kind::Data(data) => data.confirm.as_ref().map(|confirm| confirm.of(request)),
+            Kind::Consent(_) => None,
+        }
+    }
+
+    /// Lets it be called for these topics; false where it asks for no call.
+    pub fn confirm_topics(&mut self, topics: &Arc<[String]>) -> bool {
+        match &mut self.kind {
+            Kind::Data(data) => {
+                let confirm = data.confirm.as_mut();
+                confirm.map(|confirm| confirm.allow(topics)).is_some()
+            }
+            Kind::Consent(_) => false,
+        }
     }
 
     /// Sets that token.
@@ -505,6 +531,11 @@ impl<'de> Deserialize<'de> for Handshake {
                 "what a handshake reflects goes out as `text/plain` or JSON: set `content_type`",
             ));
         }
+        if raw.confirm.is_some() && !raw.signed {
+            return Err(D::Error::custom(
+                "a handshake that asks for a call is `signed`: anyone could name the URL",
+            ));
+        }
         Ok(Self {
             title: raw.title,
             signed: raw.signed,
@@ -514,6 +545,7 @@ impl<'de> Deserialize<'de> for Handshake {
                 token_at,
                 token: None,
                 pattern,
+                confirm: raw.confirm,
             })),
         })
     }

@@ -1,10 +1,13 @@
 //! JSON Web Tokens (RFC 7519) that bind a request: signature, issuer, audience, times, and claims with the
 //! hash of the body or the URL. The algorithms are the scheme's, never the token's own choice.
 
+use super::claims::Expected;
 use super::digest_text::HashClaim;
 use super::encoding::KeyEncoding;
 use super::fresh::Limit;
 use super::jwt_crypto;
+use super::jwt_keys::{KeySet, validation};
+use super::keys::{KeySource, KeysAtHand};
 use super::public::{PublicAlgorithm, PublicKey};
 use super::report::{self, Report};
 use super::signature::{refuse, required, url_note};
@@ -29,6 +32,10 @@ pub(super) struct JwtVerifier {
     spec: JwtSpec,
     validation: Validation,
     keys: Vec<(DecodingKey, Option<Timestamp>)>,
+    /// In place of those keys.
+    set: Option<KeySet>,
+    /// What claims are compared with, where the keys are a set's.
+    secrets: Vec<DatedSecret>,
 }
 
 type Claims = Map<String, Value>;
@@ -37,7 +44,21 @@ type Failure = (Code, String);
 impl JwtVerifier {
     pub(super) fn compile(spec: &JwtSpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
         jwt_crypto::install();
-        let mut keys = Vec::with_capacity(secrets.len());
+        let first = spec.algorithms.first().copied().unwrap_or_default();
+        let mut validation = validation(first);
+        validation.algorithms.clone_from(&spec.algorithms);
+        let set = spec.jwks.as_ref().map(KeySet::new).transpose();
+        let mut verifier = Self {
+            spec: spec.clone(),
+            validation,
+            keys: Vec::new(),
+            set: set.map_err(SchemeError::Spec)?,
+            secrets: Vec::new(),
+        };
+        if verifier.set.is_some() {
+            verifier.secrets = secrets.to_vec();
+            return Ok(verifier);
+        }
         for (index, secret) in (1..).zip(secrets) {
             let text = secret.secret.expose();
             let stripped = spec
@@ -46,21 +67,14 @@ impl JwtVerifier {
                 .find_map(|p| text.strip_prefix(p.as_str()));
             let key = key(spec, stripped.unwrap_or(text));
             let key = key.map_err(|reason| secret_form(index, reason))?;
-            keys.push((key, secret.until));
+            verifier.keys.push((key, secret.until));
         }
-        let first = spec.algorithms.first().copied().unwrap_or_default();
-        let mut validation = Validation::new(first);
-        validation.algorithms.clone_from(&spec.algorithms);
-        // Claims are checked here, by the clock that is handed in.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        Ok(Self {
-            spec: spec.clone(),
-            validation,
-            keys,
-        })
+        Ok(verifier)
+    }
+
+    /// Where its keys are fetched from, if they are.
+    pub(super) fn source(&self) -> Option<&KeySource> {
+        self.set.as_ref().and_then(KeySet::source)
     }
 
     /// A token that binds no body is a credential by itself.
@@ -77,17 +91,23 @@ impl JwtVerifier {
         }
     }
 
-    pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+    pub(super) fn verify(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        keys: &dyn KeysAtHand,
+    ) -> Verdict {
         let mut report = Report::new("jwt");
         let token = match required(&mut report, &self.spec.token, request) {
             Ok(pieces) => pieces.into_iter().next().unwrap_or_default(),
             Err((code, message)) => return refuse(report, code, message),
         };
         let checked = self
-            .signature(&mut report, &token, now)
+            .signature(&mut report, &token, now, keys)
             .and_then(|claims| self.claims(&mut report, &claims, request, now));
         match checked {
             Ok(()) => report.verified(),
+            Err((codes::KEY_NOT_AT_HAND, message)) => report.wanting(self.source(), message),
             Err((codes::TIMESTAMP_OUTSIDE, message)) => {
                 report.fail("timestamp", message.as_str());
                 report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME)
@@ -109,10 +129,14 @@ impl JwtVerifier {
         report: &mut Report,
         token: &str,
         now: Timestamp,
+        keys: &dyn KeysAtHand,
     ) -> Result<Claims, Failure> {
         let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
         if token.len() > TOKEN_BYTES_MAX {
             return Err(malformed("the token is too long"));
+        }
+        if let Some(set) = &self.set {
+            return set.claims(report, token, &self.spec.algorithms, keys);
         }
         let total = self.keys.len();
         let mut found = None;
@@ -160,21 +184,13 @@ impl JwtVerifier {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let spec = &self.spec;
-        if let Some(issuer) = &spec.issuer {
-            named(claims, "iss", issuer)?;
-        }
-        if let Some(audience) = &spec.audience {
-            // The URL that the token is for.
-            let url = audience == "{url}";
-            let audience = if url { &request.url } else { audience };
-            let right = named(claims, "aud", audience);
-            right.map_err(|(code, message)| match url {
-                true => (
-                    code,
-                    "the token's claim `aud` is not the URL".to_owned() + &url_note(request),
-                ),
-                false => (code, message),
-            })?;
+        let named = [("iss", &spec.issuer), ("aud", &spec.audience)];
+        let named = named
+            .into_iter()
+            .filter_map(|(name, e)| Some((name, e.as_ref()?)));
+        let more = spec.claims.iter().map(|(name, e)| (name.as_str(), e));
+        for (name, expected) in named.chain(more) {
+            self.claim(report, claims, (name, expected), request, now)?;
         }
         if let Some(hash) = &spec.body_hash {
             bound(report, claims, hash, "body", &request.wire_body)?;
@@ -184,6 +200,26 @@ impl JwtVerifier {
             url.map_err(|(code, message)| (code, message + &url_note(request)))?;
         }
         self.times(report, claims, now)
+    }
+
+    /// Whether a claim is what it must be.
+    fn claim(
+        &self,
+        report: &mut Report,
+        claims: &Claims,
+        (name, expected): (&str, &Expected),
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        if expected.holds(claims.get(name), request, &self.secrets, now) {
+            report.pass(format!("claim {name}"), expected.to_string());
+            return Ok(());
+        }
+        let mut message = format!("the token's claim `{name}` is not {expected}");
+        if expected.uses_url() {
+            message.push_str(&url_note(request));
+        }
+        Err((codes::TOKEN_MISMATCH, message))
     }
 
     fn times(&self, report: &mut Report, claims: &Claims, now: Timestamp) -> Result<(), Failure> {
@@ -196,6 +232,13 @@ impl JwtVerifier {
             seconds(claims, "nbf")?,
             seconds(claims, "iat")?,
         );
+        let spec = &self.spec;
+        // What binds no request is good for any: it must end by itself.
+        let endless = exp.is_none() && spec.max_age.is_none() && spec.body_hash.is_none();
+        if endless && self.set.is_some() {
+            let message = "the token does not say when it expires (exp)".to_owned();
+            return Err((codes::CREDENTIAL_MALFORMED, message));
+        }
         if let Some(exp) = exp.filter(|exp| now >= exp + leeway) {
             return outside(format!("the token expired {} s ago", (now - exp).round()));
         }
@@ -253,20 +296,6 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
             Ok(DecodingKey::from_secret(&bytes))
         }
     }
-}
-
-/// Whether a claim is this text, or a list that has it.
-fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
-    let holds = match claims.get(claim) {
-        Some(Value::String(text)) => text == want,
-        Some(Value::Array(list)) => list.iter().any(|item| item.as_str() == Some(want)),
-        _ => false,
-    };
-    if holds {
-        return Ok(());
-    }
-    let message = format!("the token's claim `{claim}` is not `{want}`");
-    Err((codes::TOKEN_MISMATCH, message))
 }
 
 /// Whether a claim is the hash of these bytes.

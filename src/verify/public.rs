@@ -9,7 +9,7 @@ use spki::SubjectPublicKeyInfoRef;
 use spki::der::Decode;
 
 /// The algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum PublicAlgorithm {
     Ed25519,
     EcdsaP256,

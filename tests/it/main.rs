@@ -19,6 +19,7 @@ mod deliver;
 #[allow(dead_code, reason = "parts of it serve the unit tests alone")]
 mod harness;
 mod hunt;
+mod keys;
 mod kinds;
 mod limits;
 mod own;
