@@ -9,11 +9,10 @@ pub use prepare::{receive, undo_coding};
 
 use crate::codes;
 use crate::config::{KeyRule, Webhook};
-use crate::model::{Event, Note, Outcome, Problem, Request, limits};
-use crate::translate::{Failure, Keys, ParsedBody, Scope, Translator};
+use crate::model::{Event, Note, Outcome, Problem, Request};
+use crate::translate::{Failure, ItemKey, Keys, ParsedBody, Scope, Translator, bounded, whole};
 use crate::verify::{KeysAtHand, ValueSpec, Verdict};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 /// What translation made of a verified request.
 #[derive(Debug, Clone)]
@@ -85,30 +84,14 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
         Ok(translated) => translated,
         Err(failure) => return parked(keys, failure),
     };
-    let count = translated.events.len();
-    if count == 0 {
+    if translated.events.is_empty() {
         return ignored(keys, translated.notes);
     }
-    if let Keys::PerEvent(list) = keys
-        && list.len() != count
-    {
-        let message = format!("`delivery_key` gave {} keys for {count} events", list.len());
-        let problem = Problem::new(codes::EXPRESSION_FAILED, message)
-            .help("a list of keys must be as long as the events");
-        return parked(&none, failure(problem));
-    }
-    let item_keys = translated
-        .item_keys
-        .filter(|_| *keys == Keys::None && !matches!(webhook.key, KeyRule::None));
-    let keys = match item_keys {
-        Some(list) => Keys::PerEvent(list.iter().map(|key| bounded(key)).collect()),
-        None => keys.clone(),
-    };
     Translation {
         outcome: Outcome::Accepted,
         events: translated.events,
-        key: key_text(&keys),
-        keys,
+        key: key_text(&translated.keys),
+        keys: translated.keys,
         notes: translated.notes,
         error: None,
         unsupported_type: false,
@@ -126,6 +109,12 @@ fn scope<'a>(
         webhook: &webhook.name,
         masking: &webhook.masking,
         keys,
+        own_keys: match &webhook.key {
+            KeyRule::None => false,
+            KeyRule::Values(_) => true,
+            // What the owner says of the webhook wins over what its provider's template says of an event.
+            KeyRule::Expression(_) => *keys == Keys::None,
+        },
         default_payload: webhook.default_payload,
         body,
     }
@@ -157,13 +146,29 @@ fn keys(webhook: &Webhook, scope: &Scope<'_>) -> Result<Keys, Problem> {
     })
 }
 
-/// The first value that is present; what it holds of several pieces is one key.
+/// The first value that is present. What it holds of several pieces is one key, unless it is a rule for items:
+/// then each item has its own, and all must.
 fn from_values(specs: &[ValueSpec], request: &Request) -> Keys {
-    specs
-        .iter()
-        .map(|spec| spec.read(request).join(","))
-        .find(|text| !text.trim().is_empty())
-        .map_or(Keys::None, |text| Keys::Delivery(bounded(&text)))
+    for spec in specs {
+        if spec.is_each() {
+            // Where an item has none, the keys of its neighbours say nothing of it: the next rule is asked.
+            let items = spec.items(request).unwrap_or_default().into_iter();
+            let keys: Option<Vec<ItemKey>> = items.map(item_key).collect();
+            if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
+                return Keys::PerItem(keys);
+            }
+            continue;
+        }
+        let text = spec.read(request).join(",");
+        if !text.trim().is_empty() {
+            return Keys::Delivery(bounded(&text));
+        }
+    }
+    Keys::None
+}
+
+fn item_key(key: Option<crate::verify::ItemKey>) -> Option<ItemKey> {
+    key.map(|crate::verify::ItemKey { key, witness }| ItemKey { key, witness })
 }
 
 /// A key as text; what is empty is no key.
@@ -176,21 +181,16 @@ fn text_of(value: &serde_json::Value) -> Option<String> {
     (!text.trim().is_empty()).then(|| bounded(&text))
 }
 
-/// Keys are remembered, so a long one is replaced by its hash.
-fn bounded(key: &str) -> String {
-    if key.len() > limits::DELIVERY_KEY_BYTES_MAX {
-        hex::encode(Sha256::digest(key.as_bytes()))
-    } else {
-        key.to_owned()
-    }
-}
-
 fn key_text(keys: &Keys) -> Option<String> {
     match keys {
         Keys::None => None,
         Keys::Delivery(key) => Some(key.clone()),
         // A batch has no key of its own.
         Keys::PerEvent(list) => list.first().filter(|_| list.len() == 1).cloned(),
+        Keys::PerItem(list) => list
+            .first()
+            .filter(|_| list.len() == 1)
+            .map(|i| i.key.clone()),
     }
 }
 
@@ -214,6 +214,8 @@ fn parked(keys: &Keys, failure: Failure) -> Translation {
         keys: match keys {
             // There are no events whose own these could be.
             Keys::PerEvent(_) => Keys::None,
+            // Sent again as it is, it is this delivery's double.
+            Keys::PerItem(items) => Keys::Delivery(whole(items)),
             Keys::None | Keys::Delivery(_) => keys.clone(),
         },
         key: key_text(keys),
@@ -239,5 +241,7 @@ fn expression(problem: Problem, key: &str) -> Problem {
     }
 }
 
+#[cfg(test)]
+mod batches;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod confirm;
 mod keys;
 mod record;
 mod routes;
+mod teach;
 
 pub use alarms::Alarms;
 pub use routes::{Door, Routes};
@@ -24,6 +25,7 @@ use crate::intake::client::Client;
 use crate::intake::coding;
 use crate::intake::head::{self, Head, Target, UrlBase};
 use crate::keyring::Keyring;
+use crate::learn::Learner;
 use crate::log::{Append, Appended, EventLog, LogError};
 use crate::model::{Outcome, Request};
 use crate::providers::{Confirmation, HandshakeAnswer};
@@ -34,6 +36,7 @@ use crate::verify::Verdict;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use jiff::Timestamp;
 use record::Draft;
 use std::net::IpAddr;
@@ -53,6 +56,8 @@ pub struct Gateway {
     pub log: Arc<dyn EventLog>,
     /// Where rejected requests go.
     pub feed: Arc<dyn Feed>,
+    /// Secrets that senders deliver.
+    pub learner: Arc<Learner>,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// Keys that senders publish.
@@ -72,6 +77,8 @@ struct Received {
     request: Request,
     begun: Instant,
     read: Duration,
+    /// The webhook's rate is used up: answered only if it is a handshake.
+    over_rate: Option<Refusal>,
     /// Memory that the body holds; given back when the answer is ready.
     _permit: Permit,
 }
@@ -142,7 +149,7 @@ impl Gateway {
         payload: &mut web::Payload,
         begun: Instant,
     ) -> Outgoing {
-        let received = self
+        let mut received = self
             .receive(routes, door, target, http, payload, begun)
             .await?;
         let webhook = &*door.webhook;
@@ -150,6 +157,17 @@ impl Gateway {
             .handshakes
             .iter()
             .find_map(|h| Some((h, h.answer(&received.request, &webhook.secrets)?)));
+        match (received.over_rate.take(), &shake, &door.handshakes) {
+            (Some(refusal), None, _) => return Err(refusal),
+            // What is over the rate has taken its place among the handshakes already.
+            (None, Some(_), Some(limiter)) => limiter.check()?,
+            _ => {}
+        }
+        if let Some((handshake, answer)) = &shake
+            && handshake.is_teaching()
+        {
+            return self.shake_teaching(door, received, handshake, answer).await;
+        }
         if let Some((handshake, answer)) = &shake
             && !handshake.signed
         {
@@ -204,10 +222,22 @@ impl Gateway {
         if !client.is_allowed(&webhook.allow) {
             return Err(Refusal::Address);
         }
-        if let Some(limiter) = &door.limiter {
-            limiter.check()?;
+        let base = UrlBase {
+            webhook: webhook.public_url.as_deref(),
+            server: edge.public_url.as_deref(),
+            secure: head::is_secure(edge.tls.is_some(), peer, headers, &edge.trusted_proxies),
+        };
+        let (method, uri, from) = (http.method(), http.uri(), client.address);
+        let head = || Head::new(method, uri, headers, target, base, from, received);
+        let rate = door
+            .limiter
+            .as_ref()
+            .map_or(Ok(()), |limiter| limiter.check());
+        let over_rate = rate.err();
+        if let Some(refusal) = &over_rate {
+            door.keep_handshake(refusal, || head().with_body(Bytes::new(), Bytes::new()))?;
         }
-        head::check_limits(http.uri(), headers)?;
+        head::check_limits(uri, headers)?;
         let pace = BodyLimits::new(webhook.max_body, &edge.timeouts, edge.min_rate);
         let mut body = body::read(
             payload,
@@ -220,25 +250,12 @@ impl Gateway {
             .get_all("content-encoding")
             .map(HeaderValue::as_bytes);
         let decoded = coding::decode(&body.bytes, codings, webhook.max_body, &mut body.permit)?;
-        let base = UrlBase {
-            webhook: webhook.public_url.as_deref(),
-            server: edge.public_url.as_deref(),
-            secure: head::is_secure(edge.tls.is_some(), peer, headers, &edge.trusted_proxies),
-        };
-        let head = Head::new(
-            http.method(),
-            http.uri(),
-            headers,
-            target,
-            base,
-            client.address,
-            received,
-        );
-        let request = head.with_body(body.bytes, decoded);
+        let request = head().with_body(body.bytes, decoded);
         Ok(Received {
             request,
             begun,
             read: begun.elapsed(),
+            over_rate,
             _permit: body.permit,
         })
     }
@@ -253,6 +270,11 @@ impl Gateway {
     ) -> Outgoing {
         let webhook = &*door.webhook;
         let begun = Instant::now();
+        let pending = webhook
+            .verifier
+            .learned()
+            .and_then(|slot| slot.pending_note());
+        let pending_code = pending.as_ref().and_then(|note| note.code);
         let mut translation = engine::translate(webhook, &received.request);
         let translated = begun.elapsed();
         let refuse = translation.outcome == Outcome::Parked && !webhook.accept_parked;
@@ -263,6 +285,7 @@ impl Gateway {
         };
         let draft = Draft::new(door, &received.request, translation.outcome)
             .verified(verdict.record)
+            .noted(pending)
             .timed(received.read, verified, translated);
         let query_token = draft.masked_a_query_token();
         let delivery_id = draft.id();
@@ -298,6 +321,7 @@ impl Gateway {
             }
             _ => answer,
         };
+        let code = code.or(pending_code);
         self.note(door, &received, delivery_id, &answer, code, &appended);
         Ok(answer.into_response(query_token))
     }
@@ -358,8 +382,11 @@ impl Gateway {
         verdict: Verdict,
         verified: Duration,
     ) -> HttpResponse {
-        let answer = Answer::Rejected {
-            challenge: Challenge::of_scheme(&verdict.record.scheme),
+        let answer = match door.webhook.bare_refusals {
+            true => Answer::RejectedBare,
+            false => Answer::Rejected {
+                challenge: Challenge::of_scheme(&door.webhook.verifier.scheme()),
+            },
         };
         let status = answer.status().as_u16();
         let code = verdict.failure.as_ref().map(|problem| problem.code);
@@ -473,6 +500,7 @@ fn success_after_duplicate(answer: Answer, delivery: Uuid) -> Answer {
         Answer::Taken { .. }
         | Answer::ParkedAccepted { .. }
         | Answer::Rejected { .. }
+        | Answer::RejectedBare
         | Answer::Handshake { .. } => answer,
     }
 }
@@ -496,6 +524,7 @@ fn reply(webhook: &Webhook, request: &Request, translation: &mut Translation) ->
                 webhook: &webhook.name,
                 masking: &webhook.masking,
                 keys: &translation.keys,
+                own_keys: false,
                 default_payload: webhook.default_payload,
                 body: &ParsedBody::default(),
             };

@@ -1,14 +1,19 @@
 //! The commands, a file each. The only part that prints.
 
+mod api;
 mod check;
+mod client;
 mod explain;
 mod health;
 mod output;
 mod providers;
 mod render;
 mod request;
+mod send;
 mod serve;
+mod toml_file;
 mod version;
+mod webhooks;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -27,6 +32,8 @@ pub enum Exit {
     Invalid = 3,
     /// The gateway is not reachable, or answers too late.
     Unreachable = 4,
+    /// A token is needed, or has not the right.
+    Denied = 5,
     /// There is no such thing.
     Missing = 6,
     /// A bug in hookgate.
@@ -52,12 +59,13 @@ Environment:
   HOOKGATE_CONFIG      default of --config
   HOOKGATE_LISTEN, HOOKGATE_ADMIN, HOOKGATE_STORE_PATH
                        win over [server] listen, admin and [store] path
-  HOOKGATE_URL         default of `health --url`
+  HOOKGATE_URL         default of --url
+  HOOKGATE_TOKEN       admin token, where no --token-file names one
   HOOKGATE_LOG         what is logged, such as `debug` or `hookgate=trace`
 
 Exit codes:
   0 done   1 the answer is no (a test failed)   2 wrong usage   3 invalid configuration or template
-  4 the gateway is not reachable   6 there is no such thing   70 a bug in hookgate";
+  4 the gateway is not reachable   5 not allowed   6 there is no such thing   70 a bug in hookgate";
 
 /// A webhook translation gateway: verifies, translates, keeps on disk, answers, forwards.
 #[derive(Debug, Parser)]
@@ -146,8 +154,12 @@ enum Command {
     Check(check::Arguments),
     /// Show what one request becomes: its events, or the error
     Render(render::Arguments),
+    /// Make a request as the sender does, sign it with the webhook's secret, send it over HTTP
+    Send(send::Arguments),
     /// List the known senders, or explain one
     Providers(providers::Arguments),
+    /// List the running gateway's webhooks; learn, confirm and forget secrets that senders deliver
+    Webhooks(webhooks::Arguments),
     /// Is the running gateway ready? Exits 0 or 1; for container health checks
     Health(health::Arguments),
     /// Explain an error code
@@ -182,11 +194,25 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(&global),
         Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
         Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
+        Command::Send(arguments) => guarded(|| send::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
+        Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
         Command::Version => guarded(|| version::run(&global)),
     }
+}
+
+/// Says on stderr why a command does not do what it was asked.
+fn fail(global: &Global, message: &str, help: Option<&str>) {
+    if global.json() {
+        output::json_error(&serde_json::json!({
+            "severity": "error", "message": message, "help": help,
+        }));
+        return;
+    }
+    let help = help.map_or_else(String::new, |help| format!("  = help: {help}\n"));
+    output::err(&format!("{} {message}\n{help}", output::red("error:")));
 }
 
 /// Runs a command that must not panic. If it does, what it worked on is not printed: it may hold secrets.

@@ -122,7 +122,11 @@ fn facts(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
         .handshakes
         .iter()
         .map(|shake| {
-            let signed = if shake.signed { "signed" } else { "not signed" };
+            let signed = match shake.teaches() {
+                Some(place) => format!("delivers the secret in {place}"),
+                None if shake.signed => "signed".to_owned(),
+                None => "not signed".to_owned(),
+            };
             format!("{} ({}, {signed})", shake.title, shake.methods().join(" "))
         })
         .collect();
@@ -184,7 +188,9 @@ fn page(provider: &Provider, beside: Option<&Path>) -> String {
         "  slug     = \"…\"  # 22 random characters of A-Z a-z 0-9".to_owned(),
         format!("  provider = \"{name}\""),
     ]);
-    if needs_secret(provider) {
+    if provider.teaches() {
+        lines.push("  # no `secret`: it is learned from the handshake".to_owned());
+    } else if needs_secret(provider) {
         let variable = crate::config::secret_variable(name);
         lines.push(format!("  secret   = {{ env = \"{variable}\" }}"));
     }

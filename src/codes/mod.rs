@@ -73,8 +73,11 @@ codes! {
     TIMESTAMP_OUTSIDE = 504, "The timestamp is outside the tolerance";
     TOKEN_MISMATCH = 505, "The token or password does not match";
     KEY_NOT_AT_HAND = 510, "The sender's key is not at hand";
-    TOPIC_REFUSED = 511, "The topic is not one of the webhook's";
-    SUBSCRIPTION_OPEN = 512, "A subscription waits to be confirmed";
+    SECRET_NOT_LEARNED = 511, "No secret has been learned yet";
+    SECRET_REFUSED = 512, "A secret was sent that is not learned";
+    SECRET_PENDING = 513, "The secret is pending: confirm it";
+    TOPIC_REFUSED = 514, "The topic is not one of the webhook's";
+    SUBSCRIPTION_OPEN = 515, "A subscription waits to be confirmed";
 
     LOG_FULL = 601, "The log cannot take more now";
     LOG_FAILED = 602, "Writing the log failed";
@@ -82,6 +85,7 @@ codes! {
     STORE_LOCKED = 604, "Another process has the store open";
     RECORD_DAMAGED = 605, "A stored record is damaged";
     STORE_OVER_SIZE = 606, "The store has reached its size limit";
+    SECRETS_KEY = 609, "The key of the stored secrets cannot be used";
 
     SINK_UNREACHABLE = 701, "A sink cannot be reached";
     SINK_REFUSED = 702, "A sink refused an event";
@@ -96,6 +100,7 @@ codes! {
     API_CROSS_SITE = 805, "A change from another site was refused";
     API_HOST = 806, "The host name is not allowed";
     API_UNAVAILABLE = 807, "The store cannot answer now";
+    API_CONFLICT = 811, "That cannot be done as things are";
 }
 
 static TEXTS: include_dir::Dir<'static> =

@@ -67,8 +67,6 @@ pub(super) fn read(
 /// What must not be kept or shown of a webhook's requests.
 pub(super) fn masking(shakes: &[Handshake], verifier: &Verifier) -> Masking {
     let mut masking = verifier.masking();
-    masking
-        .query
-        .extend(shakes.iter().filter_map(Handshake::token_query));
+    shakes.iter().for_each(|shake| shake.mask(&mut masking));
     masking
 }

@@ -32,7 +32,7 @@ use crate::log::StoreSettings;
 use crate::model::{Problem, Secret, Slug, http_file::Masking};
 use crate::providers::{Handshake, ProviderAnswer};
 use crate::translate::{Expression, Template, Translator};
-use crate::verify::{KeySource, ValueSpec, Verifier};
+use crate::verify::{KeySource, Signer, ValueSpec, Verifier};
 use ipnet::IpNet;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -117,6 +117,8 @@ pub struct Webhook {
     pub provider: Option<String>,
     /// Who may call.
     pub verifier: Verifier,
+    /// Makes what the verifier takes, for requests of our own.
+    pub signer: Signer,
     /// Handshakes, tried in order.
     pub handshakes: Vec<Handshake>,
     /// Secrets for handshakes that compute with them.
@@ -143,6 +145,8 @@ pub struct Webhook {
     pub key: KeyRule,
     /// Answer on success.
     pub response: Response,
+    /// Whether a 401 has no body.
+    pub bare_refusals: bool,
     /// Whether a parked delivery is answered with 2xx.
     pub accept_parked: bool,
     /// Whether an event without payload gets the request.
@@ -221,6 +225,8 @@ pub struct Overrides {
     pub store_path: Option<PathBuf>,
     /// Secrets are not read (`check --no-secrets`): a placeholder stands for each.
     pub no_secrets: bool,
+    /// Only this webhook's secrets are read: whoever works with one need not have those of all.
+    pub secrets_of: Option<String>,
 }
 
 /// How bad a finding is.
@@ -276,6 +282,7 @@ impl Overrides {
             admin: text("HOOKGATE_ADMIN"),
             store_path: text("HOOKGATE_STORE_PATH").map(PathBuf::from),
             no_secrets: false,
+            secrets_of: None,
         }
     }
 }
@@ -296,7 +303,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
         Ok(text) => (text, None),
         Err(why) => (String::new(), Some(why)),
     };
-    let cx = document::Context::new(&file, text.clone(), overrides.no_secrets);
+    let cx = document::Context::new(&file, text.clone(), overrides);
     let config = match unreadable {
         Some(why) => {
             let message = format!("{} cannot be read: {why}", file.display());
@@ -363,6 +370,7 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
         description: None,
         provider: None,
         verifier: Verifier::open(),
+        signer: Signer::open(),
         handshakes: Vec::new(),
         secrets: Vec::new(),
         masking: Masking::default(),
@@ -376,6 +384,7 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
         translator,
         key: KeyRule::None,
         response: Response::NoContent,
+        bare_refusals: false,
         accept_parked: false,
         default_payload: true,
         enabled: true,

@@ -116,7 +116,7 @@ fn fetch(
 }
 
 fn from_env(cx: &Context, value: &Value<'_, '_>, name: &str) -> Option<Secret> {
-    if cx.no_secrets {
+    if cx.hides_secrets() {
         return Some(Secret::new(PLACEHOLDER.to_owned()));
     }
     let (why, help) = match std::env::var(name) {
@@ -142,7 +142,7 @@ fn from_env(cx: &Context, value: &Value<'_, '_>, name: &str) -> Option<Secret> {
 }
 
 fn from_file(cx: &Context, value: &Value<'_, '_>, path: &str) -> Option<Secret> {
-    if cx.no_secrets {
+    if cx.hides_secrets() {
         return Some(Secret::new(PLACEHOLDER.to_owned()));
     }
     let full = cx.folder.join(path);

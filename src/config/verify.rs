@@ -7,7 +7,7 @@ use super::value::Value;
 use crate::codes;
 use crate::model::Secret;
 use crate::providers::Provider;
-use crate::verify::{DatedSecret, SchemeError, Verifier, VerifySpec};
+use crate::verify::{DatedSecret, SchemeError, Signer, Verifier, VerifySpec};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -17,6 +17,8 @@ const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// How senders of a webhook are checked.
 pub(super) struct Guard {
     pub(super) verifier: Verifier,
+    /// Signs as the sender does.
+    pub(super) signer: Signer,
     /// For handshakes that compute with them.
     pub(super) secrets: Vec<Secret>,
 }
@@ -60,6 +62,7 @@ fn shakes_hands(provider: Option<&Option<Provider>>) -> bool {
 fn open(secrets: Option<Vec<DatedSecret>>) -> Guard {
     Guard {
         verifier: Verifier::open(),
+        signer: Signer::open(),
         secrets: plain(&secrets.unwrap_or_default()),
     }
 }
@@ -107,7 +110,14 @@ fn by_provider(
         None => Vec::new(),
     };
     let span = value.map_or_else(|| table.span.clone(), |v| v.span.clone());
-    match Verifier::compile(spec, &given) {
+    // What the sender delivers need not be configured.
+    let learns = given.is_empty() && known.is_some_and(Provider::teaches);
+    let compiled = if learns {
+        Verifier::learning(spec)
+    } else {
+        Verifier::compile(spec, &given)
+    };
+    match compiled {
         Ok(verifier) => {
             if let (Some(value), false) = (value, spec.takes_secret()) {
                 no_effect(cx, value, "the sender's keys are fetched");
@@ -117,6 +127,7 @@ fn by_provider(
             }
             Some(Guard {
                 verifier,
+                signer: Signer::new(spec, &given),
                 secrets: plain(&given),
             })
         }
@@ -215,6 +226,7 @@ fn own(
     match Verifier::compile(&spec, &given) {
         Ok(verifier) => Some(Guard {
             verifier,
+            signer: Signer::new(&spec, &given),
             secrets: plain(&given),
         }),
         Err(SchemeError::SecretMissing) => {
@@ -246,10 +258,12 @@ fn combined(
     };
     let guards: Vec<Option<Guard>> = items.iter().map(guard).collect();
     let mut verifiers = Vec::new();
+    let mut signers = Vec::new();
     let mut secrets = Vec::new();
     for guard in guards {
         let guard = guard?;
         verifiers.push(guard.verifier);
+        signers.push(guard.signer);
         secrets.extend(guard.secrets);
     }
     // Each is right by itself; the rules of the whole (how many, how deep, no other key) are the spec's.
@@ -262,8 +276,13 @@ fn combined(
         no_effect(cx, outer, "every scheme of the list has its own");
     }
     let key = list.name.rsplit('.').next().unwrap_or_default();
-    match Verifier::list(key, verifiers) {
-        Ok(verifier) => Some(Guard { verifier, secrets }),
+    let both = Verifier::list(key, verifiers).and_then(|v| Ok((v, Signer::list(key, signers)?)));
+    match both {
+        Ok((verifier, signer)) => Some(Guard {
+            verifier,
+            signer,
+            secrets,
+        }),
         Err(error) => scheme_error(cx, &error, list.span.clone()),
     }
 }
@@ -271,7 +290,7 @@ fn combined(
 fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>) -> Option<Guard> {
     match error {
         // A placeholder has no form; the rest of the file is still worth checking.
-        SchemeError::SecretForm { .. } if cx.no_secrets => return Some(open(None)),
+        SchemeError::SecretForm { .. } if cx.hides_secrets() => return Some(open(None)),
         SchemeError::SecretForm { .. } => {
             cx.error(codes::SECRET_FORM, span, error.to_string());
         }

@@ -1,6 +1,7 @@
 //! Makes the durable record of a request: masked, summed up, compressed.
 
 use super::routes::Door;
+use crate::config::Webhook;
 use crate::engine::Translation;
 use crate::feed::RingEntry;
 use crate::log::{Append, AppendKeys, compress_request};
@@ -23,7 +24,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn new(door: &Door, request: &Request, outcome: Outcome) -> Self {
         let webhook = &door.webhook;
-        let http = webhook.masking.apply(request, &webhook.slug);
+        let http = masked(webhook, request);
         let summary = RequestSummary {
             method: request.method.clone(),
             path: request.path.clone(),
@@ -61,17 +62,18 @@ impl Draft {
         self
     }
 
-    pub(super) fn noted(mut self, note: Option<Note>) -> Self {
-        self.delivery.notes.extend(note);
-        self
-    }
-
     pub(super) fn timed(mut self, read: Duration, verify: Duration, translate: Duration) -> Self {
         self.delivery.timing = Some(Timing {
             read_micros: micros(read),
             verify_micros: micros(verify),
             translate_micros: micros(translate),
         });
+        self
+    }
+
+    /// With what is worth knowing besides.
+    pub(super) fn noted(mut self, note: Option<Note>) -> Self {
+        self.delivery.notes.extend(note);
         self
     }
 
@@ -100,9 +102,9 @@ impl Draft {
             self.delivery.key = translation.key;
             self.delivery.error = translation.error;
             self.delivery.events = translation.events;
-            self.delivery.notes = translation.notes;
+            self.delivery.notes.extend(translation.notes);
             keys = match translation.keys {
-                Keys::None => AppendKeys::None,
+                Keys::None | Keys::PerItem(_) => AppendKeys::None,
                 Keys::Delivery(key) => AppendKeys::Delivery(key),
                 Keys::PerEvent(keys) => AppendKeys::PerEvent(keys),
             };
@@ -133,6 +135,17 @@ impl Draft {
             request: self.http.bytes,
         }
     }
+}
+
+/// The request as it is kept. Where it delivers a secret in its body, that is masked too.
+fn masked(webhook: &Webhook, request: &Request) -> Masked {
+    let mut shakes = webhook.handshakes.iter();
+    let Some((kept, place)) = shakes.find_map(|shake| shake.without_secret(request)) else {
+        return webhook.masking.apply(request, &webhook.slug);
+    };
+    let mut http = webhook.masking.apply(&kept, &webhook.slug);
+    http.masked.push(place);
+    http
 }
 
 fn cut(request: &Request, header: &str) -> Option<String> {

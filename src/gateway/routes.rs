@@ -1,9 +1,10 @@
 //! What a configuration routes to: compiled once when it is taken, read by every request.
 
 use crate::config::{Config, Webhook};
+use crate::intake::answer::Refusal;
 use crate::intake::head::Target;
 use crate::intake::rate::{Limiter, Rate, RateLimiters};
-use crate::model::Slug;
+use crate::model::{Request, Slug};
 use crate::telemetry::{Metrics, WebhookMetrics};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +24,38 @@ pub struct Door {
     pub methods: Vec<String>,
     /// Its bucket, if it has a rate.
     pub limiter: Option<Arc<Limiter>>,
+    /// The bucket of its handshakes.
+    pub handshakes: Option<Arc<Limiter>>,
     /// Its figures.
     pub metrics: WebhookMetrics,
+}
+
+impl Door {
+    /// Lets a request through that is over the webhook's rate, if it could be a handshake and those are not over
+    /// theirs. `head` makes the request without its body.
+    ///
+    /// # Errors
+    /// The refusal given, or that of the handshakes' bucket.
+    pub fn keep_handshake(
+        &self,
+        refusal: &Refusal,
+        head: impl FnOnce() -> Request,
+    ) -> Result<(), Refusal> {
+        let refused = || Err(refusal.clone());
+        let (Some(limiter), false) = (&self.handshakes, self.webhook.handshakes.is_empty()) else {
+            return refused();
+        };
+        let head = head();
+        if !self
+            .webhook
+            .handshakes
+            .iter()
+            .any(|shake| shake.may_be(&head))
+        {
+            return refused();
+        }
+        limiter.check()
+    }
 }
 
 impl Routes {
@@ -66,6 +97,7 @@ fn door(webhook: &Arc<Webhook>, rates: &RateLimiters, metrics: &Arc<Metrics>) ->
     Door {
         methods,
         limiter: rate.and_then(|rate| rates.limiter(&webhook.name, rate)),
+        handshakes: rates.handshakes(&webhook.name),
         metrics: WebhookMetrics::new(metrics, &webhook.name),
         webhook: Arc::clone(webhook),
     }

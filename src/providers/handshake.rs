@@ -2,6 +2,8 @@
 
 use super::confirm::{Confirm, Confirmation};
 use super::consent::Consent;
+use super::teaching::Teaching;
+use crate::model::http_file::Masking;
 use crate::model::limits::REFLECTED_BYTES_MAX;
 use crate::model::{Request, Secret};
 use crate::verify::{OneOrMany, Source, braintree_answer, equal_secret, hmac_text};
@@ -38,6 +40,8 @@ struct Data {
     pattern: Option<regex_lite::Regex>,
     /// What it asks to be called.
     confirm: Option<Confirm>,
+    /// Where it delivers the secret of later requests.
+    teaches: Option<Teaching>,
 }
 
 /// Bytes of a value that is computed with.
@@ -72,6 +76,8 @@ struct RawHandshake {
     pattern: Option<String>,
     /// A URL in it that is called to confirm.
     confirm: Option<Confirm>,
+    /// The place of a secret that deliveries are signed with from then on.
+    teaches: Option<Teaching>,
 }
 
 /// Everything that is given must hold.
@@ -201,6 +207,52 @@ impl Handshake {
         })
     }
 
+    /// Whether a request could be this handshake, by what is known before its body.
+    #[must_use]
+    pub fn may_be(&self, head: &Request) -> bool {
+        match &self.kind {
+            Kind::Consent(consent) => consent.answer(head).is_some(),
+            Kind::Data(data) => data.matches.head_holds(head),
+        }
+    }
+
+    /// Whether it delivers the secret of later requests.
+    #[must_use]
+    pub fn is_teaching(&self) -> bool {
+        self.teaching().is_some()
+    }
+
+    /// Where it delivers the secret of later requests: `header x-hook-secret`.
+    #[must_use]
+    pub fn teaches(&self) -> Option<String> {
+        self.teaching().map(Teaching::label)
+    }
+
+    /// The secret that a request of this handshake delivers, if it has the form of one.
+    #[must_use]
+    pub fn taught(&self, request: &Request) -> Option<Secret> {
+        self.teaching()?.secret(request)
+    }
+
+    /// The request as it may be kept, and what was masked in its body; none where its body holds no secret.
+    #[must_use]
+    pub fn without_secret(&self, request: &Request) -> Option<(Request, String)> {
+        let Kind::Data(data) = &self.kind else {
+            return None;
+        };
+        let teaching = data.teaches.as_ref()?;
+        data.matches
+            .holds(request)
+            .then(|| teaching.without_secret(request))?
+    }
+
+    fn teaching(&self) -> Option<&Teaching> {
+        match &self.kind {
+            Kind::Data(data) => data.teaches.as_ref(),
+            Kind::Consent(_) => None,
+        }
+    }
+
     /// Methods it comes with; none: any.
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
@@ -260,15 +312,14 @@ impl Handshake {
         }
     }
 
-    /// The query parameter that carries the token, which is not kept.
-    #[must_use]
-    pub fn token_query(&self) -> Option<String> {
-        match &self.kind {
-            Kind::Data(data) => match &data.token_at {
-                Some(Source::Query(name)) => Some(name.clone()),
-                _ => None,
-            },
-            Kind::Consent(_) => None,
+    /// Adds the headers and query parameters that carry a secret of it, which are not kept.
+    pub fn mask(&self, masking: &mut Masking) {
+        let Kind::Data(data) = &self.kind else { return };
+        if let Some(Source::Query(name)) = &data.token_at {
+            masking.query.push(name.clone());
+        }
+        if let Some(teaching) = &data.teaches {
+            teaching.mask(masking);
         }
     }
 }
@@ -309,21 +360,20 @@ fn is_json(content_type: &str) -> bool {
 
 impl Match {
     fn holds(&self, request: &Request) -> bool {
+        self.head_holds(request)
+            && (!self.empty_body || request.body.is_empty())
+            && self.form.hold("form", request)
+            && self.json.hold("json", request)
+    }
+
+    /// Whether what can be seen without the body holds.
+    fn head_holds(&self, request: &Request) -> bool {
         let method = match &self.method {
             None => true,
             Some(OneOrMany::One(method)) => *method == request.method,
             Some(OneOrMany::Many(methods)) => methods.contains(&request.method),
         };
-        method
-            && (!self.empty_body || request.body.is_empty())
-            && [
-                ("header", &self.header),
-                ("query", &self.query),
-                ("form", &self.form),
-                ("json", &self.json),
-            ]
-            .into_iter()
-            .all(|(kind, names)| names.hold(kind, request))
+        method && self.header.hold("header", request) && self.query.hold("query", request)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -536,10 +586,16 @@ impl<'de> Deserialize<'de> for Handshake {
                 "a handshake that asks for a call is `signed`: anyone could name the URL",
             ));
         }
+        if raw.teaches.is_some() && raw.signed {
+            return Err(D::Error::custom(
+                "a handshake that `teaches` the secret cannot be `signed` with it",
+            ));
+        }
         Ok(Self {
             title: raw.title,
             signed: raw.signed,
             kind: Kind::Data(Box::new(Data {
+                teaches: raw.teaches,
                 matches: raw.matches,
                 answer: raw.answer,
                 token_at,
@@ -552,114 +608,4 @@ impl<'de> Deserialize<'de> for Handshake {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::http_file;
-    use jiff::Timestamp;
-
-    fn handshake(toml: &str) -> Handshake {
-        toml::from_str(toml).unwrap()
-    }
-
-    fn request(text: &str) -> Request {
-        http_file::parse(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap()
-    }
-
-    fn challenge(value: &str) -> Request {
-        let body = serde_json::json!({"type": "check", "challenge": value});
-        request(&format!("POST /hooks/x HTTP/1.1\n\n{body}"))
-    }
-
-    #[test]
-    fn reflects_a_challenge_and_nothing_dangerous() {
-        let plain = handshake(
-            "title = 'x'\nmatch = { method = 'POST', json = { '/type' = 'check' } }\nanswer = { content_type = 'text/plain', body = '{json:/challenge}' }",
-        );
-        let body = |value: &str| plain.answer(&challenge(value), &[]).map(|a| a.body);
-        assert_eq!(body("abc<é>").as_deref(), Some("abc<é>"));
-        assert_eq!(body(&"a".repeat(1024)).map(|b| b.len()), Some(1024));
-        assert_eq!(body(&"a".repeat(1025)), None);
-        assert_eq!(body("a\r\nb"), None);
-        let other = request("POST /hooks/x HTTP/1.1\n\n{\"type\":\"other\"}");
-        assert_eq!(plain.answer(&other, &[]), None);
-
-        let json = handshake(
-            "title = 'x'\nmatch = { json = '/challenge' }\nanswer = { content_type = 'application/json', body = '{\"c\":\"{json:/challenge}\"}' }",
-        );
-        let answer = json.answer(&challenge("a\"},{\"b\u{1}"), &[]).unwrap();
-        let value: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!(value, serde_json::json!({"c": "a\"},{\"b\u{1}"}));
-
-        let header = handshake(
-            "title = 'x'\nmatch = { header = 'X-Hook-Secret' }\nanswer = { status = 204, headers = { 'X-Hook-Secret' = '{header:X-Hook-Secret}' } }",
-        );
-        let with = |value: &str| {
-            let text = format!("POST /hooks/x HTTP/1.1\nX-Hook-Secret: {value}\n\n");
-            header.answer(&request(&text), &[])
-        };
-        assert_eq!(with("abc").unwrap().headers[0].1, "abc");
-        assert_eq!(with("äbc"), None);
-        assert_eq!(with("a\tb"), None);
-    }
-
-    #[test]
-    fn computes_with_the_secret() {
-        let crc = handshake(
-            "title = 'x'\nmatch = { method = 'GET', query = 'crc_token' }\nanswer = { content_type = 'application/json', body = '{\"response_token\":\"sha256={hmac(sha256,base64,query:crc_token)}\"}' }",
-        );
-        let get = request("GET /hooks/x?crc_token=challenge HTTP/1.1\n\n");
-        let secrets = [Secret::new("fake-secret-0001".into())];
-        let answer = crc.answer(&get, &secrets).unwrap();
-        assert!(answer.body.starts_with("{\"response_token\":\"sha256="));
-        assert_eq!(crc.answer(&get, &[]), None);
-        assert_eq!(crc.methods(), ["GET"]);
-        // No oracle: what could be a body is not signed for anyone.
-        for value in ["%7B%22a%22:1%7D", "v0:1:x", "a%20b", "", &"a".repeat(300)] {
-            let text = format!("GET /hooks/x?crc_token={value} HTTP/1.1\n\n");
-            assert_eq!(crc.answer(&request(&text), &secrets), None, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_verify_token_must_be_configured_and_equal() {
-        let mut hub = handshake(
-            "title = 'x'\nmatch = { method = 'GET', query = { 'hub.mode' = 'subscribe' } }\nverify_token = 'query:hub.verify_token'\nanswer = { content_type = 'text/plain', body = '{query:hub.challenge}' }",
-        );
-        let ask = |hub: &Handshake, token: &str| {
-            let text =
-                format!("GET /hooks/x?hub.mode=subscribe&hub.challenge=17{token} HTTP/1.1\n\n");
-            hub.answer(&request(&text), &[]).map(|a| a.body)
-        };
-        assert_eq!(ask(&hub, "&hub.verify_token=fake-0001"), None);
-        assert_eq!(ask(&hub, "&hub.verify_token="), None);
-        assert!(hub.asks_for_token());
-        assert_eq!(hub.token_query().as_deref(), Some("hub.verify_token"));
-        hub.set_token(Secret::new("fake-0001".into()));
-        assert_eq!(
-            ask(&hub, "&hub.verify_token=fake-0001").as_deref(),
-            Some("17")
-        );
-        assert_eq!(ask(&hub, "&hub.verify_token=fake-0002"), None);
-        assert_eq!(
-            ask(
-                &hub,
-                "&hub.verify_token=fake-0001&hub.verify_token=fake-0001"
-            ),
-            None
-        );
-        assert_eq!(ask(&hub, ""), None);
-    }
-
-    #[test]
-    fn wrong_data_are_refused() {
-        for bad in [
-            "title = 'x'\nmatch = {}",
-            "title = 'x'\nmatch = { json = 'type' }",
-            "title = 'x'\nmatch = { method = 'GET' }\nanswer = { status = 302 }",
-            "title = 'x'\nmatch = { method = 'GET' }\nanswer = { content_type = 'text/html', body = '{query:a}' }",
-            "title = 'x'\nmatch = { method = 'GET' }\nanswer = { content_type = 'text/plain', body = '{hmac(md5,hex,query:a)}' }",
-        ] {
-            assert!(toml::from_str::<Handshake>(bad).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -54,6 +54,7 @@ struct AnswerFile {
     status: AnswerStatus,
     content_type: Option<String>,
     body: String,
+    bare_refusals: bool,
 }
 
 impl Default for AnswerFile {
@@ -62,6 +63,7 @@ impl Default for AnswerFile {
             status: AnswerStatus(200),
             content_type: None,
             body: String::new(),
+            bare_refusals: false,
         }
     }
 }
@@ -166,6 +168,13 @@ pub fn load(name: &str, beside: Option<&Path>) -> Result<Provider, Vec<Problem>>
             None => problem,
         }]
     })?;
+    let signs = file.verify.as_ref().is_some_and(VerifySpec::needs_secret);
+    if !signs && file.handshake.iter().any(Handshake::is_teaching) {
+        let text = format!(
+            "provider `{name}`: a handshake `teaches` a secret, but nothing is verified with it: add [verify]"
+        );
+        return Err(vec![Problem::new(codes::PROVIDER_DATA, text)]);
+    }
     let template = read(name, "event.json.j2", beside).map_err(one)?;
     let files = [
         settings.path,
@@ -188,6 +197,7 @@ pub fn load(name: &str, beside: Option<&Path>) -> Result<Provider, Vec<Problem>>
             status: file.answer.status.0,
             content_type: file.answer.content_type,
             body: file.answer.body,
+            bare_refusals: file.answer.bare_refusals,
         },
         template: template.map(|t| (t.text, t.file)),
         secret: file.secret,

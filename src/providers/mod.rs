@@ -2,6 +2,7 @@
 //! the binary, overridable from the same path beside the user's `webhooks.toml`.
 //!
 //! - `provider.toml`: verification, handshakes, delivery key, methods, answer, what to paste at the sender.
+//!   A handshake that `teaches` delivers the secret itself; `docs/learned-secrets.md` says how that is used.
 //! - `event.json.j2`: the default template.
 //! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
 //!   a webhook named like the provider, without the webhook itself among the related resources.
@@ -13,6 +14,7 @@ mod confirm;
 mod consent;
 mod handshake;
 mod load;
+mod teaching;
 
 pub use confirm::Confirmation;
 pub use handshake::{Handshake, HandshakeAnswer};
@@ -63,6 +65,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether it delivers its secret itself, in a handshake: then the owner need not configure one.
+    #[must_use]
+    pub fn teaches(&self) -> bool {
+        self.handshakes.iter().any(Handshake::is_teaching)
+    }
+
     /// Everything about it that a person or a tool may ask, as JSON: how it signs, what to fill in at the
     /// sender, handshakes, delivery key, answer, documents.
     #[must_use]
@@ -71,7 +79,14 @@ impl Provider {
         let handshakes: Vec<_> = self
             .handshakes
             .iter()
-            .map(|h| json!({"title": h.title, "signed": h.signed, "methods": h.methods()}))
+            .map(|h| {
+                json!({
+                    "title": h.title,
+                    "signed": h.signed,
+                    "methods": h.methods(),
+                    "teaches": h.teaches(),
+                })
+            })
             .collect();
         json!({
             "name": self.name,
@@ -135,6 +150,8 @@ pub struct ProviderAnswer {
     pub content_type: Option<String>,
     /// Body, often empty.
     pub body: String,
+    /// Whether a 401 must have no body.
+    pub bare_refusals: bool,
 }
 
 /// The secret of a provider, in its own words.
@@ -184,3 +201,5 @@ pub struct Sample {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_any;

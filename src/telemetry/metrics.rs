@@ -127,6 +127,7 @@ pub struct Metrics {
     pub dead_letters: Family<MetricLabels, IntGauge>,
     pub dead_letters_total: Family<MetricLabels, NamedCounter>,
     parked: Family<MetricLabels, IntGauge>,
+    pub secret_pending: Family<MetricLabels, IntGauge>,
     parked_names: Mutex<BTreeSet<String>>,
     pub feed_lag: IntGauge,
     config: Family<MetricLabels, IntGauge>,
@@ -188,6 +189,7 @@ impl Metrics {
             dead_letters: Family::default(),
             dead_letters_total: Family::default(),
             parked: Family::default(),
+            secret_pending: Family::default(),
             parked_names: Mutex::default(),
             feed_lag: IntGauge::default(),
             config: Family::default(),
@@ -304,6 +306,11 @@ impl Metrics {
             "parked_deliveries",
             "Deliveries parked now",
             self.parked.clone(),
+        );
+        r.register(
+            "secret_pending",
+            "Whether a webhook's learned secret waits to be confirmed",
+            self.secret_pending.clone(),
         );
     }
 
@@ -470,7 +477,7 @@ mod tests {
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
         hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_parked_deliveries
         hookgate_refused_total hookgate_request_body_bytes hookgate_request_duration_seconds
-        hookgate_requests_in_flight hookgate_requests_total hookgate_sink_attempt_duration_seconds
+        hookgate_requests_in_flight hookgate_requests_total hookgate_secret_pending hookgate_sink_attempt_duration_seconds
         hookgate_sink_attempts_total hookgate_sink_delivered_total hookgate_sink_lag_events
         hookgate_sink_lag_seconds hookgate_sink_paused hookgate_sink_up
         hookgate_translation_duration_seconds hookgate_translation_errors_total
@@ -509,6 +516,7 @@ mod tests {
             &m.sink_paused,
             &m.dead_letters,
             &m.parked,
+            &m.secret_pending,
         ] {
             gauge.get_or_create(&labels).set(1);
         }

@@ -6,7 +6,7 @@
 use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
 use super::template::used_names;
-use super::{Failure, Keys, Scope, Translated, env, names, problem, rewrite, schema, text};
+use super::{Failure, Keys, Scope, Translated, env, keys, names, problem, rewrite, schema, text};
 use crate::codes;
 use crate::model::http_file::Masking;
 use crate::model::{Headers, Place, Problem, Request};
@@ -15,8 +15,15 @@ use serde_json::Value as Json;
 use std::collections::HashSet;
 
 /// Fields a definition may have.
-const FIELDS: [&str; 7] = [
-    "occurred", "event", "resource", "related", "payload", "id", "follows",
+const FIELDS: [&str; 8] = [
+    "occurred",
+    "event",
+    "resource",
+    "related",
+    "payload",
+    "id",
+    "follows",
+    keys::FIELD,
 ];
 
 /// A compiled event definition.
@@ -108,11 +115,11 @@ impl Definition {
                 format!("The definition gave no JSON: {}.", invalid.what),
             )
         })?;
-        let events = schema::events(&doc, &input, &mut notes)?;
+        let (events, keys) = schema::events(&doc, &input, &mut notes)?;
         notes.extend(input.notes());
         Ok(Translated {
             events,
-            item_keys: None,
+            keys,
             notes,
         })
     }
@@ -206,6 +213,7 @@ impl Definition {
             webhook: "check",
             masking: &masking,
             keys: &Keys::None,
+            own_keys: true,
             default_payload: true,
             body: &ParsedBody::default(),
         };

@@ -90,6 +90,7 @@ impl<'a> Input<'a> {
                 Keys::None => Value::from(()),
                 Keys::Delivery(key) => Value::from(key.as_str()),
                 Keys::PerEvent(keys) => keys.iter().map(|k| Value::from(k.as_str())).collect(),
+                Keys::PerItem(items) => items.iter().map(|i| Value::from(i.key.as_str())).collect(),
             },
             _ => Value::UNDEFINED,
         }

@@ -107,8 +107,8 @@ impl Template {
         let input = Input::new(scope);
         let (output, undefined) = self.render(&input)?;
         let mut notes = Vec::new();
-        let events = if output.trim().is_empty() {
-            Vec::new()
+        let (events, keys) = if output.trim().is_empty() {
+            (Vec::new(), scope.keys.clone())
         } else {
             let doc = match Doc::parse(output) {
                 Ok(doc) => doc,
@@ -127,7 +127,7 @@ impl Template {
         notes.extend(input.notes());
         Ok(Translated {
             events,
-            item_keys: None,
+            keys,
             notes,
         })
     }

@@ -1,14 +1,15 @@
 //! A token in the JSON body: it must equal the secret, in every item where the pointer goes through a list.
 
 use super::report::{self, Report};
-use super::signature::refuse;
+use super::signature::{Failure, refuse};
 use super::spec::BodyTokenSpec;
 use super::{DatedSecret, SchemeError, Verdict};
-use crate::codes::{self, Code};
+use crate::codes;
 use crate::model::Request;
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::hint::black_box;
 use subtle::{Choice, ConstantTimeEq};
 
 /// The scheme with the digests of its secrets.
@@ -39,35 +40,22 @@ impl BodyTokenVerifier {
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new("body-token");
         let label = format!("body {}", self.spec.text);
-        let fail = |mut report: Report, code: Code, message: String| {
-            report.fail(label.as_str(), message.as_str());
-            refuse(report, code, message)
+        let body = serde_json::from_slice::<Value>(&request.body);
+        let found = match &body {
+            Ok(body) => self.found(body, &label),
+            Err(_) => Err((codes::CREDENTIAL_MISSING, "the body is not JSON".to_owned())),
         };
-        let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
-            return fail(
-                report,
-                codes::CREDENTIAL_MISSING,
-                "the body is not JSON".to_owned(),
-            );
+        let found = match found {
+            Ok(found) => found,
+            Err((code, message)) => {
+                black_box(self.is_right("", now));
+                report.fail(label.as_str(), message.as_str());
+                return refuse(report, code, message);
+            }
         };
-        let mut found = Vec::new();
-        if !collect(&body, &self.spec.tokens, &mut found) || found.is_empty() {
-            let message = format!("{label} is absent, in the body or in one of its items");
-            return fail(report, codes::CREDENTIAL_MISSING, message);
-        }
-        if found.len() > ITEMS_MAX {
-            let message = format!("{label} has more than {ITEMS_MAX} values");
-            return fail(report, codes::CREDENTIAL_MALFORMED, message);
-        }
         let mut wrong = None;
         for (number, text) in (1..).zip(&found) {
-            let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-            let mut right = Choice::from(0);
-            for (secret, until) in &self.secrets {
-                let counts = until.is_none_or(|until| now < until);
-                right |= secret.ct_eq(&digest) & Choice::from(u8::from(counts));
-            }
-            if !bool::from(right) && wrong.is_none() {
+            if !self.is_right(text, now) && wrong.is_none() {
                 wrong = Some(number);
             }
         }
@@ -84,6 +72,33 @@ impl BodyTokenVerifier {
                 report.refused(codes::TOKEN_MISMATCH, message, report::HELP_TOKEN)
             }
         }
+    }
+}
+
+impl BodyTokenVerifier {
+    /// The tokens of a body.
+    fn found<'a>(&self, body: &'a Value, label: &str) -> Result<Vec<&'a str>, Failure> {
+        let mut found = Vec::new();
+        if !collect(body, &self.spec.tokens, &mut found) || found.is_empty() {
+            let message = format!("{label} is absent, in the body or in one of its items");
+            return Err((codes::CREDENTIAL_MISSING, message));
+        }
+        if found.len() > ITEMS_MAX {
+            let message = format!("{label} has more than {ITEMS_MAX} values");
+            return Err((codes::CREDENTIAL_MALFORMED, message));
+        }
+        Ok(found)
+    }
+
+    /// Whether a token is one of the secrets that count; every one is compared.
+    fn is_right(&self, token: &str, now: Timestamp) -> bool {
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut right = Choice::from(0);
+        for (secret, until) in &self.secrets {
+            let counts = until.is_none_or(|until| now < until);
+            right |= secret.ct_eq(&digest) & Choice::from(u8::from(counts));
+        }
+        bool::from(right)
     }
 }
 

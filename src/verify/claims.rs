@@ -50,6 +50,16 @@ impl Expected {
         self.0.iter().any(|one| matches!(one, One::Url))
     }
 
+    /// A value that holds; what is a secret's is left out.
+    pub(super) fn example(&self, request: &Request) -> Value {
+        match self.0.first() {
+            Some(One::Text(text)) => Value::from(text.as_str()),
+            Some(One::Flag(flag)) => Value::from(*flag),
+            Some(One::Url) => Value::from(request.url.as_str()),
+            Some(One::Secret) | None => Value::Null,
+        }
+    }
+
     /// Whether a claim's value, or an item of it where it is a list, is one of the expected.
     pub(super) fn holds(
         &self,

@@ -22,13 +22,22 @@ pub(super) struct HashClaim {
 }
 
 impl HashClaim {
-    pub(super) fn holds(&self, claimed: &str, bytes: &[u8]) -> bool {
-        let digest = match self.algorithm {
+    pub(super) fn digest(&self, bytes: &[u8]) -> Vec<u8> {
+        match self.algorithm {
             Hash::Sha1 => Sha1::digest(bytes).to_vec(),
             Hash::Sha256 => Sha256::digest(bytes).to_vec(),
-        };
+        }
+    }
+
+    /// What the claim is for these bytes.
+    pub(super) fn text(&self, bytes: &[u8]) -> String {
+        self.encoding.encode(&self.digest(bytes))
+    }
+
+    /// Whether a claim is this hash.
+    pub(super) fn holds(&self, claimed: &str, digest: &[u8]) -> bool {
         let claimed = self.encoding.decode(claimed);
-        claimed.is_some_and(|claimed| bool::from(claimed.ct_eq(&digest)))
+        claimed.is_some_and(|claimed| bool::from(claimed.as_slice().ct_eq(digest)))
     }
 }
 

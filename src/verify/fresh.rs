@@ -64,6 +64,21 @@ impl TimeSpec {
         self.future = limit.0;
     }
 
+    /// How old it may be; none: any age.
+    pub(super) fn past(&self) -> Option<SignedDuration> {
+        self.past
+    }
+
+    /// A time as the sender writes it.
+    pub(super) fn text(&self, time: Timestamp) -> String {
+        match self.unit {
+            Unit::S => time.as_second().to_string(),
+            Unit::Ms => time.as_millisecond().to_string(),
+            Unit::Rfc3339 => crate::model::time::to_rfc3339(time),
+            Unit::HttpDate => time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        }
+    }
+
     pub(super) fn unit_name(&self) -> &'static str {
         match self.unit {
             Unit::S => "a number of seconds",

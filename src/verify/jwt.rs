@@ -10,11 +10,11 @@ use super::jwt_keys::{KeySet, validation};
 use super::keys::{KeySource, KeysAtHand};
 use super::public::{PublicAlgorithm, PublicKey};
 use super::report::{self, Report};
-use super::signature::{refuse, required, url_note};
+use super::signature::{Failure, refuse, required, url_note};
 use super::spec::JwtSpec;
 use super::value::Source;
 use super::{DatedSecret, SchemeError, Verdict, secret_form};
-use crate::codes::{self, Code};
+use crate::codes;
 use crate::model::Request;
 use crate::model::http_file::Masking;
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,24 @@ pub(super) struct JwtVerifier {
 }
 
 type Claims = Map<String, Value>;
-type Failure = (Code, String);
+
+/// Hashes that a token must name, of the request at hand.
+struct Hashes {
+    body: Option<Vec<u8>>,
+    url: Option<Vec<u8>>,
+}
+
+impl Hashes {
+    fn of(spec: &JwtSpec, request: &Request) -> Self {
+        let digest = |claim: &Option<HashClaim>, bytes: &[u8]| {
+            claim.as_ref().map(|claim| claim.digest(bytes))
+        };
+        Self {
+            body: digest(&spec.body_hash, &request.wire_body),
+            url: digest(&spec.url_hash, request.url.as_bytes()),
+        }
+    }
+}
 
 impl JwtVerifier {
     pub(super) fn compile(spec: &JwtSpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
@@ -98,13 +115,19 @@ impl JwtVerifier {
         keys: &dyn KeysAtHand,
     ) -> Verdict {
         let mut report = Report::new("jwt");
-        let token = match required(&mut report, &self.spec.token, request) {
-            Ok(pieces) => pieces.into_iter().next().unwrap_or_default(),
-            Err((code, message)) => return refuse(report, code, message),
+        let token = required(&mut report, &self.spec.token, request);
+        let token = token.map(|pieces| pieces.into_iter().next().unwrap_or_default());
+        let claims = match &token {
+            Ok(token) => self.signature(&mut report, token, now, keys),
+            Err(failure) => {
+                self.work_for_nothing(b"");
+                Err(failure.clone())
+            }
         };
-        let checked = self
-            .signature(&mut report, &token, now, keys)
-            .and_then(|claims| self.claims(&mut report, &claims, request, now));
+        // Hashed whether the token is right or not, so that a refusal takes as long.
+        let hashes = Hashes::of(&self.spec, request);
+        let checked =
+            claims.and_then(|claims| self.claims(&mut report, &claims, request, &hashes, now));
         match checked {
             Ok(()) => report.verified(),
             Err((codes::KEY_NOT_AT_HAND, message)) => report.wanting(self.source(), message),
@@ -133,6 +156,7 @@ impl JwtVerifier {
     ) -> Result<Claims, Failure> {
         let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
         if token.len() > TOKEN_BYTES_MAX {
+            self.work_for_nothing(b"");
             return Err(malformed("the token is too long"));
         }
         if let Some(set) = &self.set {
@@ -142,12 +166,20 @@ impl JwtVerifier {
         let mut found = None;
         let mut failure = None;
         for (number, (key, until)) in (1..).zip(&self.keys) {
-            if until.is_some_and(|until| now >= until) {
-                continue;
-            }
+            let counts = until.is_none_or(|until| now < until);
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
-                Ok(data) => found = found.or(Some((number, data))),
-                Err(error) => failure = Some(error.into_kind()),
+                Ok(data) if counts => found = found.or(Some((number, data))),
+                Ok(_) => {}
+                Err(error) => {
+                    let kind = error.into_kind();
+                    // Any other error was found before the signature was looked at.
+                    if !matches!(kind, ErrorKind::InvalidSignature) {
+                        self.work_for_nothing_with(key, token.as_bytes());
+                    }
+                    if counts {
+                        failure = Some(kind);
+                    }
+                }
             }
         }
         if let Some((number, data)) = found {
@@ -176,11 +208,25 @@ impl JwtVerifier {
         })
     }
 
+    /// The work of a check by every key.
+    fn work_for_nothing(&self, message: &[u8]) {
+        for (key, _) in &self.keys {
+            self.work_for_nothing_with(key, message);
+        }
+    }
+
+    fn work_for_nothing_with(&self, key: &DecodingKey, message: &[u8]) {
+        if let Some(algorithm) = self.spec.algorithms.first() {
+            jwt_crypto::work_for_nothing(*algorithm, key, message);
+        }
+    }
+
     fn claims(
         &self,
         report: &mut Report,
         claims: &Claims,
         request: &Request,
+        hashes: &Hashes,
         now: Timestamp,
     ) -> Result<(), Failure> {
         let spec = &self.spec;
@@ -192,11 +238,12 @@ impl JwtVerifier {
         for (name, expected) in named.chain(more) {
             self.claim(report, claims, (name, expected), request, now)?;
         }
-        if let Some(hash) = &spec.body_hash {
-            bound(report, claims, hash, "body", &request.wire_body)?;
+        if let Some((hash, digest)) = spec.body_hash.as_ref().zip(hashes.body.as_ref()) {
+            let empty = request.wire_body.is_empty();
+            bound(report, claims, hash, ("body", empty), digest)?;
         }
-        if let Some(hash) = &spec.url_hash {
-            let url = bound(report, claims, hash, "url", request.url.as_bytes());
+        if let Some((hash, digest)) = spec.url_hash.as_ref().zip(hashes.url.as_ref()) {
+            let url = bound(report, claims, hash, ("url", false), digest);
             url.map_err(|(code, message)| (code, message + &url_note(request)))?;
         }
         self.times(report, claims, now)
@@ -288,7 +335,7 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
             }
             let bytes = spec.key.decode(text).ok_or(match spec.key {
                 KeyEncoding::Base64 => "is not base64",
-                KeyEncoding::Text | KeyEncoding::Hex => "is not hex",
+                KeyEncoding::Text | KeyEncoding::TextNfkd | KeyEncoding::Hex => "is not hex",
             })?;
             if bytes.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
                 return Err("decodes to nothing");
@@ -298,18 +345,18 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
     }
 }
 
-/// Whether a claim is the hash of these bytes.
+/// Whether a claim is this hash of what is named, which may be empty.
 fn bound(
     report: &mut Report,
     claims: &Claims,
     hash: &HashClaim,
-    what: &str,
-    bytes: &[u8],
+    (what, empty): (&str, bool),
+    digest: &[u8],
 ) -> Result<(), Failure> {
     let claim = &hash.claim;
     let found = match claims.get(claim) {
         Some(Value::String(text)) => text,
-        None if hash.unless_empty && bytes.is_empty() => {
+        None if hash.unless_empty && empty => {
             report.pass(what, "empty, and not claimed");
             return Ok(());
         }
@@ -318,7 +365,7 @@ fn bound(
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
     };
-    if !hash.holds(found, bytes) {
+    if !hash.holds(found, digest) {
         let message = format!("the {what} does not have the hash in the token's `{claim}`");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }

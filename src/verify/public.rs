@@ -7,6 +7,7 @@ use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 use spki::SubjectPublicKeyInfoRef;
 use spki::der::Decode;
+use std::hint::black_box;
 
 /// The algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +36,26 @@ impl PublicAlgorithm {
             Self::RsaSha1 | Self::RsaSha256 => "1.2.840.113549.1.1.1",
         }
     }
+}
+
+const DER_SEQUENCE: u8 = 0x30;
+/// A signature of the right form that nobody made: the base point (RFC 8032, section 5.1) and 1.
+const ED25519_R: [u8; 32] = {
+    let mut point = [0x66; 32];
+    point[0] = 0x58;
+    point
+};
+const ED25519_S: [u8; 32] = {
+    let mut one = [0; 32];
+    one[0] = 1;
+    one
+};
+/// The same for ECDSA, in DER: r and s are 1.
+const ECDSA_ONES: [u8; 8] = [DER_SEQUENCE, 6, 2, 1, 1, 2, 1, 1];
+
+/// Bytes of the modulus in an `RSAPublicKey`, whose frame and exponent are some 14 bytes.
+fn modulus_bytes(key: &[u8]) -> usize {
+    key.len().saturating_sub(12) / 8 * 8
 }
 
 /// A public key.
@@ -67,7 +88,7 @@ impl PublicKey {
                 point.then_some(Self::EcdsaP256(bytes))
             }
             PublicAlgorithm::RsaSha1 | PublicAlgorithm::RsaSha256 => {
-                (bytes.first() == Some(&0x30)).then_some(Self::Rsa(bytes, algorithm))
+                (bytes.first() == Some(&DER_SEQUENCE)).then_some(Self::Rsa(bytes, algorithm))
             }
         }
     }
@@ -78,6 +99,32 @@ impl PublicKey {
             Self::Ed25519(key) => key.as_bytes().to_vec(),
             Self::EcdsaP256(bytes) | Self::Rsa(bytes, _) => bytes.clone(),
         }
+    }
+
+    /// Whether a signature has the outer form of this key's: any other is refused before the message is read.
+    pub(super) fn may_have_made(&self, signature: &[u8]) -> bool {
+        match self {
+            Self::Ed25519(_) => signature.len() == ed25519_dalek::SIGNATURE_LENGTH,
+            // r and s in DER are a sequence.
+            Self::EcdsaP256(_) => signature.first() == Some(&DER_SEQUENCE),
+            Self::Rsa(key, _) => signature.len() == modulus_bytes(key),
+        }
+    }
+
+    /// Takes the time of a check where there is no signature. There is no secret that time could tell of; a refusal
+    /// just looks like any other.
+    pub(super) fn work_for_nothing(&self, message: &[u8]) {
+        let signature = match self {
+            Self::Ed25519(_) => [ED25519_R, ED25519_S].concat(),
+            Self::EcdsaP256(_) => ECDSA_ONES.to_vec(),
+            // Below every modulus of that length.
+            Self::Rsa(key, _) => {
+                let mut number = vec![1; modulus_bytes(key)];
+                number.iter_mut().take(1).for_each(|first| *first = 0);
+                number
+            }
+        };
+        black_box(self.verify(message, &signature));
     }
 
     pub(super) fn verify(&self, message: &[u8], received: &[u8]) -> bool {
@@ -112,7 +159,7 @@ fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option
     } else {
         match encoding {
             // Hex is longer than base64 of the same key, and base64 that is all hex digits is hardly a key.
-            KeyEncoding::Text => Encoding::Hex
+            KeyEncoding::Text | KeyEncoding::TextNfkd => Encoding::Hex
                 .decode(text)
                 .or_else(|| KeyEncoding::Base64.decode(text))?,
             KeyEncoding::Base64 | KeyEncoding::Hex => encoding.decode(text)?,

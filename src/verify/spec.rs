@@ -133,6 +133,7 @@ pub(super) enum SchemeName {
     Hook0,
     AwsSns,
     Paypal,
+    Plivo,
     Bearer,
     Basic,
     HeaderToken,
@@ -162,6 +163,7 @@ impl SchemeName {
             Self::Hook0 => Special::Hook0.name(),
             Self::AwsSns => Certified::AwsSns.name(),
             Self::Paypal => Certified::Paypal.name(),
+            Self::Plivo => Special::Plivo.name(),
             Self::Bearer => "bearer",
             Self::Basic => "basic",
             Self::HeaderToken => "header-token",
@@ -253,65 +255,13 @@ impl VerifySpec {
         "hook0",
         "aws-sns",
         "paypal",
+        "plivo",
         "bearer",
         "basic",
         "header-token",
         "query-token",
         "none",
     ];
-
-    /// Whether it needs a secret.
-    #[must_use]
-    pub fn needs_secret(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(scheme) => scheme.needs_secret(),
-            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
-                specs.iter().any(Self::needs_secret)
-            }
-        }
-    }
-
-    /// Whether a secret has any effect: some schemes take one in place of a key that they would fetch.
-    #[must_use]
-    pub fn takes_secret(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(scheme) => scheme.takes_secret(),
-            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
-                specs.iter().any(Self::takes_secret)
-            }
-        }
-    }
-
-    /// Whether anybody is verified by it.
-    #[must_use]
-    pub fn verifies(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(_) => true,
-            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
-                specs.iter().any(Self::verifies)
-            }
-        }
-    }
-
-    /// Reads the files that it names, by `read`; what provider data name is never read.
-    ///
-    /// # Errors
-    /// That of `read`.
-    pub fn read_files(
-        &mut self,
-        read: &mut dyn FnMut(&str) -> Result<String, String>,
-    ) -> Result<(), String> {
-        match self {
-            Self::None => Ok(()),
-            Self::One(scheme) => scheme.read_files(read),
-            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
-                specs.iter_mut().try_for_each(|spec| spec.read_files(read))
-            }
-        }
-    }
 
     /// The scheme in one line, for lists: `hmac-sha256 (hex) of {body} in header x-hub-signature-256`.
     #[must_use]
@@ -541,6 +491,7 @@ impl RawSpec {
             SchemeName::Hook0 => self.special(name, Special::Hook0)?,
             SchemeName::AwsSns => self.certified(name, Certified::AwsSns)?,
             SchemeName::Paypal => self.certified(name, Certified::Paypal)?,
+            SchemeName::Plivo => self.special(name, Special::Plivo)?,
             SchemeName::Bearer => self.bearer()?,
             SchemeName::Basic => {
                 self.only(name, &[])?;

@@ -120,6 +120,13 @@ impl RawSpec {
                 let time = TimeSpec::fixed(header(contentful::TIME), true, 30, 300);
                 (Some(header("x-contentful-signature")), Some(time))
             }
+            Special::Plivo => {
+                // Subaccounts are signed with the main account's token, too.
+                let places = ["x-plivo-signature-v3", "x-plivo-signature-ma-v3"];
+                let places = places.map(|name| Source::Header(name.to_owned()));
+                let split = Some(",".to_owned());
+                (Some(ValueSpec::cut(places.to_vec(), split, None)), None)
+            }
             Special::Hook0 => {
                 let place = vec![Source::Header("x-hook0-signature".to_owned())];
                 let (split, prefix) = (Some(",".to_owned()), Some("t=".to_owned()));

@@ -1,4 +1,5 @@
-//! What schemes say whose keys are in no configuration: sets of keys, certificates, a public key at a URL.
+//! What schemes say whose keys are in no configuration: sets of keys, certificates, a public key at a URL; and which
+//! schemes need a secret.
 
 use super::certified::{Certified, CertifiedSpec};
 use super::claims;
@@ -7,7 +8,7 @@ use super::jwks::is_public;
 use super::jwt_keys::JwksPlace;
 use super::keys::{KeySource, key_url};
 use super::public::PublicAlgorithm;
-use super::spec::{JwtSpec, RawSpec, Scheme, SchemeName, SchemeSpec};
+use super::spec::{JwtSpec, RawSpec, Scheme, SchemeName, SchemeSpec, VerifySpec};
 use super::value::{OneOrMany, ValueSpec};
 
 /// Places and names that one scheme lists at most.
@@ -93,6 +94,61 @@ impl RawSpec {
             names,
             time,
         })))
+    }
+}
+
+impl VerifySpec {
+    /// Whether it needs a secret.
+    #[must_use]
+    pub fn needs_secret(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(scheme) => scheme.needs_secret(),
+            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
+                specs.iter().any(Self::needs_secret)
+            }
+        }
+    }
+
+    /// Whether a secret has any effect: some schemes take one in place of a key that they would fetch.
+    #[must_use]
+    pub fn takes_secret(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(scheme) => scheme.takes_secret(),
+            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
+                specs.iter().any(Self::takes_secret)
+            }
+        }
+    }
+
+    /// Whether anybody is verified by it.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(_) => true,
+            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
+                specs.iter().any(Self::verifies)
+            }
+        }
+    }
+
+    /// Reads the files that it names, by `read`; what provider data name is never read.
+    ///
+    /// # Errors
+    /// That of `read`.
+    pub fn read_files(
+        &mut self,
+        read: &mut dyn FnMut(&str) -> Result<String, String>,
+    ) -> Result<(), String> {
+        match self {
+            Self::None => Ok(()),
+            Self::One(scheme) => scheme.read_files(read),
+            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
+                specs.iter_mut().try_for_each(|spec| spec.read_files(read))
+            }
+        }
     }
 }
 

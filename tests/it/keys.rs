@@ -198,7 +198,7 @@ fn a_subscription_is_confirmed_only_where_the_owner_said_so() {
     assert_eq!(record["outcome"], "handshake");
     let notes = record["notes"].to_string();
     assert!(
-        notes.contains("HG0512") && notes.contains("confirm_subscription = true"),
+        notes.contains("HG0515") && notes.contains("confirm_subscription = true"),
         "{record}"
     );
     assert_eq!(

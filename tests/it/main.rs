@@ -13,6 +13,7 @@
 )]
 
 mod accept;
+mod batches;
 mod cli;
 mod crash;
 mod deliver;
@@ -21,11 +22,14 @@ mod harness;
 mod hunt;
 mod keys;
 mod kinds;
+mod learn;
 mod limits;
 mod own;
 mod prefect;
 mod reject;
 mod reload;
 mod secrets;
+mod send;
+mod senders;
 mod tidy;
 mod tls;

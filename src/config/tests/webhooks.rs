@@ -538,3 +538,58 @@ expect_error = "HG9999"
     };
     assert!(test.verify && test.expect.as_deref() == Some(&[]) && test.line == 6);
 }
+
+#[test]
+fn what_the_sender_delivers_need_not_be_configured() {
+    let asana = |lines: &str| {
+        format!(
+            "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nprovider = \"asana\"\n{lines}\n"
+        )
+    };
+    let learns = |lines: &str| only(&asana(lines)).verifier.learned().is_some();
+    assert_eq!(findings(&asana("")), "");
+    assert!(learns(""));
+    assert!(only(&asana("")).masking.hides_header("x-hook-secret"));
+    let secret = "secret = { env = \"CARGO_PKG_NAME\" }";
+    assert!(!learns(secret));
+    assert!(only(&asana(secret)).masking.hides_header("x-hook-secret"));
+    assert!(!learns("verify = \"none\""));
+    // An own scheme has its own secret.
+    let own = asana("verify = { scheme = \"hmac-sha256\", header = \"X-S\" }");
+    assert!(findings(&own).starts_with("E HG0212"), "{}", findings(&own));
+    // A list is a way to learn nothing by mistake, too.
+    assert!(findings(&asana("secret = []")).contains("the list is empty"));
+}
+
+#[test]
+fn a_provider_that_teaches_verifies_with_what_it_teaches() {
+    let load_provider = |verify: &str| {
+        let provider = format!(
+            "title = \"Own\"\n{verify}\n[[handshake]]\ntitle = \"t\"\nmatch = {{ method = \"POST\", query = \"secret\" }}\nteaches = \"query:secret\"\n"
+        );
+        let toml = format!(
+            "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nprovider = \"own\"\n{EVENT}"
+        );
+        load_text(
+            &toml,
+            &[("templates/providers/own/provider.toml", &provider)],
+        )
+    };
+    let hmac = "[verify]\nscheme = \"hmac-sha256\"\nheader = \"X-S\"";
+    let loaded = load_provider(hmac);
+    assert_eq!(lines(&loaded), "");
+    let config = loaded.config.unwrap();
+    let webhook = &config.webhooks[0];
+    assert!(webhook.verifier.learned().is_some() && webhook.masking.hides_query("secret"));
+    for (verify, why) in [
+        ("", "nothing is verified with it"),
+        ("verify = \"none\"", "nothing is verified with it"),
+        (
+            "[verify]\nscheme = \"ed25519\"\nheader = \"X-S\"",
+            "cannot be learned",
+        ),
+    ] {
+        let said = lines(&load_provider(verify));
+        assert!(said.starts_with("E ") && said.contains(why), "{said}");
+    }
+}

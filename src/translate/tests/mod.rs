@@ -38,6 +38,7 @@ pub(crate) fn translate(translator: &Translator, request: &Request) -> Result<Tr
         webhook: "shop",
         masking: &masking,
         keys: &keys,
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     })
@@ -473,6 +474,7 @@ fn expressions_and_texts_give_values_unescaped() {
         webhook: "shop",
         masking: &masking,
         keys: &Keys::None,
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     };
