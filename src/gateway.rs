@@ -27,7 +27,7 @@ use crate::intake::head::{self, Head, Target, UrlBase};
 use crate::keyring::Keyring;
 use crate::learn::Learner;
 use crate::log::{Append, Appended, EventLog, LogError};
-use crate::model::{Outcome, Request};
+use crate::model::{Outcome, Request, Slug};
 use crate::providers::{Confirmation, HandshakeAnswer};
 use crate::telemetry::webhook::InFlight;
 use crate::telemetry::{DeliveryLine, DeliveryLog, Metrics};
@@ -75,12 +75,20 @@ pub struct Gateway {
 /// A request that has been read within its limits.
 struct Received {
     request: Request,
+    /// By which it came, where it is not the webhook's own any more.
+    old_slug: Option<Slug>,
     begun: Instant,
     read: Duration,
     /// The webhook's rate is used up: answered only if it is a handshake.
     over_rate: Option<Refusal>,
     /// Memory that the body holds; given back when the answer is ready.
     _permit: Permit,
+}
+
+impl Received {
+    fn draft(&self, door: &Door, outcome: Outcome) -> Draft {
+        Draft::new(door, &self.request, self.old_slug.as_ref(), outcome)
+    }
 }
 
 /// How a request ended: refused before anyone asked who sent it, or answered.
@@ -119,15 +127,23 @@ async fn handle(
     let routes = gateway.routes.load_full();
     // The raw path: what is percent-encoded is decoded once, by us.
     let target = Target::parse(http.uri().path());
-    let Some((door, target)) = target.and_then(|target| Some((routes.find(&target)?, target)))
-    else {
+    let now = Timestamp::now();
+    let found = target.and_then(|target| Some((routes.find(&target, now)?, target)));
+    let Some(((door, old_slug), target)) = found else {
         gateway.metrics.unknown_slug.inc();
         return Refusal::UnknownSlug.into_response(payload);
     };
     // Counted until it is answered, or its sender has gone.
     let _in_flight = InFlight::enter(&gateway.metrics);
     let outgoing = gateway
-        .serve(&routes, door, &target, &http, &mut payload, begun)
+        .serve(
+            &routes,
+            (door, old_slug),
+            &target,
+            &http,
+            &mut payload,
+            begun,
+        )
         .await;
     match outgoing {
         Ok(response) => response,
@@ -143,7 +159,7 @@ impl Gateway {
     async fn serve(
         &self,
         routes: &Routes,
-        door: &Door,
+        (door, old_slug): (&Door, Option<&Slug>),
         target: &Target<'_>,
         http: &HttpRequest,
         payload: &mut web::Payload,
@@ -152,6 +168,10 @@ impl Gateway {
         let mut received = self
             .receive(routes, door, target, http, payload, begun)
             .await?;
+        if let Some(slug) = old_slug {
+            received.old_slug = Some(slug.clone());
+            door.metrics.by_old_slug();
+        }
         let webhook = &*door.webhook;
         let shake = webhook
             .handshakes
@@ -253,6 +273,7 @@ impl Gateway {
         let request = head().with_body(body.bytes, decoded);
         Ok(Received {
             request,
+            old_slug: None,
             begun,
             read: begun.elapsed(),
             over_rate,
@@ -283,7 +304,8 @@ impl Gateway {
         } else {
             reply(webhook, &received.request, &mut translation)
         };
-        let draft = Draft::new(door, &received.request, translation.outcome)
+        let draft = received
+            .draft(door, translation.outcome)
             .verified(verdict.record)
             .noted(pending)
             .timed(received.read, verified, translated);
@@ -390,7 +412,8 @@ impl Gateway {
         };
         let status = answer.status().as_u16();
         let code = verdict.failure.as_ref().map(|problem| problem.code);
-        let draft = Draft::new(door, &received.request, Outcome::Rejected)
+        let draft = received
+            .draft(door, Outcome::Rejected)
             .verified(verdict.record)
             .timed(received.read, verified, Duration::ZERO);
         let id = draft.id();
@@ -418,7 +441,7 @@ impl Gateway {
             reflected,
         };
         let status = answer.status().as_u16();
-        let draft = Draft::new(door, &received.request, Outcome::Handshake).timed(
+        let draft = received.draft(door, Outcome::Handshake).timed(
             received.read,
             Duration::ZERO,
             Duration::ZERO,
@@ -439,7 +462,8 @@ impl Gateway {
         verified: Duration,
         (shake, confirmation): (&HandshakeAnswer, Option<Confirmation>),
     ) -> Outgoing {
-        let draft = Draft::new(door, &received.request, Outcome::Handshake)
+        let draft = received
+            .draft(door, Outcome::Handshake)
             .verified(verdict.record)
             .noted(confirm::note(confirmation.as_ref()))
             .timed(received.read, verified, Duration::ZERO);

@@ -1,5 +1,6 @@
 //! The commands, a file each. The only part that prints.
 
+mod add;
 mod api;
 mod check;
 mod client;
@@ -9,6 +10,7 @@ mod output;
 mod providers;
 mod render;
 mod request;
+mod rotate;
 mod send;
 mod serve;
 mod toml_file;
@@ -51,8 +53,8 @@ const EXAMPLES: &str = "\
 Examples:
   hookgate serve                            run the gateway from ./webhooks.toml
   hookgate check                            is the file right? compiles everything, runs its tests
-  hookgate render push.http --webhook ci    what does this request become?
-  hookgate providers github                 how does GitHub sign, and what to paste where?";
+  hookgate add github                       a webhook for GitHub: writes it, says what to paste where
+  hookgate send github push                 a signed request as GitHub makes it";
 
 const AFTER_LONG: &str = "\
 Environment:
@@ -154,6 +156,10 @@ enum Command {
     Check(check::Arguments),
     /// Show what one request becomes: its events, or the error
     Render(render::Arguments),
+    /// Add a webhook for a known sender to the configuration, and say what to paste where
+    Add(add::Arguments),
+    /// Give a webhook a new slug or secret; the old one stays good for a while
+    Rotate(rotate::Arguments),
     /// Make a request as the sender does, sign it with the webhook's secret, send it over HTTP
     Send(send::Arguments),
     /// List the known senders, or explain one
@@ -194,6 +200,8 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(&global),
         Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
         Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
+        Command::Add(arguments) => guarded(|| add::run(&global, &arguments)),
+        Command::Rotate(arguments) => guarded(|| rotate::run(&global, &arguments)),
         Command::Send(arguments) => guarded(|| send::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
         Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),

@@ -117,6 +117,16 @@ fn labels(values: &[ValueSpec], none: &str) -> String {
     all.join(", else ")
 }
 
+fn retries(provider: &Provider) -> String {
+    match provider.retries {
+        Some(time) => format!(
+            "for {}: an old secret or slug must be taken as long",
+            super::toml_file::duration(time)
+        ),
+        None => "for how long is not known".to_owned(),
+    }
+}
+
 fn facts(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
     let handshakes: Vec<String> = provider
         .handshakes
@@ -158,6 +168,7 @@ fn facts(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
         format!("  event type    {}", labels(&provider.event_type, "none")),
         format!("  methods       {}", provider.methods.join(" ")),
         format!("  answer        {answer}"),
+        format!("  retries       {}", retries(provider)),
         format!("  template      {template}"),
         format!(
             "  samples       {}",

@@ -72,12 +72,13 @@ codes! {
     SIGNATURE_MISMATCH = 503, "The signature does not match";
     TIMESTAMP_OUTSIDE = 504, "The timestamp is outside the tolerance";
     TOKEN_MISMATCH = 505, "The token or password does not match";
-    KEY_NOT_AT_HAND = 510, "The sender's key is not at hand";
+    ADDRESS_OUTSIDE = 510, "The address is not among those that may call";
     SECRET_NOT_LEARNED = 511, "No secret has been learned yet";
     SECRET_REFUSED = 512, "A secret was sent that is not learned";
     SECRET_PENDING = 513, "The secret is pending: confirm it";
     TOPIC_REFUSED = 514, "The topic is not one of the webhook's";
     SUBSCRIPTION_OPEN = 515, "A subscription waits to be confirmed";
+    KEY_NOT_AT_HAND = 516, "The sender's key is not at hand";
 
     LOG_FULL = 601, "The log cannot take more now";
     LOG_FAILED = 602, "Writing the log failed";

@@ -8,6 +8,7 @@ mod handshakes;
 mod mask;
 pub mod reload;
 mod scalars;
+mod scheme_words;
 mod secrets;
 mod server;
 mod sinks;
@@ -111,6 +112,8 @@ pub struct Webhook {
     pub name: String,
     /// Slug.
     pub slug: Slug,
+    /// Slugs that it had, each taken until its time comes.
+    pub old_slugs: Vec<OldSlug>,
     /// Shown on its page.
     pub description: Option<String>,
     /// Name of its provider.
@@ -157,6 +160,15 @@ pub struct Webhook {
     pub tests: Vec<WebhookTest>,
     /// Where it stands in the file (line of `[[webhook]]`).
     pub line: u32,
+}
+
+/// A slug that a webhook had.
+#[derive(Debug, Clone)]
+pub struct OldSlug {
+    /// The slug.
+    pub slug: Slug,
+    /// From then on it leads nowhere.
+    pub until: jiff::Timestamp,
 }
 
 /// `rate` of a webhook.
@@ -299,11 +311,21 @@ impl Loaded {
 #[must_use]
 pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
-    let (text, unreadable) = match secrets::read_text(&file, CONFIG_FILE_BYTES_MAX) {
-        Ok(text) => (text, None),
-        Err(why) => (String::new(), Some(why)),
-    };
-    let cx = document::Context::new(&file, text.clone(), overrides);
+    match secrets::read_text(&file, CONFIG_FILE_BYTES_MAX) {
+        Ok(text) => compile(&file, text, None, overrides),
+        Err(why) => compile(&file, String::new(), Some(why), overrides),
+    }
+}
+
+/// Compiles a text as if it were the file's: what a command is about to write.
+#[must_use]
+pub fn load_text(file: &Path, text: String, overrides: &Overrides) -> Loaded {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
+    compile(&file, text, None, overrides)
+}
+
+fn compile(file: &Path, text: String, unreadable: Option<String>, overrides: &Overrides) -> Loaded {
+    let cx = document::Context::new(file, text.clone(), overrides);
     let config = match unreadable {
         Some(why) => {
             let message = format!("{} cannot be read: {why}", file.display());
@@ -314,7 +336,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
             );
             None
         }
-        None => read(&cx, &file, &text, overrides),
+        None => read(&cx, file, &text, overrides),
     };
     let (findings, files, secrets) = cx.finish();
     let refused = findings.iter().any(|f| f.severity == Severity::Error);
@@ -367,6 +389,7 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
     Some(Webhook {
         name: name.to_owned(),
         slug: Slug::parse(name).ok()?,
+        old_slugs: Vec::new(),
         description: None,
         provider: None,
         verifier: Verifier::open(),

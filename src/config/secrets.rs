@@ -47,7 +47,7 @@ pub(super) fn read_dated(cx: &Context, value: &Value<'_, '_>) -> Option<Vec<Date
     all.into_iter().collect()
 }
 
-fn time(cx: &Context, value: &Value<'_, '_>) -> Option<Timestamp> {
+pub(super) fn time(cx: &Context, value: &Value<'_, '_>) -> Option<Timestamp> {
     let text = match value.value.as_datetime() {
         Some(time) => time.to_string(),
         None => value.text(cx)?.to_owned(),

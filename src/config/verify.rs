@@ -1,9 +1,9 @@
 //! Who may call a webhook: the provider's scheme, an own one, or nobody is asked.
 
 use super::document::{Context, nearest};
-use super::secrets;
 use super::table::Table;
 use super::value::Value;
+use super::{scheme_words, secrets};
 use crate::codes;
 use crate::model::Secret;
 use crate::providers::Provider;
@@ -220,8 +220,8 @@ fn own(
     };
     let span = nearest.map_or_else(|| value.span.clone(), |v| v.span.clone());
     let spec = spec?;
-    if let (Some(nearest), false, false) = (nearest, spec.takes_secret(), given.is_empty()) {
-        no_effect(cx, nearest, "the sender's keys are in `jwks`");
+    if let (Some(inner), false) = (&inner, spec.takes_secret()) {
+        no_effect(cx, inner, "this scheme asks for none");
     }
     match Verifier::compile(&spec, &given) {
         Ok(verifier) => Some(Guard {
@@ -238,7 +238,39 @@ fn own(
             );
             None
         }
-        Err(error) => scheme_error(cx, &error, span),
+        Err(error) => {
+            let span = secret_span(nearest, &error).unwrap_or(span);
+            scheme_error(cx, &error, span)
+        }
+    }
+}
+
+/// Where the secret stands that an error is about, in a list of them.
+fn secret_span(
+    secrets: Option<&Value<'_, '_>>,
+    error: &SchemeError,
+) -> Option<std::ops::Range<usize>> {
+    match error {
+        SchemeError::SecretForm { index, .. } => {
+            let one = secrets?
+                .one_or_many()
+                .into_iter()
+                .nth(index.checked_sub(1)?);
+            one.map(|value| value.span)
+        }
+        SchemeError::SecretMissing | SchemeError::Spec(_) => None,
+    }
+}
+
+/// A token in the path can only arrive where subpaths are taken.
+pub(super) fn check_path(cx: &Context, table: &Table<'_, '_, '_>, guard: &Guard, subpaths: bool) {
+    if guard.verifier.masking().path && !subpaths {
+        cx.error_help(
+            codes::INVALID_VALUE,
+            table.get("verify").map_or(table.span.clone(), |v| v.span),
+            "`verify`: the token is looked for behind the slug, where this webhook takes no requests",
+            "add subpaths = true: the sender then calls /hooks/<slug>/<token>",
+        );
     }
 }
 
@@ -278,11 +310,21 @@ fn combined(
     let key = list.name.rsplit('.').next().unwrap_or_default();
     let both = Verifier::list(key, verifiers).and_then(|v| Ok((v, Signer::list(key, signers)?)));
     match both {
-        Ok((verifier, signer)) => Some(Guard {
-            verifier,
-            signer,
-            secrets,
-        }),
+        Ok((verifier, signer)) => {
+            if verifier.is_open() {
+                cx.warning(
+                    codes::UNVERIFIED,
+                    list.span.clone(),
+                    "anyone who knows the URL can call this webhook: one of these asks for nothing",
+                    "leave \"none\" out of the list; verify = \"none\" says that it is meant",
+                );
+            }
+            Some(Guard {
+                verifier,
+                signer,
+                secrets,
+            })
+        }
         Err(error) => scheme_error(cx, &error, list.span.clone()),
     }
 }
@@ -291,9 +333,10 @@ fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>)
     match error {
         // A placeholder has no form; the rest of the file is still worth checking.
         SchemeError::SecretForm { .. } if cx.hides_secrets() => return Some(open(None)),
-        SchemeError::SecretForm { .. } => {
-            cx.error(codes::SECRET_FORM, span, error.to_string());
-        }
+        SchemeError::SecretForm { reason, .. } => match scheme_words::of_secret(reason) {
+            Some(help) => cx.error_help(codes::SECRET_FORM, span, error.to_string(), help),
+            None => cx.error(codes::SECRET_FORM, span, error.to_string()),
+        },
         SchemeError::SecretMissing | SchemeError::Spec(_) => {
             cx.error(codes::INVALID_VALUE, span, format!("`verify`: {error}"));
         }
@@ -381,9 +424,13 @@ fn spec(cx: &Context, value: &Value<'_, '_>, cloudevents: bool) -> Option<Verify
             }
         },
         Err(error) => {
-            let span = error.span().unwrap_or_else(|| value.span.clone());
-            let message = format!("`verify`: {}", error.message());
-            cx.error(codes::INVALID_VALUE, span, message);
+            let mistake = scheme_words::of_data(error.message(), error.span(), value);
+            match mistake.help {
+                Some(help) => {
+                    cx.error_help(codes::INVALID_VALUE, mistake.span, mistake.message, help);
+                }
+                None => cx.error(codes::INVALID_VALUE, mistake.span, mistake.message),
+            }
             None
         }
     }

@@ -7,13 +7,16 @@ use crate::feed::RingEntry;
 use crate::log::{Append, AppendKeys, compress_request};
 use crate::model::delivery::{RequestSummary, Timing, Verification};
 use crate::model::http_file::Masked;
-use crate::model::{Delivery, Note, Outcome, Problem, Request, limits};
+use crate::model::{Delivery, Note, Outcome, Problem, Request, Slug, limits};
 use crate::translate::Keys;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// `User-Agent` and `Content-Type` are kept up to this many characters in a record.
 const SUMMARY_CHARS: usize = 256;
+
+/// What the owner is told while a sender has not moved to the new slug.
+const BY_OLD_SLUG: &str = "came by an old slug: the sender still has the URL from before";
 
 /// A record in the making.
 pub(super) struct Draft {
@@ -22,12 +25,22 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(door: &Door, request: &Request, outcome: Outcome) -> Self {
+    /// `old_slug`: the one by which the request came, where it is not the webhook's own.
+    pub(super) fn new(
+        door: &Door,
+        request: &Request,
+        old_slug: Option<&Slug>,
+        outcome: Outcome,
+    ) -> Self {
         let webhook = &door.webhook;
         let http = masked(webhook, request);
+        let note = old_slug.map(|_| Note {
+            code: None,
+            message: BY_OLD_SLUG.to_owned(),
+        });
         let summary = RequestSummary {
             method: request.method.clone(),
-            path: request.path.clone(),
+            path: webhook.masking.path(&request.path).to_owned(),
             content_type: cut(request, "content-type"),
             user_agent: cut(request, "user-agent"),
             peer: request.peer,
@@ -46,7 +59,7 @@ impl Draft {
             key: None,
             error: None,
             events: Vec::new(),
-            notes: Vec::new(),
+            notes: note.into_iter().collect(),
             duplicate_of: None,
             replay_of: None,
             request: Some(summary),

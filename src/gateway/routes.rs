@@ -6,6 +6,7 @@ use crate::intake::head::Target;
 use crate::intake::rate::{Limiter, Rate, RateLimiters};
 use crate::model::{Request, Slug};
 use crate::telemetry::{Metrics, WebhookMetrics};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ pub struct Routes {
     /// The configuration.
     pub config: Arc<Config>,
     doors: HashMap<Slug, Door>,
+    /// Slugs that webhooks had: until when, and the one that each has now.
+    old: HashMap<Slug, (Timestamp, Slug)>,
 }
 
 /// One enabled webhook with its bucket and figures.
@@ -68,15 +71,28 @@ impl Routes {
             .iter()
             .map(|(slug, webhook)| (slug.clone(), door(webhook, rates, metrics)))
             .collect();
-        Self { config, doors }
+        let old = config.routes.values().flat_map(|webhook| {
+            let slugs = webhook.old_slugs.iter();
+            slugs.map(|old| (old.slug.clone(), (old.until, webhook.slug.clone())))
+        });
+        let old = old.collect();
+        Self { config, doors, old }
     }
 
-    /// The webhook that takes a target.
+    /// The webhook that takes a target at a time, and the old slug by which the target names it.
     #[must_use]
-    pub fn find(&self, target: &Target<'_>) -> Option<&Door> {
-        self.doors
-            .get(&*target.slug)
-            .filter(|door| target.is_taken(door.webhook.subpaths))
+    pub fn find(&self, target: &Target<'_>, now: Timestamp) -> Option<(&Door, Option<&Slug>)> {
+        let (door, old) = match self.doors.get(&*target.slug) {
+            Some(door) => (door, None),
+            None => {
+                let (old, (until, slug)) = self.old.get_key_value(&*target.slug)?;
+                let door = self.doors.get(slug).filter(|_| now < *until)?;
+                (door, Some(old))
+            }
+        };
+        target
+            .is_taken(door.webhook.subpaths)
+            .then_some((door, old))
     }
 }
 

@@ -1,6 +1,5 @@
 //! A handshake that delivers the secret of later requests: kept, sealed, before it is answered.
 
-use super::record::Draft;
 use super::{Door, Gateway, Outgoing, RETRY_AFTER_FAILURE, Received, reflected};
 use crate::intake::answer::{Answer, Refusal};
 use crate::learn::{self, LearnError, Lesson, Taught};
@@ -36,7 +35,8 @@ impl Gateway {
             return refuse(learn::refusal("it has not the form of one"));
         };
         let place = handshake.teaches().unwrap_or_default();
-        let draft = Draft::new(door, &received.request, Outcome::Handshake)
+        let draft = received
+            .draft(door, Outcome::Handshake)
             .verified(learned(door, &place))
             .timed(received.read, Duration::ZERO, Duration::ZERO);
         let id = draft.id();

@@ -24,6 +24,7 @@ use crate::verify::{ValueSpec, VerifySpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A known sender, as data.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct Provider {
     pub delivery_key: Vec<ValueSpec>,
     /// Where its name of the event is: the first that is present.
     pub event_type: Vec<ValueSpec>,
+    /// How long it repeats a delivery that failed; none where nobody says.
+    pub retries: Option<Duration>,
     /// Answer to what was accepted, ignored or a duplicate.
     pub answer: ProviderAnswer,
     /// Text of its default template `event.json.j2`, with the path for errors.
@@ -105,6 +108,7 @@ impl Provider {
                 "content_type": self.answer.content_type,
                 "body": self.answer.body,
             },
+            "retries_s": self.retries.map(|time| time.as_secs()),
             "template": self.template.as_ref().map(|(_, file)| file),
             "docs": self.docs,
             "checked": self.checked,

@@ -107,6 +107,7 @@ pub struct Metrics {
     pub key_waits: Family<MetricLabels, Counter>,
     pub subscription_confirmations: Family<MetricLabels, Counter>,
     pub duplicates: Family<MetricLabels, Counter>,
+    pub old_slug: Family<MetricLabels, Counter>,
     pub events: Family<MetricLabels, Counter>,
     pub translation_duration: HistogramFamily,
     pub translation_errors: Family<MetricLabels, Counter>,
@@ -169,6 +170,7 @@ impl Metrics {
             key_waits: Family::default(),
             subscription_confirmations: Family::default(),
             duplicates: Family::default(),
+            old_slug: Family::default(),
             events: Family::default(),
             translation_duration: histograms(FAST),
             translation_errors: Family::default(),
@@ -268,6 +270,11 @@ impl Metrics {
             self.unknown_slug.clone(),
         );
         r.register(
+            "old_slug",
+            "Requests that came by an old slug",
+            self.old_slug.clone(),
+        );
+        r.register(
             "refused",
             "Requests refused before verification",
             self.refused.clone(),
@@ -282,6 +289,10 @@ impl Metrics {
             "Requests that repeat a delivery",
             self.duplicates.clone(),
         );
+        self.register_translation(r);
+    }
+
+    fn register_translation(&self, r: &mut Registry) {
         r.register("events", "Events recorded", self.events.clone());
         let name = "translation_duration";
         r.register_with_unit(
@@ -475,7 +486,8 @@ mod tests {
         hookgate_key_fetches_total hookgate_key_waits_total hookgate_subscription_confirmations_total
         hookgate_last_delivery_timestamp_seconds hookgate_log_batch_deliveries
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
-        hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_parked_deliveries
+        hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_old_slug_total
+        hookgate_parked_deliveries
         hookgate_refused_total hookgate_request_body_bytes hookgate_request_duration_seconds
         hookgate_requests_in_flight hookgate_requests_total hookgate_secret_pending hookgate_sink_attempt_duration_seconds
         hookgate_sink_attempts_total hookgate_sink_delivered_total hookgate_sink_lag_events
@@ -495,6 +507,7 @@ mod tests {
             &m.key_waits,
             &m.subscription_confirmations,
             &m.duplicates,
+            &m.old_slug,
             &m.events,
             &m.translation_errors,
             &m.sink_delivered,

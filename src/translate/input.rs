@@ -83,7 +83,7 @@ impl<'a> Input<'a> {
             "headers" => self.headers(),
             "body" => self.body().content.value(),
             "query" => self.query(),
-            "path" => Value::from(request.path.as_str()),
+            "path" => Value::from(self.scope.masking.path(&request.path)),
             "webhook" => Value::from_pairs([("name", self.scope.webhook)]),
             "received" => Value::from(time::to_rfc3339(request.received)),
             "delivery_key" => match self.scope.keys {

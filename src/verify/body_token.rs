@@ -3,6 +3,7 @@
 use super::report::{self, Report};
 use super::signature::{Failure, refuse};
 use super::spec::BodyTokenSpec;
+use super::value::form_fields;
 use super::{DatedSecret, SchemeError, Verdict};
 use crate::codes;
 use crate::model::Request;
@@ -37,15 +38,41 @@ impl BodyTokenVerifier {
         })
     }
 
+    /// Every token in the body.
+    fn found(&self, request: &Request, label: &str) -> Result<Vec<String>, Failure> {
+        let missing = |message: String| (codes::CREDENTIAL_MISSING, message);
+        let found: Vec<String> = if self.spec.tokens.is_empty() {
+            let fields = form_fields(request, &self.spec.text).into_iter();
+            let found: Vec<_> = fields.map(std::borrow::Cow::into_owned).collect();
+            if found.is_empty() || found.iter().any(String::is_empty) {
+                let message = format!("{label} is absent or empty, or the body is no form");
+                return Err(missing(message));
+            }
+            found
+        } else {
+            let body: Value = serde_json::from_slice(&request.body)
+                .map_err(|_| missing(format!("{label} is absent: the body is not JSON")))?;
+            let mut found = Vec::new();
+            if !collect(&body, &self.spec.tokens, &mut found) || found.is_empty() {
+                let message = format!("{label} is absent, in the body or in one of its items");
+                return Err(missing(message));
+            }
+            found.into_iter().map(str::to_owned).collect()
+        };
+        if found.len() > ITEMS_MAX {
+            let message = format!("{label} has more than {ITEMS_MAX} values");
+            return Err((codes::CREDENTIAL_MALFORMED, message));
+        }
+        Ok(found)
+    }
+
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new("body-token");
-        let label = format!("body {}", self.spec.text);
-        let body = serde_json::from_slice::<Value>(&request.body);
-        let found = match &body {
-            Ok(body) => self.found(body, &label),
-            Err(_) => Err((codes::CREDENTIAL_MISSING, "the body is not JSON".to_owned())),
+        let label = match self.spec.tokens.is_empty() {
+            true => format!("form field {}", self.spec.text),
+            false => format!("body {}", self.spec.text),
         };
-        let found = match found {
+        let found = match self.found(request, &label) {
             Ok(found) => found,
             Err((code, message)) => {
                 black_box(self.is_right("", now));
@@ -76,20 +103,6 @@ impl BodyTokenVerifier {
 }
 
 impl BodyTokenVerifier {
-    /// The tokens of a body.
-    fn found<'a>(&self, body: &'a Value, label: &str) -> Result<Vec<&'a str>, Failure> {
-        let mut found = Vec::new();
-        if !collect(body, &self.spec.tokens, &mut found) || found.is_empty() {
-            let message = format!("{label} is absent, in the body or in one of its items");
-            return Err((codes::CREDENTIAL_MISSING, message));
-        }
-        if found.len() > ITEMS_MAX {
-            let message = format!("{label} has more than {ITEMS_MAX} values");
-            return Err((codes::CREDENTIAL_MALFORMED, message));
-        }
-        Ok(found)
-    }
-
     /// Whether a token is one of the secrets that count; every one is compared.
     fn is_right(&self, token: &str, now: Timestamp) -> bool {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();

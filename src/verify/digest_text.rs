@@ -7,7 +7,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// `{ claim = "sha256", encoding = "hex" }`: the claim with the hash of the body or the URL.
+/// `{ claim = "sha256", encoding = "hex" }`: the claim with the hash of the body or the URL;
+/// `of = "atlassian-qsh"` hashes the canonical request instead of the URL.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HashClaim {
@@ -19,6 +20,16 @@ pub(super) struct HashClaim {
     /// Whether the claim may be absent when there is nothing to hash.
     #[serde(default)]
     pub(super) unless_empty: bool,
+    /// What is hashed, where it is not the bytes themselves.
+    pub(super) of: Option<HashOf>,
+}
+
+/// A form of the request that is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum HashOf {
+    /// Method, path and sorted query, as Atlassian Connect has it.
+    AtlassianQsh,
 }
 
 impl HashClaim {

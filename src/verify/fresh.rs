@@ -116,7 +116,13 @@ impl TimeSpec {
         }
     }
 
-    fn parse(&self, text: &str) -> Option<Timestamp> {
+    /// How old, and how far ahead.
+    #[cfg(test)]
+    pub(super) fn limits(&self) -> (Option<SignedDuration>, Option<SignedDuration>) {
+        (self.past, self.future)
+    }
+
+    pub(super) fn parse(&self, text: &str) -> Option<Timestamp> {
         let digits = || {
             let only = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
             only.then(|| text.parse::<i64>().ok()).flatten()

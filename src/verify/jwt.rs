@@ -2,13 +2,14 @@
 //! hash of the body or the URL. The algorithms are the scheme's, never the token's own choice.
 
 use super::claims::Expected;
-use super::digest_text::HashClaim;
+use super::digest_text::{HashClaim, HashOf};
 use super::encoding::KeyEncoding;
 use super::fresh::Limit;
 use super::jwt_crypto;
 use super::jwt_keys::{KeySet, validation};
 use super::keys::{KeySource, KeysAtHand};
 use super::public::{PublicAlgorithm, PublicKey};
+use super::qsh;
 use super::report::{self, Report};
 use super::signature::{Failure, refuse, required, url_note};
 use super::spec::JwtSpec;
@@ -40,20 +41,26 @@ pub(super) struct JwtVerifier {
 
 type Claims = Map<String, Value>;
 
-/// Hashes that a token must name, of the request at hand.
+/// Hashes that a token must name, of the request at hand: one of each list.
 struct Hashes {
-    body: Option<Vec<u8>>,
-    url: Option<Vec<u8>>,
+    body: Vec<Vec<u8>>,
+    /// One of these: the URL may be hashed in several forms.
+    url: Vec<Vec<u8>>,
 }
 
 impl Hashes {
     fn of(spec: &JwtSpec, request: &Request) -> Self {
-        let digest = |claim: &Option<HashClaim>, bytes: &[u8]| {
-            claim.as_ref().map(|claim| claim.digest(bytes))
+        let body = |claim: &HashClaim| claim.digest(&request.wire_body);
+        let url = |claim: &HashClaim| match claim.of {
+            None => vec![claim.digest(request.url.as_bytes())],
+            Some(HashOf::AtlassianQsh) => {
+                let forms = qsh::canonical(request);
+                forms.iter().map(|form| claim.digest(form)).collect()
+            }
         };
         Self {
-            body: digest(&spec.body_hash, &request.wire_body),
-            url: digest(&spec.url_hash, request.url.as_bytes()),
+            body: spec.body_hash.iter().map(body).collect(),
+            url: spec.url_hash.iter().flat_map(url).collect(),
         }
     }
 }
@@ -183,6 +190,12 @@ impl JwtVerifier {
             }
         }
         if let Some((number, data)) = found {
+            // RFC 7515, section 4.1.11: no extension is understood here, and an empty list is none.
+            if data.header.crit.is_some() {
+                return Err(malformed(
+                    "the token has extensions that must be understood",
+                ));
+            }
             let algorithm = data.header.alg;
             let detail = format!("{algorithm:?}, secret {number} of {total}");
             report.pass("signature", detail);
@@ -238,12 +251,12 @@ impl JwtVerifier {
         for (name, expected) in named.chain(more) {
             self.claim(report, claims, (name, expected), request, now)?;
         }
-        if let Some((hash, digest)) = spec.body_hash.as_ref().zip(hashes.body.as_ref()) {
+        if let Some(hash) = &spec.body_hash {
             let empty = request.wire_body.is_empty();
-            bound(report, claims, hash, ("body", empty), digest)?;
+            bound(report, claims, hash, ("body", empty), &hashes.body)?;
         }
-        if let Some((hash, digest)) = spec.url_hash.as_ref().zip(hashes.url.as_ref()) {
-            let url = bound(report, claims, hash, ("url", false), digest);
+        if let Some(hash) = &spec.url_hash {
+            let url = bound(report, claims, hash, ("url", false), &hashes.url);
             url.map_err(|(code, message)| (code, message + &url_note(request)))?;
         }
         self.times(report, claims, now)
@@ -345,13 +358,13 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
     }
 }
 
-/// Whether a claim is this hash of what is named, which may be empty.
+/// Whether a claim is one of these hashes of what is named, which may be empty.
 fn bound(
     report: &mut Report,
     claims: &Claims,
     hash: &HashClaim,
     (what, empty): (&str, bool),
-    digest: &[u8],
+    digests: &[Vec<u8>],
 ) -> Result<(), Failure> {
     let claim = &hash.claim;
     let found = match claims.get(claim) {
@@ -365,7 +378,8 @@ fn bound(
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
     };
-    if !hash.holds(found, digest) {
+    let right = digests.iter().filter(|digest| hash.holds(found, digest));
+    if right.count() == 0 {
         let message = format!("the {what} does not have the hash in the token's `{claim}`");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }

@@ -48,10 +48,9 @@ impl AnyKey {
         let text = stripped.unwrap_or(text);
         if let Method::Public(algorithm) = spec.method {
             let key = PublicKey::parse(algorithm, spec.key, text);
-            let what = format!("is no public key for {}", algorithm.name());
             return key
                 .map(Self::Public)
-                .ok_or_else(|| secret_form(index, &what));
+                .ok_or_else(|| secret_form(index, &PublicKey::why_not(algorithm, spec.key, text)));
         }
         let bytes = spec
             .key

@@ -173,7 +173,9 @@ fn has_public_key(spec: &VerifySpec) -> bool {
             Scheme::Hmac(hmac) => matches!(hmac.method, Method::Public(_)),
             Scheme::Jwt(jwt) => jwt.jwks.is_some(),
             Scheme::Certified(_) => true,
-            Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Special(_) => false,
+            Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Special(_) | Scheme::Address(_) => {
+                false
+            }
         },
         VerifySpec::Any(specs) | VerifySpec::All(specs) | VerifySpec::First(specs) => {
             specs.iter().any(has_public_key)

@@ -13,6 +13,7 @@
 //! - A blank secret verifies nothing: it is refused when it is compiled.
 //! - The body is fed to the MAC where it lies; nothing copies it.
 
+mod address;
 mod adyen;
 mod aws_sns;
 mod body_token;
@@ -28,6 +29,7 @@ mod fresh;
 mod hook0;
 mod items;
 mod json;
+mod json_form;
 mod jwks;
 mod jwt;
 mod jwt_crypto;
@@ -40,6 +42,7 @@ mod origin;
 mod paypal;
 mod plivo;
 mod public;
+mod qsh;
 mod recipe;
 mod report;
 mod sign;
@@ -53,9 +56,15 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_compare;
+#[cfg(test)]
+mod tests_forms;
+#[cfg(test)]
 mod tests_keys;
 #[cfg(test)]
 mod tests_more;
+#[cfg(test)]
+mod tests_senders;
 mod token;
 mod twilio;
 mod value;
@@ -75,6 +84,7 @@ pub(crate) use value::{OneOrMany, Source};
 
 use crate::codes::{self, Code};
 use crate::model::{Problem, Request, Secret, delivery::Verification, http_file::Masking};
+use address::AddressSpec;
 use body_token::BodyTokenVerifier;
 use certified::CertifiedVerifier;
 use jiff::Timestamp;
@@ -130,6 +140,7 @@ pub struct Verifier(Kind);
 #[derive(Clone)]
 enum Kind {
     Open,
+    Address(Arc<AddressSpec>),
     Hmac(Arc<HmacVerifier>),
     Token(Arc<TokenVerifier>),
     BodyToken(Arc<BodyTokenVerifier>),
@@ -185,6 +196,9 @@ impl Verifier {
             VerifySpec::Any(specs) => list(specs).map(Self::any),
             VerifySpec::All(specs) => list(specs).map(Self::all),
             VerifySpec::First(specs) => list(specs).map(Self::first),
+            VerifySpec::One(SchemeSpec(Scheme::Address(spec))) => {
+                Ok(Self(Kind::Address(Arc::new(spec.clone()))))
+            }
             VerifySpec::One(scheme) => {
                 if secrets.is_empty() && scheme.needs_secret() {
                     return Err(SchemeError::SecretMissing);
@@ -195,6 +209,7 @@ impl Verifier {
                     }
                 }
                 let kind = match &scheme.0 {
+                    Scheme::Address(spec) => Kind::Address(Arc::new(spec.clone())),
                     Scheme::Hmac(spec) => {
                         Kind::Hmac(Arc::new(HmacVerifier::compile(spec, secrets)?))
                     }
@@ -278,7 +293,8 @@ impl Verifier {
     pub fn is_open(&self) -> bool {
         match &self.0 {
             Kind::Open => true,
-            Kind::Hmac(_)
+            Kind::Address(_)
+            | Kind::Hmac(_)
             | Kind::Token(_)
             | Kind::BodyToken(_)
             | Kind::Jwt(_)
@@ -301,6 +317,7 @@ impl Verifier {
         };
         match &self.0 {
             Kind::Open => "none".to_owned(),
+            Kind::Address(_) => "address".to_owned(),
             Kind::Hmac(hmac) => hmac.scheme().to_owned(),
             Kind::Token(token) => token.scheme().to_owned(),
             Kind::BodyToken(_) => "body-token".to_owned(),
@@ -326,6 +343,7 @@ impl Verifier {
     pub fn verify_with(&self, request: &Request, now: Timestamp, keys: &dyn KeysAtHand) -> Verdict {
         match &self.0 {
             Kind::Open => report::Report::new("none").verified(),
+            Kind::Address(networks) => networks.verify(request),
             Kind::Hmac(hmac) => hmac.verify(request, now, keys),
             Kind::Token(token) => token.verify(request, now),
             Kind::BodyToken(token) => token.verify(request, now),
@@ -377,7 +395,7 @@ impl Verifier {
             needs = needs.or(verdict.needs);
             failure = match (failure, verdict.failure) {
                 (Some(_), Some(new)) if first => Some(new),
-                (Some(old), Some(new)) if old.code == codes::CREDENTIAL_MISSING => Some(new),
+                (Some(old), Some(new)) if is_nothing(&old) => Some(new),
                 (old, new) => old.or(new),
             };
         }
@@ -409,6 +427,7 @@ impl Verifier {
                 list.iter().flat_map(Self::key_sources).collect()
             }
             Kind::Open
+            | Kind::Address(_)
             | Kind::Token(_)
             | Kind::BodyToken(_)
             | Kind::Special(_)
@@ -436,6 +455,7 @@ impl Verifier {
             Kind::All(items) => Kind::All(list(items)?),
             Kind::First(items) => Kind::First(list(items)?),
             Kind::Open
+            | Kind::Address(_)
             | Kind::Hmac(_)
             | Kind::Token(_)
             | Kind::BodyToken(_)
@@ -456,6 +476,7 @@ impl Verifier {
     fn add_masking(&self, masking: &mut Masking) {
         match &self.0 {
             Kind::Open
+            | Kind::Address(_)
             | Kind::Hmac(_)
             | Kind::BodyToken(_)
             | Kind::Special(_)
@@ -473,10 +494,15 @@ impl Verifier {
 }
 
 fn is_missing(verdict: &Verdict) -> bool {
-    verdict
-        .failure
-        .as_ref()
-        .is_some_and(|problem| problem.code == codes::CREDENTIAL_MISSING)
+    verdict.failure.as_ref().is_some_and(is_nothing)
+}
+
+/// Whether a scheme found nothing that it could judge.
+fn is_nothing(failure: &Problem) -> bool {
+    matches!(
+        failure.code,
+        codes::CREDENTIAL_MISSING | codes::ADDRESS_OUTSIDE
+    )
 }
 
 /// Codes that verification gives.

@@ -6,7 +6,8 @@ use ring::signature::{self, UnparsedPublicKey};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 use spki::SubjectPublicKeyInfoRef;
-use spki::der::Decode;
+use spki::der::asn1::UintRef;
+use spki::der::{Decode, Reader, SliceReader};
 use std::hint::black_box;
 
 /// The algorithm.
@@ -83,13 +84,51 @@ impl PublicKey {
                 let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).ok()?;
                 (!key.is_weak()).then(|| Self::Ed25519(Box::new(key)))
             }
-            PublicAlgorithm::EcdsaP256 => {
-                let point = bytes.len() == 65 && bytes.first() == Some(&4);
-                point.then_some(Self::EcdsaP256(bytes))
-            }
+            PublicAlgorithm::EcdsaP256 => is_on_curve(&bytes).then_some(Self::EcdsaP256(bytes)),
             PublicAlgorithm::RsaSha1 | PublicAlgorithm::RsaSha256 => {
-                (bytes.first() == Some(&DER_SEQUENCE)).then_some(Self::Rsa(bytes, algorithm))
+                let bits = rsa_bits(&bytes)?;
+                RSA_BITS
+                    .contains(&bits)
+                    .then_some(Self::Rsa(bytes, algorithm))
             }
+        }
+    }
+
+    /// What is wrong with a text that [`PublicKey::parse`] does not take, to follow "secret 1".
+    pub(super) fn why_not(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> String {
+        let name = algorithm.name();
+        if text.contains("PRIVATE KEY-----") {
+            return "is a private key: it stays at the sender, who has a public key to it"
+                .to_owned();
+        }
+        if text.contains("-----BEGIN CERTIFICATE") {
+            return "is a certificate: take the public key out of it (openssl x509 -pubkey -noout)"
+                .to_owned();
+        }
+        let Some(bytes) = bare(algorithm, encoding, text) else {
+            return format!(
+                "is no public key for {name}: expected PEM, or base64 or hex of one, of this algorithm"
+            );
+        };
+        match algorithm {
+            PublicAlgorithm::Ed25519 if bytes.len() != 32 => {
+                format!("is no ed25519 key: it has {} bytes, not 32", bytes.len())
+            }
+            PublicAlgorithm::Ed25519 => {
+                "is an ed25519 key that verifies what nobody signed (a point of low order, or none)"
+                    .to_owned()
+            }
+            PublicAlgorithm::EcdsaP256 => {
+                "is no point of the curve P-256: the key is of another curve, or damaged".to_owned()
+            }
+            PublicAlgorithm::RsaSha1 | PublicAlgorithm::RsaSha256 => match rsa_bits(&bytes) {
+                Some(bits) => format!(
+                    "is an RSA key of {bits} bits: {} to {} are accepted",
+                    RSA_BITS.start(),
+                    RSA_BITS.end()
+                ),
+                None => format!("is no public key for {name}"),
+            },
         }
     }
 
@@ -146,6 +185,34 @@ impl PublicKey {
             }
         }
     }
+}
+
+/// Sizes of RSA keys that ring verifies with; smaller ones can be factored.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// Bits of the modulus of an `RSAPublicKey` (RFC 8017, appendix A.1.1).
+fn rsa_bits(bytes: &[u8]) -> Option<usize> {
+    let mut reader = SliceReader::new(bytes).ok()?;
+    let modulus = reader.sequence(|inner| {
+        let modulus = UintRef::decode(inner)?;
+        UintRef::decode(inner)?;
+        Ok::<_, spki::der::Error>(modulus)
+    });
+    let modulus = modulus.ok()?.as_bytes();
+    let first = modulus.first()?;
+    Some(modulus.len() * 8 - first.leading_zeros() as usize)
+}
+
+/// Whether these bytes are an uncompressed point of P-256: ring says so when it is asked to agree on a key.
+fn is_on_curve(bytes: &[u8]) -> bool {
+    use ring::agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral};
+    if bytes.len() != 65 || bytes.first() != Some(&4) {
+        return false;
+    }
+    let random = ring::rand::SystemRandom::new();
+    EphemeralPrivateKey::generate(&ECDH_P256, &random).is_ok_and(|private| {
+        agree_ephemeral(private, &UnparsedPublicKey::new(&ECDH_P256, bytes), |_| ()).is_ok()
+    })
 }
 
 fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option<Vec<u8>> {

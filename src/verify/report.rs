@@ -105,4 +105,5 @@ pub(super) const CODES: &[Code] = &[
     codes::TOKEN_MISMATCH,
     codes::KEY_NOT_AT_HAND,
     codes::TOPIC_REFUSED,
+    codes::ADDRESS_OUTSIDE,
 ];

@@ -1,5 +1,6 @@
 //! What `verify = …` says, read and checked before secrets are known.
 
+use super::address::AddressSpec;
 use super::certified::{Certified, CertifiedSpec};
 use super::claims::{Expected, Wanted};
 use super::digest::Hash;
@@ -43,6 +44,7 @@ pub struct SchemeSpec(pub(super) Scheme);
 
 #[derive(Debug, Clone)]
 pub(super) enum Scheme {
+    Address(AddressSpec),
     Hmac(Box<HmacSpec>),
     Token(TokenSpec),
     BodyToken(BodyTokenSpec),
@@ -78,8 +80,9 @@ pub(super) struct TokenSpec {
 /// A token in the body that must equal the secret.
 #[derive(Debug, Clone)]
 pub(super) struct BodyTokenSpec {
+    /// The pointer, or the name of a form field.
     pub(super) text: String,
-    /// Of a JSON pointer, in which `*` is every item of a list.
+    /// Of a JSON pointer, in which `*` is every item of a list; none: a form field.
     pub(super) tokens: Vec<String>,
 }
 
@@ -138,6 +141,8 @@ pub(super) enum SchemeName {
     Basic,
     HeaderToken,
     QueryToken,
+    PathToken,
+    Address,
     None,
 }
 
@@ -168,6 +173,8 @@ impl SchemeName {
             Self::Basic => "basic",
             Self::HeaderToken => "header-token",
             Self::QueryToken => "query-token",
+            Self::PathToken => "path-token",
+            Self::Address => "address",
             Self::None => "none",
         }
     }
@@ -214,6 +221,8 @@ impl VerifySpec {
         "key",
         "key_prefix",
         "json",
+        "form",
+        "networks",
         "algorithms",
         "issuer",
         "audience",
@@ -260,6 +269,8 @@ impl VerifySpec {
         "basic",
         "header-token",
         "query-token",
+        "path-token",
+        "address",
         "none",
     ];
 
@@ -287,6 +298,7 @@ impl VerifySpec {
                     let places: Vec<_> = token.places.iter().map(ValueSpec::label).collect();
                     format!("{} in {}", token.name.as_str(), places.join(" or "))
                 }
+                Scheme::Address(networks) => networks.summary(),
                 Scheme::BodyToken(token) => format!("body-token in {}", token.text),
                 Scheme::Jwt(jwt) => {
                     format!("jwt ({:?}) in {}", jwt.algorithms, jwt.token.label())
@@ -367,6 +379,8 @@ pub(super) struct RawSpec {
     pub(super) key: Option<KeyEncoding>,
     pub(super) key_prefix: Option<OneOrMany>,
     pub(super) json: Option<String>,
+    pub(super) form: Option<String>,
+    networks: Option<Vec<String>>,
     pub(super) algorithms: Option<Vec<jsonwebtoken::Algorithm>>,
     pub(super) issuer: Option<Expected>,
     pub(super) audience: Option<Expected>,
@@ -431,6 +445,8 @@ impl RawSpec {
             ("key", self.key.is_some()),
             ("key_prefix", self.key_prefix.is_some()),
             ("json", self.json.is_some()),
+            ("form", self.form.is_some()),
+            ("networks", self.networks.is_some()),
             ("algorithms", self.algorithms.is_some()),
             ("issuer", self.issuer.is_some()),
             ("audience", self.audience.is_some()),
@@ -500,6 +516,18 @@ impl RawSpec {
             }
             SchemeName::HeaderToken => self.header_token()?,
             SchemeName::QueryToken => self.query_token()?,
+            SchemeName::PathToken => {
+                self.only(name, &[])?;
+                let place = ValueSpec::cut(vec![Source::Path], None, Some("/".to_owned()));
+                Scheme::Token(TokenSpec {
+                    name,
+                    places: vec![place],
+                })
+            }
+            SchemeName::Address => {
+                self.only(name, &["networks"])?;
+                Scheme::Address(AddressSpec::parse(self.networks)?)
+            }
         };
         Ok(VerifySpec::One(SchemeSpec(scheme)))
     }
@@ -572,6 +600,12 @@ impl RawSpec {
             (None, None, Some(name)) => cut(vec![Source::Query(name)]),
             _ => return Err("say where the signature is, once: `header = \"X-Signature\"`, `query = \"sig\"` or `signature = { from = … }`".to_owned()),
         };
+        let values = [Some(&signature), self.id.as_ref()];
+        if values.into_iter().flatten().any(ValueSpec::is_each) {
+            return Err(
+                "`each` is for delivery keys: a signature or an id has one place".to_owned(),
+            );
+        }
         let mut time = self.timestamp;
         match (&mut time, self.tolerance) {
             (Some(time), Some(limit)) => time.limit(limit),
@@ -645,6 +679,9 @@ fn signed_secret(signed: &Recipe, method: Method) -> Result<(), String> {
 
 pub(super) fn header_sources(header: OneOrMany) -> Result<Vec<Source>, String> {
     let names = header.into_vec();
+    if names.is_empty() || names.iter().any(|name| name.trim().is_empty()) {
+        return Err("`header` names no header".to_owned());
+    }
     let sources = names.iter().map(|name| format!("header:{name}")).collect();
     OneOrMany::Many(sources).sources()
 }

@@ -27,10 +27,19 @@ const ALGORITHMS: [Algorithm; 11] = [
 
 impl RawSpec {
     pub(super) fn body_token(self, name: SchemeName) -> Result<Scheme, String> {
-        self.only(name, &["json"])?;
-        let text = self
-            .json
-            .ok_or("`json` is missing: the pointer to the token, such as \"/passcode\"")?;
+        self.only(name, &["json", "form"])?;
+        let text = match (self.json, self.form) {
+            (Some(text), None) => text,
+            (None, Some(field)) if !field.is_empty() => {
+                return Ok(Scheme::BodyToken(BodyTokenSpec {
+                    text: field,
+                    tokens: Vec::new(),
+                }));
+            }
+            _ => {
+                return Err("say where in the body the token is, once: `json = \"/passcode\"` (a JSON pointer) or `form = \"token\"` (a field)".to_owned());
+            }
+        };
         let rest = text
             .strip_prefix('/')
             .ok_or_else(|| format!("`{text}` is no JSON pointer: it begins with `/`"))?;
@@ -72,6 +81,13 @@ impl RawSpec {
             return Err(format!(
                 "`algorithms` lists algorithms of one family, of {ALGORITHMS:?}"
             ));
+        }
+        if self
+            .body_hash
+            .as_ref()
+            .is_some_and(|hash| hash.of.is_some())
+        {
+            return Err("`of` belongs into `url_hash`: a body is hashed as it is".to_owned());
         }
         let token = match (self.header, self.query) {
             (Some(header), None) => {

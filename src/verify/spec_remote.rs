@@ -159,12 +159,14 @@ impl SchemeSpec {
             Scheme::Jwt(spec) => spec.jwks.is_none() || claims_secret(spec),
             Scheme::Certified(spec) => spec.sender.needs_secret(),
             Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Special(_) => true,
+            Scheme::Address(_) => false,
         }
     }
 
     pub(super) fn takes_secret(&self) -> bool {
         match &self.0 {
             Scheme::Jwt(_) => self.needs_secret(),
+            Scheme::Address(_) => false,
             Scheme::Hmac(_)
             | Scheme::Certified(_)
             | Scheme::Token(_)

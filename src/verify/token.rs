@@ -73,6 +73,7 @@ impl TokenVerifier {
             match source {
                 Source::Header(name) => masking.headers.push(name.clone()),
                 Source::Query(name) => masking.query.push(name.clone()),
+                Source::Path => masking.path = true,
                 _ => {}
             }
         }

@@ -195,6 +195,12 @@ impl ValueSpec {
         }
     }
 
+    /// Whether a header may be repeated with other values.
+    #[cfg(test)]
+    pub(crate) fn repeats(&self) -> bool {
+        matches!(&self.0, Kind::Cut(cut) if cut.repeat)
+    }
+
     /// Every place it is read from.
     pub(crate) fn sources(&self) -> Vec<&Source> {
         match &self.0 {

@@ -86,7 +86,7 @@ fn a_key_that_does_not_come_is_a_503_and_nothing_is_lost() {
     assert!(gateway.all_events(100).is_empty());
     let said = wait_for("the line", || {
         let text = gateway.stderr();
-        text.contains("HG0510").then_some(text)
+        text.contains("HG0516").then_some(text)
     });
     assert!(said.contains("https://keys.invalid/jwks"), "{said}");
     assert!(!said.contains(&slug(1)) && !said.contains(&bearer[7..]));
@@ -130,7 +130,7 @@ fn render_says_that_it_has_no_network() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(
-        said.contains("HG0510") && said.contains("have no network"),
+        said.contains("HG0516") && said.contains("have no network"),
         "{said}"
     );
 }

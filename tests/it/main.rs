@@ -15,8 +15,10 @@
 mod accept;
 mod batches;
 mod cli;
+mod compare;
 mod crash;
 mod deliver;
+mod even;
 #[allow(dead_code, reason = "parts of it serve the unit tests alone")]
 mod harness;
 mod hunt;
@@ -28,6 +30,7 @@ mod own;
 mod prefect;
 mod reject;
 mod reload;
+mod rotate;
 mod secrets;
 mod send;
 mod senders;

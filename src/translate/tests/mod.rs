@@ -30,7 +30,7 @@ pub(crate) fn request(headers: &[(&str, &str)], body: &[u8]) -> Request {
 pub(crate) fn translate(translator: &Translator, request: &Request) -> Result<Translated, Failure> {
     let masking = Masking {
         headers: vec!["x-shop-token".into()],
-        query: vec![],
+        ..Masking::default()
     };
     let keys = Keys::Delivery("k1".into());
     translator.translate(&Scope {

@@ -2,12 +2,12 @@
 
 use super::{Age, BASIC_MARK, SignError, SignOptions, live, place, special};
 use crate::model::{Request, Secret};
-use crate::verify::DatedSecret;
 use crate::verify::encoding::Encoding;
 use crate::verify::fresh::TimeSpec;
 use crate::verify::keyed::{AnyKey, Method};
 use crate::verify::mac::{Algorithm, Key};
 use crate::verify::spec::{BodyTokenSpec, HmacSpec, JwtSpec, Scheme, SchemeName, TokenSpec};
+use crate::verify::{DatedSecret, Source};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -27,13 +27,15 @@ pub(super) fn sign(
     if has_public_key(scheme) {
         return Err(SignError::PublicKey(name(scheme)));
     }
-    let secret = &live(secrets, options.now)?.secret;
+    let secret = || Ok::<_, SignError>(&live(secrets, options.now)?.secret);
     match scheme {
-        Scheme::Hmac(spec) => keyed(spec, secret, request, options),
-        Scheme::Token(spec) => token(spec, secret, request, options),
-        Scheme::BodyToken(spec) => body_token(spec, secret, request, options),
-        Scheme::Jwt(spec) => jwt(spec, secret, request, options),
-        Scheme::Special(spec) => special::sign(spec, secret, request, options),
+        // Where a request comes from is not ours to write.
+        Scheme::Address(_) => no_time("address", options),
+        Scheme::Hmac(spec) => keyed(spec, secret()?, request, options),
+        Scheme::Token(spec) => token(spec, secret()?, request, options),
+        Scheme::BodyToken(spec) => body_token(spec, secret()?, request, options),
+        Scheme::Jwt(spec) => jwt(spec, secret()?, request, options),
+        Scheme::Special(spec) => special::sign(spec, secret()?, request, options),
         Scheme::Certified(_) => Err(SignError::PublicKey(name(scheme))),
     }
 }
@@ -44,12 +46,13 @@ fn has_public_key(scheme: &Scheme) -> bool {
         Scheme::Hmac(spec) => matches!(spec.method, Method::Public(_)),
         Scheme::Jwt(spec) => spec.jwks.is_some(),
         Scheme::Certified(_) => true,
-        Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Special(_) => false,
+        Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Special(_) | Scheme::Address(_) => false,
     }
 }
 
 pub(super) fn name(scheme: &Scheme) -> String {
     match scheme {
+        Scheme::Address(_) => "address".to_owned(),
         Scheme::Hmac(spec) => spec.method.name().to_owned(),
         Scheme::Token(spec) => spec.name.as_str().to_owned(),
         Scheme::BodyToken(_) => "body-token".to_owned(),
@@ -62,7 +65,7 @@ pub(super) fn name(scheme: &Scheme) -> String {
 pub(super) fn is_late(scheme: &Scheme) -> bool {
     match scheme {
         Scheme::Hmac(_) | Scheme::Jwt(_) | Scheme::Special(_) | Scheme::Certified(_) => true,
-        Scheme::Token(_) | Scheme::BodyToken(_) => false,
+        Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Address(_) => false,
     }
 }
 
@@ -196,6 +199,10 @@ fn body_token(
     no_time("body-token", options)?;
     let wrong = || SignError::place(&format!("body {}", spec.text));
     let text = credential(secret, options);
+    if spec.tokens.is_empty() {
+        let field = Source::Form(spec.text.clone());
+        return place::edit(request, &field, &mut |_| text.clone());
+    }
     let mut body: Value = serde_json::from_slice(&request.body).map_err(|_| wrong())?;
     if !place::changed_value(&mut body, &spec.tokens, &mut |_| text.clone()) {
         return Err(wrong());
