@@ -9,6 +9,7 @@ pub use prepare::{receive, undo_coding};
 
 use crate::codes;
 use crate::config::{KeyRule, Webhook};
+use crate::model::delivery::Check;
 use crate::model::{Event, Note, Outcome, Problem, Request};
 use crate::translate::{Failure, ItemKey, Keys, ParsedBody, Scope, Translator, bounded, whole};
 use crate::verify::{KeysAtHand, ValueSpec, Verdict};
@@ -55,6 +56,28 @@ pub fn verify_with(
     keys: &dyn KeysAtHand,
 ) -> Verdict {
     webhook.verifier.verify_with(request, now, keys)
+}
+
+/// Checks who sent a request, for its owner: where it is refused, the record has hints beside its checks. It
+/// costs more than [`verify`], and is not for intake.
+#[must_use]
+pub fn explain(webhook: &Webhook, request: &Request, now: Timestamp) -> Verdict {
+    let mut verdict = webhook.verifier.verify(request, now);
+    if verdict.failure.is_some() {
+        let hints = webhook.verifier.hints(request, now).into_iter();
+        verdict.record.checks.extend(hints.map(hint));
+    }
+    verdict
+}
+
+/// A hint as a check of the record.
+#[must_use]
+pub fn hint(detail: String) -> Check {
+    Check {
+        name: "hint".to_owned(),
+        passed: false,
+        detail,
+    }
 }
 
 /// Makes events of a request that was verified.
@@ -243,5 +266,7 @@ fn expression(problem: Problem, key: &str) -> Problem {
 
 #[cfg(test)]
 mod batches;
+#[cfg(test)]
+mod explained;
 #[cfg(test)]
 mod tests;

@@ -99,7 +99,7 @@ fn free_name(file: &TomlFile, wanted: Option<&str>, provider: &str) -> Result<St
 /// Whether deliveries are checked with a secret of the owner.
 fn signs(provider: &Provider) -> bool {
     let spec = provider.verify.as_ref();
-    spec.is_some_and(VerifySpec::needs_secret)
+    spec.is_some_and(VerifySpec::needs_secret) && !provider.teaches()
 }
 
 fn asks_for_token(provider: &Provider) -> bool {
@@ -176,7 +176,12 @@ fn tell(global: &Global, file: &TomlFile, config: &Config, provider: &Provider, 
             ));
         }
     }
-    if !signs(provider) {
+    if provider.teaches() {
+        lines.push(format!(
+            "  secret     {} delivers it: within 15 minutes of the first start with this webhook",
+            provider.title
+        ));
+    } else if !signs(provider) {
         lines.push(format!(
             "  secret     none: {} does not sign, anyone who knows the URL can call it",
             provider.title
@@ -222,6 +227,9 @@ pub(super) fn setup(setup: &[Setup], url: Option<&str>, secret: Option<&str>) ->
 
 /// The command that shows that it works.
 fn next(config: &Config, provider: &Provider, name: &str) -> String {
+    if provider.teaches() {
+        return format!("hookgate webhooks show {name}");
+    }
     let beside = config.file.parent();
     let samples = providers::samples(&provider.name, beside).unwrap_or_default();
     let names: Vec<&str> = samples.iter().map(|sample| sample.name.as_str()).collect();

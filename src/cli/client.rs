@@ -4,6 +4,7 @@ use super::{Exit, Global, health, output};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(super) struct Server {
     token_file: Option<PathBuf>,
     /// How long an answer may take
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = crate::config::parse_duration)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// Why there is no answer.
@@ -37,7 +38,7 @@ pub(super) struct Server {
 pub(super) struct Failure {
     pub(super) exit: Exit,
     /// One sentence or two.
-    message: String,
+    pub(super) message: String,
     /// Its code, where the gateway gave one.
     code: Option<String>,
 }
@@ -66,6 +67,38 @@ impl Failure {
 }
 
 impl Server {
+    /// Asks the listener of a configuration where neither flag nor variable names one.
+    pub(super) fn or_listener(&self, admin: SocketAddr) -> Self {
+        let given = self.url.as_ref().filter(|url| !url.trim().is_empty());
+        let url = match given {
+            Some(url) => Some(url.clone()),
+            None if admin.port() == 0 => None,
+            None => Some(health::listener(Some(&admin.to_string()))),
+        };
+        Self {
+            url,
+            ..self.clone()
+        }
+    }
+
+    /// The URL of a page of the listener, for people; empty where there is no such URL.
+    pub(super) fn page(&self, path: &[&str]) -> String {
+        let url = self.base().map(|mut url| {
+            if let Ok(mut segments) = url.path_segments_mut() {
+                segments.pop_if_empty().extend(path);
+            }
+            url.to_string()
+        });
+        url.unwrap_or_default()
+    }
+
+    /// As [`Self::get`], for who waits already; `query` is encoded.
+    pub(super) async fn look(&self, path: &[&str], query: &str) -> Result<Value, Failure> {
+        let mut url = self.address(path)?;
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        self.answer(Method::GET, url).await
+    }
+
     /// What a GET of an API path gives.
     pub(super) fn get(&self, path: &[&str]) -> Result<Value, Failure> {
         self.call(Method::GET, path)
@@ -78,16 +111,13 @@ impl Server {
 
     fn call(&self, method: Method, path: &[&str]) -> Result<Value, Failure> {
         let url = self.address(path)?;
+        block_on(self.answer(method, url))?
+    }
+
+    async fn answer(&self, method: Method, url: Url) -> Result<Value, Failure> {
         let token = self.token()?;
-        // Only the first call in a process can set it; it is the same for all.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
-        let asked = runtime.block_on(ask(method, url.clone(), token, self.timeout));
+        install_tls();
+        let asked = ask(method, url.clone(), token, self.timeout).await;
         let (status, body) = asked.map_err(|error| {
             let why = without_url(&error);
             Failure::new(
@@ -106,6 +136,18 @@ impl Server {
     }
 
     fn address(&self, path: &[&str]) -> Result<Url, Failure> {
+        let mut url = self.base()?;
+        let usage = || Failure::new(Exit::Usage, "--url is no URL of a server");
+        url.path_segments_mut()
+            .map_err(|()| usage())?
+            .pop_if_empty()
+            .extend(["api", "v1"])
+            .extend(path);
+        Ok(url)
+    }
+
+    /// The listener's own URL.
+    fn base(&self) -> Result<Url, Failure> {
         let given = self.url.as_deref().filter(|url| !url.trim().is_empty());
         let text = given.map_or_else(
             || health::listener(std::env::var("HOOKGATE_ADMIN").ok().as_deref()),
@@ -117,11 +159,7 @@ impl Server {
             return Err(usage("must begin with http:// or https:// and name a host"));
         }
         url.set_query(None);
-        url.path_segments_mut()
-            .map_err(|()| usage("is no URL of a server"))?
-            .pop_if_empty()
-            .extend(["api", "v1"])
-            .extend(path);
+        url.set_fragment(None);
         Ok(url)
     }
 
@@ -153,6 +191,25 @@ impl Server {
             )),
         }
     }
+}
+
+/// Runs what waits for the network.
+///
+/// # Errors
+/// The system gives no threads or sockets.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
+    Ok(runtime.block_on(work))
+}
+
+/// The cryptography of TLS: only the first call in a process can set it; it is the same for all.
+pub(super) fn install_tls() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
 }
 
 async fn ask(
@@ -192,7 +249,7 @@ async fn ask(
 }
 
 /// The innermost reason, which names no URL.
-fn without_url(error: &reqwest::Error) -> String {
+pub(super) fn without_url(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }

@@ -1,7 +1,6 @@
 //! The commands, a file each. The only part that prints.
 
 mod add;
-mod api;
 mod check;
 mod client;
 mod explain;

@@ -264,7 +264,7 @@ fn place_of_secret(table: &mut Table) -> Result<(&mut dyn TableLike, &'static st
         )),
         (None, false) => Err(
             Refused::new(Exit::Invalid, "the webhook has no secret in the file")
-                .help("one that accepts anyone has nothing to rotate but its slug: --slug"),
+                .help("one that accepts anyone has nothing to rotate but its slug: --slug; one that the sender delivers is learned anew: `hookgate webhooks forget NAME`, then `learn NAME`"),
         ),
     }
 }

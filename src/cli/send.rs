@@ -6,7 +6,7 @@ mod deliver;
 mod edit;
 mod prepare;
 
-use super::api::{self, Api, ServerArguments};
+use super::client::{self, Failure, Server};
 use super::{Exit, Global, output};
 use crate::config::findings::render_problem;
 use crate::config::{self, Config, Overrides, Severity, Webhook, parse_duration};
@@ -78,7 +78,7 @@ pub(super) struct Arguments {
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
-    server: ServerArguments,
+    server: Server,
 }
 
 /// Why nothing is sent.
@@ -103,17 +103,14 @@ impl Stop {
     }
 }
 
-impl From<api::Failure> for Stop {
-    fn from(failure: api::Failure) -> Self {
-        let stop = Self::new(failure.exit(), failure.to_string());
-        match failure {
-            api::Failure::Unreachable(_) => {
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        let stop = Self::new(failure.exit, failure.message);
+        match failure.exit {
+            Exit::Unreachable => {
                 stop.help("is `hookgate serve` running? --url names its admin listener")
             }
-            api::Failure::Refused(401 | 403, _) => {
-                stop.help("HOOKGATE_TOKEN or --token-file gives its token")
-            }
-            api::Failure::Refused(..) | api::Failure::Usage(_) => stop,
+            _ => stop,
         }
     }
 }
@@ -154,7 +151,7 @@ fn send(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
     if let (Some(others), false, false) = (&sample.others, global.quiet(), global.json()) {
         output::err(&format!("{}: {others}\n", sample.name));
     }
-    let api = Api::new(&arguments.server, Some(config.admin.listen))?;
+    let api = arguments.server.or_listener(config.admin.listen);
     let prepared = Prepared {
         config: &config,
         webhook: &webhook,
@@ -162,10 +159,10 @@ fn send(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
         sample,
         options: options(arguments),
     };
-    api::block_on(work(global, &prepared, &api))?
+    client::block_on(work(global, &prepared, &api))?
 }
 
-async fn work(global: &Global, prepared: &Prepared<'_>, api: &Api) -> Result<Exit, Stop> {
+async fn work(global: &Global, prepared: &Prepared<'_>, api: &Server) -> Result<Exit, Stop> {
     let arguments = prepared.arguments;
     let target = prepared.target(api).await?;
     prepared.guard(&target)?;

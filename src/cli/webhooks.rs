@@ -137,7 +137,7 @@ fn show(global: &Global, server: &Server, name: &str, reveal: bool) -> Result<()
         part(last, "received").as_str(),
         part(last, "outcome").as_str(),
     ) {
-        (Some(_), Some(outcome)) => format!("{}, {outcome}", moment(last, "received")),
+        (Some(received), Some(outcome)) => format!("{received}, {outcome}"),
         _ => "none".to_owned(),
     };
     lines.push(format!("  last delivery  {last}"));
@@ -154,7 +154,7 @@ fn learn(global: &Global, server: &Server, change: &Change) -> Result<(), Failur
         return would(global, server, name, "would wait 15 minutes for a secret");
     }
     let answer = server.post(&["webhooks", name, "secret", "learn"])?;
-    let until = moment(part(&answer, "learned_secret"), "until");
+    let until = text(part(&answer, "learned_secret"), "until");
     let line = format!(
         "{name} waits for its secret until {until}: register it at the sender now\n  then: hookgate webhooks show {name}"
     );
@@ -172,7 +172,7 @@ fn confirm(global: &Global, server: &Server, change: &Change) -> Result<(), Fail
     let line = format!(
         "{name} is verified with the secret that came from {} at {}: confirmed",
         text(learned, "from"),
-        moment(learned, "learned"),
+        text(learned, "learned"),
     );
     say(global, &answer, &line);
     Ok(())
@@ -246,27 +246,20 @@ fn secret_line(webhook: &Value) -> Option<String> {
     Some(match part(learned, "state").as_str()? {
         "waiting" => format!(
             "none yet: the first one until {} is learned",
-            moment(learned, "until")
+            text(learned, "until")
         ),
         "missing" => format!("none, and none is learned: hookgate webhooks learn {name}"),
         "pending" => format!(
             "pending since {}: hookgate webhooks confirm {name}, or forget",
-            moment(learned, "learned")
+            text(learned, "learned")
         ),
-        "confirmed" => format!("learned {}, confirmed", moment(learned, "learned")),
+        "confirmed" => format!("learned {}, confirmed", text(learned, "learned")),
         other => other.to_owned(),
     })
 }
 
 fn is_pending(webhook: &Value) -> bool {
     state(webhook) == "pending"
-}
-
-/// A time for people: to the second.
-fn moment(value: &Value, name: &str) -> String {
-    let text = text(value, name);
-    let time = text.parse::<jiff::Timestamp>();
-    time.map_or_else(|_| text.to_owned(), |time| format!("{time:.0}"))
 }
 
 fn state(webhook: &Value) -> &str {

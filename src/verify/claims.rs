@@ -2,13 +2,14 @@
 //! configured as `secret` where that is who the sender is (an account's address), not a key.
 
 use super::DatedSecret;
+use super::report::shown;
 use super::token::equal_secret;
+use super::wording::url_shown;
 use crate::model::Request;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Claims and what each must be.
 pub(super) type Wanted = BTreeMap<String, Expected>;
@@ -48,6 +49,18 @@ impl Expected {
 
     pub(super) fn uses_url(&self) -> bool {
         self.0.iter().any(|one| matches!(one, One::Url))
+    }
+
+    /// For people: of a URL scheme and host alone, since its path holds the slug; never a secret.
+    pub(super) fn shown(&self, request: &Request) -> String {
+        let one = |one: &One| match one {
+            One::Text(text) if text.contains("://") => url_shown(text),
+            One::Text(text) => shown(text),
+            One::Flag(flag) => flag.to_string(),
+            One::Url => url_shown(&request.url),
+            One::Secret => "the configured secret".to_owned(),
+        };
+        self.0.iter().map(one).collect::<Vec<_>>().join("` or `")
     }
 
     /// A value that holds; what is a secret's is left out.
@@ -99,22 +112,6 @@ fn is_secret(text: &str, secrets: &[DatedSecret], now: Timestamp) -> bool {
         right |= equal_secret(text, &dated.secret) && counts;
     }
     right
-}
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<String> = self
-            .0
-            .iter()
-            .map(|one| match one {
-                One::Text(text) => format!("`{text}`"),
-                One::Flag(flag) => flag.to_string(),
-                One::Url => "the URL".to_owned(),
-                One::Secret => "what is configured as `secret`".to_owned(),
-            })
-            .collect();
-        f.write_str(&all.join(" or "))
-    }
 }
 
 impl<'de> Deserialize<'de> for Expected {

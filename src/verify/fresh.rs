@@ -108,7 +108,17 @@ impl TimeSpec {
         };
         let limit_text =
             limit.map_or_else(|| "no limit".into(), |l| format!("limit {}", seconds(l)));
-        let text = format!("{} {word} ({limit_text})", seconds(distance));
+        let mut text = format!("{} {word} ({limit_text})", seconds(distance));
+        if distance >= SignedDuration::from_mins(10) {
+            text.push_str(&format!(", that is {}", span(distance.as_secs_f64())));
+        }
+        if distance > SignedDuration::from_hours(20 * 365 * 24) {
+            text.push_str(match self.unit {
+                Unit::S => "; it looks like milliseconds, and `unit` is \"s\"",
+                Unit::Ms => "; it looks like seconds, and `unit` is \"ms\"",
+                Unit::Rfc3339 | Unit::HttpDate => "",
+            });
+        }
         if limit.is_some_and(|limit| distance > limit) {
             Freshness::Outside(text)
         } else {
@@ -135,6 +145,23 @@ impl TimeSpec {
             Unit::Rfc3339 => None,
             Unit::HttpDate => jiff::fmt::rfc2822::parse(text).ok().map(|z| z.timestamp()),
         }
+    }
+}
+
+/// A number of seconds as people say it: `45 s`, `12 min`, `5 h 20 min`, `3 days`.
+pub(super) fn span(seconds: f64) -> String {
+    let seconds = SignedDuration::try_from_secs_f64(seconds.abs())
+        .map_or(i64::MAX, |duration| duration.as_secs());
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        ..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{minutes} min"),
+        7_200..=172_799 => match minutes % 60 {
+            0 => format!("{hours} h"),
+            rest => format!("{hours} h {rest} min"),
+        },
+        172_800..=63_072_000 => format!("{days} days"),
+        _ => format!("{} years", days / 365),
     }
 }
 

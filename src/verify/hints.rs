@@ -2,12 +2,12 @@
 //! been changed on the way. Never at intake, where strangers would buy time with it; for owners who look at one
 //! refused request.
 
-use super::{Verifier, report};
+use super::Verifier;
 use crate::codes::{self, Code};
 use crate::model::Request;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::Serialize as _;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -21,9 +21,10 @@ impl Verifier {
     #[must_use]
     pub fn hints(&self, request: &Request, now: Timestamp) -> Vec<String> {
         let code = |request: &Request, now| self.verify(request, now).failure.map(|f| f.code);
-        let Some(refused) = code(request, now) else {
+        let Some(failure) = self.verify(request, now).failure else {
             return Vec::new();
         };
+        let refused = failure.code;
         if !matches!(
             refused,
             codes::SIGNATURE_MISMATCH
@@ -35,7 +36,9 @@ impl Verifier {
         }
         let mut hints = Vec::new();
         // At the beginning of time every `until` lies ahead.
-        if fits(code(request, Timestamp::UNIX_EPOCH)) {
+        if !failure.message.contains("no longer counts")
+            && fits(code(request, Timestamp::UNIX_EPOCH))
+        {
             hints.push("a secret whose `until` has passed fits: the sender still uses it. Set the new one at the sender, or give the old one more time".to_owned());
         }
         let mut attempt = |changed: Request, why: &str| {
@@ -66,7 +69,10 @@ fn credentials(request: &Request, attempt: &mut impl FnMut(Request, &str)) {
     };
     let changed = with_headers(request, &quoted);
     if let Some(changed) = changed {
-        attempt(changed, "it fits without the quotes around a header's value: the sender sends them too");
+        attempt(
+            changed,
+            "it fits without the quotes around a header's value: the sender sends them too",
+        );
     }
     let doubled = |value: &[u8]| {
         let text = std::str::from_utf8(value).ok()?;
@@ -77,7 +83,10 @@ fn credentials(request: &Request, attempt: &mut impl FnMut(Request, &str)) {
             .then(|| format!("{scheme}{rest}").into_bytes())
     };
     if let Some(changed) = with_headers(request, &doubled) {
-        attempt(changed, "it fits when the scheme's name stands once: `Bearer Bearer …` says that the sender adds the word itself");
+        attempt(
+            changed,
+            "it fits when the scheme's name stands once: `Bearer Bearer …` says that the sender adds the word itself",
+        );
     }
 }
 
@@ -102,7 +111,7 @@ fn urls(request: &Request, attempt: &mut impl FnMut(Request, &str)) {
         if url != request.url {
             let why = format!(
                 "it fits the URL {}, {what}: set `public_url` to what the sender calls",
-                report::url_shown(&url)
+                super::wording::url_shown(&url)
             );
             let url = Request {
                 url,
@@ -117,13 +126,18 @@ fn urls(request: &Request, attempt: &mut impl FnMut(Request, &str)) {
         Some((_, rest)) => format!("http://{rest}"),
         None => return,
     };
-    let (base, query) = url.split_once('?').map_or((url, ""), |(base, query)| (base, query));
+    let (base, query) = url
+        .split_once('?')
+        .map_or((url, ""), |(base, query)| (base, query));
     let slash = match base.strip_suffix('/') {
         Some(bare) => bare.to_owned(),
         None => format!("{base}/"),
     };
     let mark = if query.is_empty() { "" } else { "?" };
-    try_url(format!("{slash}{mark}{query}"), "with another slash at its end");
+    try_url(
+        format!("{slash}{mark}{query}"),
+        "with another slash at its end",
+    );
     try_url(base.to_owned(), "without the query");
     for header in ["x-forwarded-host", "host"] {
         let Some(host) = request.headers.text(header) else {
@@ -132,7 +146,10 @@ fn urls(request: &Request, attempt: &mut impl FnMut(Request, &str)) {
         let tail = url.split_once("://").map_or("", |(_, rest)| rest);
         let tail = tail.find('/').and_then(|at| tail.get(at..)).unwrap_or("");
         for scheme in ["https", "http"] {
-            try_url(format!("{scheme}://{host}{tail}"), "which other headers speak of");
+            try_url(
+                format!("{scheme}://{host}{tail}"),
+                "which other headers speak of",
+            );
         }
     }
     try_url(swapped, "with the other scheme");
@@ -163,22 +180,40 @@ fn bodies(request: &Request, attempt: &mut impl FnMut(Request, &str)) {
     );
     for end in ["\n", "\r\n"] {
         let with = [trimmed, end.as_bytes()].concat();
-        try_body(with, "it fits the body with a line end behind it: something cuts it off on its way");
+        try_body(
+            with,
+            "it fits the body with a line end behind it: something cuts it off on its way",
+        );
     }
     if let Ok(text) = std::str::from_utf8(body) {
         let unix = text.replace("\r\n", "\n");
-        try_body(unix.replace('\n', "\r\n").into_bytes(), "it fits the body with CRLF as line ends: something changes them to LF on its way");
-        try_body(unix.into_bytes(), "it fits the body with LF as line ends: something changes them to CRLF on its way");
+        try_body(
+            unix.replace('\n', "\r\n").into_bytes(),
+            "it fits the body with CRLF as line ends: something changes them to LF on its way",
+        );
+        try_body(
+            unix.into_bytes(),
+            "it fits the body with LF as line ends: something changes them to CRLF on its way",
+        );
         let bare = text.trim_start_matches('\u{feff}');
-        try_body(bare.as_bytes().to_vec(), "it fits the body without the byte order mark: something adds one on its way");
+        try_body(
+            bare.as_bytes().to_vec(),
+            "it fits the body without the byte order mark: something adds one on its way",
+        );
     }
     if let Ok(value) = serde_json::from_slice::<Value>(&request.body) {
         for text in spellings(&value) {
-            try_body(text.into_bytes(), "it fits the same JSON written in another way: something reads the body and writes it again on its way (a proxy, a firewall or a serverless function); pass on its bytes");
+            try_body(
+                text.into_bytes(),
+                "it fits the same JSON written in another way: something reads the body and writes it again on its way (a proxy, a firewall or a serverless function); pass on its bytes",
+            );
         }
     }
     fields(request, &mut try_body);
-    try_body(Vec::new(), "it fits an empty body: what the sender signs has none");
+    try_body(
+        Vec::new(),
+        "it fits an empty body: what the sender signs has none",
+    );
 }
 
 fn fields(request: &Request, try_body: &mut impl FnMut(Vec<u8>, &str)) {
@@ -187,7 +222,8 @@ fn fields(request: &Request, try_body: &mut impl FnMut(Vec<u8>, &str)) {
     }
     for (name, value) in form_urlencoded::parse(&request.body).take(FIELDS_MAX) {
         let name: String = name.chars().take(40).collect();
-        let why = format!("it fits the value of the form's field `{name}`: signed = \"{{form:{name}}}\"");
+        let why =
+            format!("it fits the value of the form's field `{name}`: signed = \"{{form:{name}}}\"");
         try_body(value.into_owned().into_bytes(), &why);
     }
 }

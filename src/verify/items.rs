@@ -71,6 +71,11 @@ impl Each {
         &self.sources
     }
 
+    /// The items, where the digest of each is its key.
+    pub(super) fn hashed(&self) -> Option<&Source> {
+        self.key.is_empty().then_some(&self.items)
+    }
+
     pub(super) fn label(&self) -> String {
         let parts: Vec<_> = self.key.iter().map(Pointer::as_str).collect();
         if parts.is_empty() {

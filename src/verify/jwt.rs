@@ -4,16 +4,17 @@
 use super::claims::Expected;
 use super::digest_text::{HashClaim, HashOf};
 use super::encoding::KeyEncoding;
-use super::fresh::Limit;
+use super::fresh::{self, Limit};
 use super::jwt_crypto;
 use super::jwt_keys::{KeySet, validation};
 use super::keys::{KeySource, KeysAtHand};
 use super::public::{PublicAlgorithm, PublicKey};
 use super::qsh;
-use super::report::{self, Report};
+use super::report::{self, Report, shown};
 use super::signature::{Failure, refuse, required, url_note};
 use super::spec::JwtSpec;
 use super::value::Source;
+use super::wording::url_shown;
 use super::{DatedSecret, SchemeError, Verdict, secret_form};
 use crate::codes;
 use crate::model::Request;
@@ -142,9 +143,13 @@ impl JwtVerifier {
                 report.fail("timestamp", message.as_str());
                 report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME)
             }
-            Err((code @ (codes::SIGNATURE_MISMATCH | codes::TOKEN_MISMATCH), message)) => {
+            Err((codes::SIGNATURE_MISMATCH, message)) => {
                 report.fail("token", message.as_str());
-                report.refused(code, message, report::HELP_MISMATCH)
+                report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH)
+            }
+            // Said at the claim.
+            Err((codes::TOKEN_MISMATCH, message)) => {
+                report.refused(codes::TOKEN_MISMATCH, message, report::HELP_CLAIM)
             }
             Err((code, message)) => {
                 report.fail("token", message.as_str());
@@ -211,8 +216,11 @@ impl JwtVerifier {
                 (codes::SIGNATURE_MISMATCH, message)
             }
             Some(ErrorKind::InvalidAlgorithm) => {
+                let named = jsonwebtoken::decode_header(token).map(|header| header.alg);
+                let named =
+                    named.map_or_else(|_| "another algorithm".to_owned(), |a| format!("{a:?}"));
                 let message = format!(
-                    "the token is signed by another algorithm than {:?}",
+                    "the token says it is signed with {named}, and the scheme takes {:?} alone",
                     self.spec.algorithms
                 );
                 (codes::CREDENTIAL_MALFORMED, message)
@@ -271,11 +279,28 @@ impl JwtVerifier {
         request: &Request,
         now: Timestamp,
     ) -> Result<(), Failure> {
+        let want = expected.shown(request);
         if expected.holds(claims.get(name), request, &self.secrets, now) {
-            report.pass(format!("claim {name}"), expected.to_string());
+            report.pass(name, format!("is {want}"));
             return Ok(());
         }
-        let mut message = format!("the token's claim `{name}` is not {expected}");
+        // A URL has the slug in it.
+        let plain = |text: &str| match text.contains("://") {
+            true => url_shown(text),
+            false => shown(text),
+        };
+        let found = match claims.get(name) {
+            None => "is absent".to_owned(),
+            Some(Value::String(text)) => format!("is `{}`", plain(text)),
+            Some(Value::Array(list)) => {
+                let texts = list.iter().take(4).filter_map(Value::as_str).map(plain);
+                format!("is one of `{}`", texts.collect::<Vec<_>>().join("`, `"))
+            }
+            Some(Value::Bool(flag)) => format!("is {flag}"),
+            Some(_) => "is no text".to_owned(),
+        };
+        report.fail(name, format!("{found}, expected {want}"));
+        let mut message = format!("the token's claim `{name}` {found}, not `{want}`");
         if expected.uses_url() {
             message.push_str(&url_note(request));
         }
@@ -300,11 +325,16 @@ impl JwtVerifier {
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
         if let Some(exp) = exp.filter(|exp| now >= exp + leeway) {
-            return outside(format!("the token expired {} s ago", (now - exp).round()));
+            return outside(format!(
+                "the token expired {} ago (leeway {leeway} s)",
+                fresh::span(now - exp)
+            ));
         }
         if let Some(from) = nbf.filter(|from| now + leeway < *from) {
-            let ahead = (from - now).round();
-            return outside(format!("the token is not valid before {ahead} s from now"));
+            let ahead = fresh::span(from - now);
+            return outside(format!(
+                "the token is not valid before {ahead} from now (leeway {leeway} s)"
+            ));
         }
         if let Some(limit) = self.spec.max_age.and_then(Limit::get) {
             let Some(iat) = iat else {
@@ -313,11 +343,22 @@ impl JwtVerifier {
             };
             let age = now - iat;
             if age.abs() > limit.as_secs_f64() {
-                let message = format!("the token was made {} s ago", age.round());
-                return outside(message);
+                let (age, limit) = (age, limit.as_secs_f64());
+                let word = if age < 0.0 { "ahead" } else { "ago" };
+                return outside(format!(
+                    "the token was made {} {word} (limit {limit} s)",
+                    fresh::span(age.abs())
+                ));
             }
         }
-        report.pass("timestamp", "within the token's times");
+        let left = exp.map(|exp| format!("expires in {}", fresh::span((exp - now).max(0.0))));
+        let age = iat.map(|iat| format!("made {} ago", fresh::span((now - iat).max(0.0))));
+        let told: Vec<_> = age.into_iter().chain(left).collect();
+        let detail = match told.is_empty() {
+            true => "the token names no times".to_owned(),
+            false => told.join(", "),
+        };
+        report.pass("timestamp", detail);
         Ok(())
     }
 }

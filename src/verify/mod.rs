@@ -26,6 +26,7 @@ mod digest;
 mod digest_text;
 mod encoding;
 mod fresh;
+mod hints;
 mod hook0;
 mod items;
 mod json;
@@ -68,6 +69,7 @@ mod tests_senders;
 mod token;
 mod twilio;
 mod value;
+mod wording;
 
 pub(crate) use braintree::braintree_answer;
 pub use items::ItemKey;

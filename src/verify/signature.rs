@@ -7,7 +7,7 @@ use super::keys::{Content, Document, KeySource, KeysAtHand};
 use super::report::{self, Report, shown};
 use super::spec::HmacSpec;
 use super::value::ValueSpec;
-use super::{DatedSecret, SchemeError, Verdict};
+use super::{DatedSecret, SchemeError, Verdict, wording};
 use crate::codes::{self, Code};
 use crate::model::{Problem, Request};
 use jiff::Timestamp;
@@ -42,6 +42,10 @@ struct Checked {
     tried: usize,
     matched: Option<usize>,
     expected: Vec<(usize, Vec<u8>)>,
+    /// Those whose `until` has passed.
+    run_out: Vec<usize>,
+    /// The one of these whose signature it is.
+    late: Option<usize>,
 }
 
 /// Characters of the right signature that the owner sees when none matches.
@@ -166,6 +170,11 @@ impl HmacVerifier {
     ) -> Result<Claim<'a>, Failure> {
         let spec = &self.spec;
         let received = required(report, &spec.signature, request);
+        if matches!(received, Err((codes::CREDENTIAL_MALFORMED, _)))
+            && let Some(values) = wording::uncut(request, &spec.signature)
+        {
+            report.fail("received", values);
+        }
         let mut first = |value: Option<&'a ValueSpec>| -> Result<_, Failure> {
             let Some(value) = value else { return Ok(None) };
             Ok(required(report, value, request)?.into_iter().next())
@@ -196,6 +205,10 @@ impl HmacVerifier {
         for (number, key) in (1..).zip(&self.keys) {
             let (right, tag) = key.key.check(decoded, signed);
             if key.until.is_some_and(|until| now >= until) {
+                checked.run_out.push(number);
+                if right {
+                    checked.late = checked.late.or(Some(number));
+                }
                 continue;
             }
             checked.tried += 1;
@@ -231,13 +244,32 @@ impl HmacVerifier {
             );
             return Ok(());
         }
-        let tried = checked.tried;
+        let (detail, message) = self.mismatch(request, received, &checked);
+        report.fail("signature", detail);
+        Err(message)
+    }
+
+    /// What does not match, for the record and in a sentence.
+    fn mismatch(
+        &self,
+        request: &Request,
+        received: &[Cow<'_, str>],
+        checked: &Checked,
+    ) -> (String, String) {
+        let (recipe, scheme) = (self.spec.signed.as_str(), self.scheme());
+        let (tried, total) = (checked.tried, self.keys.len());
+        let run_out = self.run_out(checked);
         if tried == 0 {
-            report.fail("signature", "every secret has run out");
-            return Err("no signature can match: every secret's `until` has passed".to_owned());
+            let message = "no signature can match: every secret's `until` has passed".to_owned();
+            return (
+                format!("every secret has run out{run_out}"),
+                format!("{message}{run_out}"),
+            );
         }
-        let texts: Vec<_> = received.iter().map(|text| shown(text)).collect();
-        let mut detail = format!("{scheme} over {recipe}: received {}", texts.join(", "));
+        let mut detail = format!(
+            "{scheme} over {recipe}: received {}",
+            wording::received(received, &self.spec.signature)
+        );
         let expected = checked.expected.iter().map(|(number, tag)| {
             let text = self.spec.encoding.encode(tag);
             let text: String = text.chars().take(EXPECTED_CHARS).collect();
@@ -248,21 +280,39 @@ impl HmacVerifier {
             detail.push_str(", expected ");
             detail.push_str(&expected.join(" or "));
         }
-        let mut message = format!(
-            "no signature matches: {scheme} over {recipe}, {tried} of {total} secrets tried"
+        let bytes = checked.expected.first().map(|(_, tag)| tag.len());
+        let url = match self.spec.signed.uses_url() {
+            true => url_note(request),
+            false => String::new(),
+        };
+        let notes = format!(
+            "{}{url}{run_out}",
+            wording::form_note(received, self.spec.encoding, bytes)
         );
-        if decoded.iter().all(Option::is_none) {
-            let note = format!("; what was received is not {}", self.spec.encoding.name());
-            detail.push_str(&note);
-            message.push_str(&note);
-        }
-        if self.spec.signed.uses_url() {
-            let note = url_note(request);
-            detail.push_str(&note);
-            message.push_str(&note);
-        }
-        report.fail("signature", detail);
-        Err(message)
+        detail.push_str(&notes);
+        let tried = match (tried, total) {
+            (1, 1) => "the secret was tried".to_owned(),
+            _ => format!("{tried} of {total} secrets were tried"),
+        };
+        let message = format!("no signature matches: {scheme} over {recipe}, {tried}{notes}");
+        (detail, message)
+    }
+
+    /// Secrets that no longer count, and whether the signature is that of one.
+    fn run_out(&self, checked: &Checked) -> String {
+        let times = (1..)
+            .zip(&self.keys)
+            .filter(|(n, _)| checked.run_out.contains(n));
+        let times = times.filter_map(|(number, key)| {
+            let until = wording::moment(key.until?);
+            Some(match checked.late {
+                Some(late) if late == number => {
+                    format!("; it is that of secret {number}, which no longer counts since {until}")
+                }
+                _ => format!("; secret {number} no longer counts since {until}"),
+            })
+        });
+        times.collect()
     }
 }
 
@@ -281,7 +331,12 @@ pub(super) fn judge(
         Freshness::Fresh(text) => report.pass("timestamp", text.as_str()),
         Freshness::Outside(text) => report.fail("timestamp", text.as_str()),
         Freshness::NoTime => {
-            let wrong = format!("`{}` is not {}", shown(text), time.unit_name());
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let long = match digits && text.len() > 12 {
+                true => ": so many digits look like milliseconds",
+                false => "",
+            };
+            let wrong = format!("`{}` is not {}{long}", shown(text), time.unit_name());
             report.fail("timestamp", wrong.as_str());
             return Err((
                 codes::CREDENTIAL_MALFORMED,
@@ -292,20 +347,10 @@ pub(super) fn judge(
     Ok(freshness)
 }
 
-/// Scheme and host of a URL: its path holds the slug, which is a secret.
-fn url_shown(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url
-        .get(host..)
-        .and_then(|rest| rest.find('/'))
-        .map_or(url.len(), |at| host + at);
-    url.get(..end).unwrap_or("")
-}
-
 /// Which URL was taken, for a message.
 pub(super) fn url_note(request: &Request) -> String {
-    let url = url_shown(&request.url);
-    format!("; the URL signed here is that of {url}")
+    let url = wording::url_shown(&request.url);
+    format!("; the URL signed here is {url}")
 }
 
 pub(super) fn refuse(report: Report, code: Code, message: String) -> Verdict {
@@ -340,8 +385,9 @@ pub(super) fn required<'a>(
         return Ok(found.pieces);
     }
     if !found.present {
-        report.fail(label.as_str(), "absent");
-        let message = format!("the request has no {label}");
+        let similar = wording::similar_headers(request, value);
+        report.fail(label.as_str(), format!("absent{similar}"));
+        let message = format!("the request has no {label}{similar}");
         return Err((codes::CREDENTIAL_MISSING, message));
     }
     let wrong = match value.prefix() {

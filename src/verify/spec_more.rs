@@ -126,7 +126,7 @@ impl RawSpec {
         let timed = matches!(sender, Special::Contentful | Special::Hook0);
         self.only(name, if timed { &["tolerance"] } else { &[] })?;
         let (signature, mut time) = match sender {
-            Special::Twilio => (Some(header("x-twilio-signature")), None),
+            Special::Twilio | Special::TwilioSha256 => (Some(header("x-twilio-signature")), None),
             Special::AdyenItems => (None, None),
             Special::Braintree => {
                 let field = Source::Form("bt_signature".to_owned());

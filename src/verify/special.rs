@@ -14,12 +14,14 @@ use crate::codes;
 use crate::model::Request;
 use jiff::Timestamp;
 use std::borrow::Cow;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// Which sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
     Twilio,
+    /// The same with SHA-256, as accounts with a shared key of their own have it.
+    TwilioSha256,
     AdyenItems,
     Braintree,
     Contentful,
@@ -75,6 +77,7 @@ impl Special {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Twilio => "twilio",
+            Self::TwilioSha256 => "twilio-sha256",
             Self::AdyenItems => "adyen-items",
             Self::Braintree => "braintree",
             Self::Contentful => "contentful",
@@ -87,7 +90,7 @@ impl Special {
         let wrong = "has a length that no key has";
         let (algorithm, bytes) = match self {
             Self::Twilio => (Algorithm::Sha1, secret.as_bytes().to_vec()),
-            Self::Contentful | Self::Hook0 | Self::Plivo => {
+            Self::TwilioSha256 | Self::Contentful | Self::Hook0 | Self::Plivo => {
                 (Algorithm::Sha256, secret.as_bytes().to_vec())
             }
             Self::AdyenItems => {
@@ -145,7 +148,7 @@ impl SpecialVerifier {
         };
         let received = signature.as_ref().map_or(&[][..], Vec::as_slice);
         let claims = match self.spec.sender {
-            Special::Twilio => twilio::claims(request, received),
+            Special::Twilio | Special::TwilioSha256 => twilio::claims(request, received),
             Special::AdyenItems => adyen::claims(request),
             Special::Braintree => braintree::claims(request, received),
             Special::Contentful => contentful::claims(request, received),
@@ -182,12 +185,13 @@ impl SpecialVerifier {
         self.keys.iter().filter(live).count()
     }
 
-    /// For each claim, whether it is signed by a secret that counts. Every key is tried, those that have run out
-    /// too.
-    fn check(&self, claims: &[Claim<'_>], now: Timestamp) -> Vec<bool> {
-        let is_right = |claim: &Claim<'_>| {
-            let mut right = Choice::from(0);
-            for key in &self.keys {
+    /// For each claim, the secret that counts and has signed it, from 1; 0 for none. Every key is tried, those that
+    /// have run out too.
+    fn check(&self, claims: &[Claim<'_>], now: Timestamp) -> Vec<u32> {
+        let which = |claim: &Claim<'_>| {
+            let mut which = 0_u32;
+            for (number, key) in (1_u32..).zip(&self.keys) {
+                let mut right = Choice::from(0);
                 let counts = key.until.is_none_or(|until| now < until);
                 for content in &claim.contents {
                     let mac = key.key.mac(content);
@@ -196,10 +200,11 @@ impl SpecialVerifier {
                         right |= signature.as_slice().ct_eq(&mac) & Choice::from(u8::from(ours));
                     }
                 }
+                which.conditional_assign(&number, right);
             }
-            bool::from(right)
+            which
         };
-        claims.iter().map(is_right).collect()
+        claims.iter().map(which).collect()
     }
 
     /// Whether every claim is right; says so in the report.
@@ -207,7 +212,7 @@ impl SpecialVerifier {
         &self,
         report: &mut Report,
         request: &Request,
-        right: &[bool],
+        right: &[u32],
         now: Timestamp,
     ) -> Result<(), String> {
         let (live, total) = (self.live(now), right.len());
@@ -216,11 +221,20 @@ impl SpecialVerifier {
             return Err("no signature can match: every secret's `until` has passed".to_owned());
         }
         let scheme = self.scheme();
-        let wrong = right.iter().position(|right| !right);
+        let wrong = right.iter().position(|number| *number == 0);
         let Some(wrong) = wrong.or((total == 0).then_some(0)) else {
+            let mut numbers = right.to_vec();
+            numbers.sort_unstable();
+            numbers.dedup();
+            let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+            let (numbers, of) = (numbers.join(" and "), self.keys.len());
+            let items = match total {
+                1 => String::new(),
+                _ => format!(" of {total} items"),
+            };
             report.pass(
                 "signature",
-                format!("{scheme}, {total} signed, {live} secrets"),
+                format!("{scheme}{items}, secret {numbers} of {of}"),
             );
             return Ok(());
         };
@@ -230,7 +244,12 @@ impl SpecialVerifier {
         } else {
             format!("no signature matches: {scheme}, {live} secrets tried")
         };
-        let over_url = [Special::Twilio, Special::Contentful, Special::Plivo];
+        let over_url = [
+            Special::Twilio,
+            Special::TwilioSha256,
+            Special::Contentful,
+            Special::Plivo,
+        ];
         if over_url.contains(&self.spec.sender) {
             message.push_str(&url_note(request));
         }

@@ -184,8 +184,12 @@ impl Sender {
                     if spec.body_hash.is_some() {
                         self.of_body(&mut out);
                     }
-                    if spec.url_hash.is_some()
-                        || spec.audience.as_ref().is_some_and(|a| a.uses_url())
+                    let hash = spec.url_hash.as_ref();
+                    if hash.is_some_and(|hash| hash.of.is_some()) {
+                        // Atlassian's covers path and query, not the host.
+                        let start = self.path_start();
+                        out.push(Place::Url(start, self.request.url.len() - start));
+                    } else if hash.is_some() || spec.audience.as_ref().is_some_and(|a| a.uses_url())
                     {
                         out.push(Place::Url(0, self.request.url.len()));
                     }
@@ -207,6 +211,13 @@ impl Sender {
         out
     }
 
+    /// Where the URL's path begins.
+    fn path_start(&self) -> usize {
+        let url = &self.request.url;
+        let host = url.find("//").unwrap() + 2;
+        host + url[host..].find('/').unwrap()
+    }
+
     fn of_body(&self, out: &mut Vec<Place>) {
         if !self.request.wire_body.is_empty() {
             out.push(Place::Body(0, self.request.wire_body.len()));
@@ -223,7 +234,9 @@ impl Sender {
         spec.id.iter().for_each(|id| self.of_value(id, out));
         for part in spec.signed.as_str().split('{').skip(1) {
             match part.split('}').next().unwrap() {
-                "body" | "sha256_hex" | "crc32" | "form_sorted" => self.of_body(out),
+                "body" | "sha256_hex" | "crc32" | "form_sorted" | "json_urlencoded" => {
+                    self.of_body(out);
+                }
                 "method" => out.push(Place::Method),
                 "url" | "url_decoded" => out.push(Place::Url(0, self.request.url.len())),
                 "ts" | "timestamp" | "id" | "secret" | "" => {}
@@ -246,14 +259,12 @@ impl Sender {
         }
         match sender {
             Special::Twilio | Special::Contentful => {
-                let url = &self.request.url;
                 // Contentful signs no host.
                 let start = match sender {
-                    Special::Contentful => url.find("//").unwrap() + 2,
+                    Special::Contentful => self.path_start(),
                     _ => 0,
                 };
-                let start = start + url[start..].find('/').filter(|_| start > 0).unwrap_or(0);
-                out.push(Place::Url(start, url.len() - start));
+                out.push(Place::Url(start, self.request.url.len() - start));
                 self.of_body(out);
             }
             Special::Hook0 => self.of_body(out),
@@ -269,6 +280,10 @@ impl Sender {
                     let place = places(&format!("{item}/{field}")).remove(0);
                     self.of_value(&ValueSpec::of(place), out);
                 }
+            }
+            Special::Plivo => {
+                out.push(Place::Url(0, self.request.url.len()));
+                self.of_body(out);
             }
             // A sender whose signed parts nobody has named here yet has its signature changed alone.
             #[allow(unreachable_patterns, reason = "senders are added elsewhere")]
@@ -356,6 +371,12 @@ impl Sender {
             };
             return request.media_type() == form
                 && fields(&self.request.wire_body) == fields(&request.wire_body);
+        }
+        if let Place::Url(..) = place {
+            // Scheme and host have no case (RFC 3986, section 6.2.2.1).
+            let start = self.path_start();
+            let (mine, theirs) = (self.request.url.as_str(), request.url.as_str());
+            return mine.get(start..) == theirs.get(start..) && mine.eq_ignore_ascii_case(theirs);
         }
         let (Ok(old), Ok(new)) = (std::str::from_utf8(old), std::str::from_utf8(new)) else {
             return false;

@@ -5,6 +5,7 @@ use super::report::{self, Report};
 use super::signature::required;
 use super::spec::{SchemeName, TokenSpec};
 use super::value::Source;
+use super::wording::moment;
 use super::{DatedSecret, SchemeError, Verdict, secret_form};
 use crate::codes;
 use crate::model::Request;
@@ -105,16 +106,32 @@ impl TokenVerifier {
             let text = format!("no {what} can match: every secret's `until` has passed");
             (text.clone(), text)
         } else {
+            let late = self.run_out(&received, now);
             let detail = format!(
-                "{} bytes received, {} expected",
+                "{} bytes received, {} expected{late}",
                 received.len(),
                 tried.join(" or ")
             );
-            let message = format!("the {what} in {label} is not the configured one");
+            let message = format!("the {what} in {label} is not the configured one{late}");
             (detail, message)
         };
         report.fail(what, detail);
         report.refused(codes::TOKEN_MISMATCH, message, report::HELP_TOKEN)
+    }
+
+    /// Whether it is a secret that no longer counts, and what to say of that.
+    fn run_out(&self, received: &[u8], now: Timestamp) -> String {
+        let digest: [u8; 32] = Sha256::digest(received).into();
+        let late = (1..)
+            .zip(&self.secrets)
+            .find(|(_, secret)| !secret.counts(now) && bool::from(secret.digest.ct_eq(&digest)));
+        match late.and_then(|(number, secret)| Some((number, secret.until?))) {
+            Some((number, until)) => format!(
+                "; it is secret {number}, which no longer counts since {}",
+                moment(until)
+            ),
+            None => String::new(),
+        }
     }
 
     /// Which secret it is, from 1. Every secret is compared, whatever was found.

@@ -48,22 +48,11 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "self.hash == hex::encode(Sha256::digest(b\"\"))",
         "of the configuration's file",
     ),
-    ("hook0.rs", "*key == name", "a name in a header"),
     ("json.rs", "key == self.0", "a key of a JSON object"),
     (
-        "special.rs",
-        "*name == key.name",
-        "the public half of a key",
-    ),
-    (
-        "jwt_crypto.rs",
-        "key.family() != algorithm.family()",
-        "kinds of keys",
-    ),
-    (
-        "public.rs",
-        "signature.len() == modulus_bytes(key)",
-        "lengths",
+        "teaching.rs",
+        "window == secret",
+        "what a request brings, looked for in the same request",
     ),
 ];
 
@@ -179,8 +168,12 @@ fn names_a_secret(operand: &str) -> bool {
         .any(|part| WORDS.contains(&part.as_str()))
 }
 
-/// A literal, a constant, a variant or a length: nothing that a sender could find out byte by byte.
+/// A literal, a constant, a variant, a length or the name of a key: nothing that a sender could find out byte by byte.
 fn is_harmless(operand: &str) -> bool {
+    let mut parts = operand.split(|c: char| !c.is_ascii_alphanumeric());
+    if parts.any(|part| ["id", "kid", "name", "family"].contains(&part)) {
+        return true;
+    }
     let operand = operand.trim_start_matches(['&', '*', ' ']);
     let last = operand.rsplit("::").next().unwrap_or("");
     let constant = last.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit());

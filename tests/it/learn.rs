@@ -392,3 +392,40 @@ fn who_has_no_token_may_not_confirm() {
     let first: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     assert_eq!(first["learned_secret"]["state"], "confirmed");
 }
+
+#[test]
+fn what_is_learned_is_not_asked_of_the_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = hookgate(folder.path())
+            .args(arguments)
+            .env_remove("HOOKGATE_URL")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    std::fs::write(folder.path().join("webhooks.toml"), "").unwrap();
+    let added = done(run(&["add", "asana", "--name", "tasks"]));
+    assert!(added.contains("hookgate webhooks show tasks"), "{added}");
+    let file = std::fs::read_to_string(folder.path().join("webhooks.toml")).unwrap();
+    assert!(
+        file.contains("provider = \"asana\"") && !file.contains("secret"),
+        "{file}"
+    );
+    let checked = done(run(&["check"]));
+    assert!(checked.contains("1 webhook learns its own"), "{checked}");
+    let (code, _, err) = run(&["send", "tasks", "--dry-run"]);
+    assert!(
+        code == 1 && err.contains("only the running gateway has it"),
+        "{code} {err}"
+    );
+    let (code, _, err) = run(&["webhooks", "--url", "http://127.0.0.1:1"]);
+    assert!(code == 4 && err.contains("127.0.0.1:1"), "{code} {err}");
+    assert_eq!(run(&["webhooks", "--url", "nowhere"]).0, 2);
+}

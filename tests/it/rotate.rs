@@ -108,6 +108,15 @@ fn add_keeps_the_file_and_refuses_what_would_not_load() {
         url.starts_with("https://hooks.example.com/hooks/"),
         "{told}"
     );
+    let out = done(&run(
+        folder.path(),
+        &["add", "asana", "--name", "learns"],
+        &[],
+    ));
+    assert!(
+        out.contains("Asana delivers it") && !out.contains("variable"),
+        "{out}"
+    );
     let after = now();
     let kept: Vec<&str> = after
         .lines()
@@ -140,6 +149,7 @@ fn refused(folder: &Path, after: &str) {
             "--name shop-2 is free",
         ),
         (&["add", "gihub"], 6, "Did you mean `github`"),
+        (&["send", "learns"], 1, "the sender delivers it"),
         (&["add"], 2, "hookgate add PROVIDER"),
         (
             &["add", "github", "--name", "No Good"],

@@ -9,8 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Senders that have cases and no place in the catalogue yet. Once one is there, it leaves this list.
 const NOT_THERE_YET: &[&str] = &["aws-sns"];
-/// Senders whose secret is learned over the wire, which is not done yet. Once it is, they leave this list.
-const NOT_LEARNED_YET: &[&str] = &["asana", "notion"];
 /// Cases that there are at least.
 const SIGNATURES_MIN: usize = 1_436;
 const HANDSHAKES_MIN: usize = 49;
@@ -18,7 +16,7 @@ const HANDSHAKES_MIN: usize = 49;
 const EVENT: &str = r#"event = { event = "x", resource = { "prefect.resource.id" = "x" } }"#;
 /// Any Ed25519 public key, where a case says "any key".
 const DISCORD_KEY: &str = "4f06e7622373968fa93c70c870d68d0c6b7612890210f9044608ba37b257e444";
-/// Senders that need no secret.
+/// Senders that need no secret, or deliver it.
 const WITHOUT_SECRET: [&str; 4] = ["asana", "notion", "mailchimp", "miro"];
 
 /// Webhooks of one gateway, with the variables that hold their secrets.
@@ -194,12 +192,9 @@ fn blank_is_refused(case: &Case) -> Option<String> {
 fn handshakes_of_the_senders_documents() {
     let all = Case::all("signatures-handshakes", "handshakes");
     assert!(all.len() >= HANDSHAKES_MIN, "{} cases", all.len());
-    let (learned, cases): (Vec<&Case>, Vec<&Case>) = all.iter().partition(|case| {
-        NOT_LEARNED_YET.contains(&case.provider()) && case.text("secret").is_empty()
-    });
-    let mut wrong: Vec<String> = learned.into_iter().filter_map(not_learned_yet).collect();
+    let mut wrong = Vec::new();
     let mut clocks: BTreeMap<i64, Vec<&Case>> = BTreeMap::new();
-    for case in cases {
+    for case in &all {
         clocks.entry(case.now()).or_default().push(case);
     }
     for (now, cases) in clocks {
@@ -218,26 +213,6 @@ fn handshakes_of_the_senders_documents() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
-}
-
-/// What is wrong where a secret is learned that the list says is not learned yet.
-fn not_learned_yet(case: &Case) -> Option<String> {
-    let mut webhooks = Webhooks::default();
-    handshake_webhook(&mut webhooks, 0, case);
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("webhooks.toml"), &webhooks.toml).unwrap();
-    let checked = hookgate(folder.path()).arg("check").output().unwrap();
-    if checked.status.code() == Some(3) {
-        return None;
-    }
-    let gateway = webhooks.setup(case.now())?.start();
-    let reply = send(&gateway, 0, &case.0["request"]);
-    let differs = differs(&case.0["expect_response"], &case.0["request"], &reply);
-    let label = case.label();
-    match differs {
-        Some(_) => None,
-        None => Some(format!("{label}: it is learned: take it off the list")),
-    }
 }
 
 /// The webhook of a handshake's case.

@@ -88,10 +88,12 @@ pub(super) async fn page(
         .await
 }
 
-fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
-    let delivery = &row.delivery;
-    let stored = requests::stored(&ask.admin, row);
-    let (request, request_note) = match (&delivery.request, stored) {
+/// What the page shows of a kept request, or why there is none.
+fn request_or_note(
+    delivery: &Delivery,
+    stored: Result<Option<Vec<u8>>, ApiError>,
+) -> (Option<RequestPart>, String) {
+    match (&delivery.request, stored) {
         (None, _) => (
             None,
             "hookgate's own record: there is no request".to_owned(),
@@ -104,7 +106,15 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         ),
         (Some(_), Ok(None)) => (None, "the request is no longer kept".to_owned()),
         (Some(_), Err(error)) => (None, error.detail),
-    };
+    }
+}
+
+fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
+    let delivery = &row.delivery;
+    let stored = requests::stored(&ask.admin, row);
+    let kept = stored.as_ref().ok().and_then(Option::as_deref);
+    let checks = checks(ask, row, kept);
+    let (request, request_note) = request_or_note(delivery, stored);
     let sinks = sinks(ask, row)?;
     let duplicate_of = match delivery.duplicate_of {
         Some(seq) => ask
@@ -143,7 +153,7 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
                 verification.scheme.clone()
             }
         }),
-        checks: verification.map_or_else(Vec::new, |verification| verification.checks.clone()),
+        checks,
         error: delivery.error.as_ref().map(error_part),
         notes: delivery.notes.clone(),
         events: delivery
@@ -159,6 +169,15 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         events_more: delivery.events.len().saturating_sub(EVENTS_SHOWN),
         sinks,
     })
+}
+
+/// The checks of the record, and what may explain a refusal.
+fn checks(ask: &Ask, row: &DeliveryRow, kept: Option<&[u8]>) -> Vec<Check> {
+    let Some(record) = &row.delivery.verification else {
+        return Vec::new();
+    };
+    let hints = requests::hints(&ask.config(), row, kept);
+    [record.checks.as_slice(), &hints].concat()
 }
 
 /// The page's heading after the outcome: what came of it, or what is wrong.

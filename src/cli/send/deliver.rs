@@ -1,13 +1,13 @@
 //! Sends what was made, and says what became of it.
 
 use super::{Prepared, Stop};
-use crate::cli::api::{self, Api};
+use crate::cli::client::{self, Server};
 use crate::cli::{Exit, Global, output};
 use crate::model::Request;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of an answer's body that are shown.
 const SHOWN_BYTES: usize = 200;
@@ -17,14 +17,14 @@ struct Answer {
     status: u16,
     delivery: Option<String>,
     text: String,
-    took: std::time::Duration,
+    took: Duration,
 }
 
 /// Sends them all, one after another.
 pub(super) async fn all(
     global: &Global,
     prepared: &Prepared<'_>,
-    api: &Api,
+    api: &Server,
     target: &Url,
 ) -> Result<Exit, Stop> {
     let arguments = prepared.arguments;
@@ -33,7 +33,7 @@ pub(super) async fn all(
         (Some(tls), None) => std::fs::read(&tls.cert).ok(),
         _ => None,
     };
-    let client = api::client(
+    let client = http_client(
         arguments.server.timeout,
         target.scheme() == "https",
         certificate.as_deref(),
@@ -66,6 +66,30 @@ pub(super) async fn all(
     Ok(if good == total { Exit::Done } else { Exit::No })
 }
 
+/// A client that follows nothing and goes through no proxy. `trusted`: certificates to trust besides, PEM.
+fn http_client(timeout: Duration, tls: bool, trusted: Option<&[u8]>) -> Result<Client, Stop> {
+    client::install_tls();
+    let failed = |error: reqwest::Error| {
+        let why = client::without_url(&error);
+        Stop::new(Exit::Usage, format!("TLS cannot be used: {why}"))
+    };
+    let mut builder = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .timeout(timeout);
+    if !tls {
+        // Plain HTTP needs no certificate authority.
+        builder = builder.tls_certs_only([]);
+    }
+    if let Some(pem) = trusted.filter(|_| tls) {
+        let bundle = reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?;
+        builder = builder.tls_certs_merge(bundle);
+    }
+    builder.build().map_err(failed)
+}
+
 async fn one(client: &Client, request: &Request, url: Url) -> Result<Answer, Stop> {
     let host = url.host_str().unwrap_or_default().to_owned();
     let method = Method::from_bytes(request.method.as_bytes())
@@ -82,7 +106,7 @@ async fn one(client: &Client, request: &Request, url: Url) -> Result<Answer, Sto
     let begun = Instant::now();
     let sent = call.body(request.wire_body.clone()).send().await;
     let mut response = sent.map_err(|error| {
-        let why = api::cause(&error);
+        let why = client::without_url(&error);
         Stop::new(Exit::Unreachable, format!("{host} does not answer: {why}"))
             .help("is `hookgate serve` running? --to names another address")
     })?;
@@ -107,7 +131,7 @@ async fn one(client: &Client, request: &Request, url: Url) -> Result<Answer, Sto
 /// The record of the delivery. An answer of 401 names none: then the newest rejected one of the webhook.
 async fn outcome(
     prepared: &Prepared<'_>,
-    api: &Api,
+    api: &Server,
     answer: &Answer,
     begun: jiff::Timestamp,
 ) -> Option<Value> {
@@ -115,14 +139,14 @@ async fn outcome(
         return None;
     }
     if let Some(id) = &answer.delivery {
-        return api.get(&format!("/api/v1/deliveries/{id}")).await.ok();
+        return api.look(&["deliveries", id], "").await.ok();
     }
     if answer.status != 401 {
         return None;
     }
     let name = &prepared.webhook.name;
-    let path = format!("/api/v1/deliveries?q=webhook:{name}%20outcome:rejected&limit=1");
-    let page = api.get(&path).await.ok()?;
+    let query = format!("q=webhook:{name}%20outcome:rejected&limit=1");
+    let page = api.look(&["deliveries"], &query).await.ok()?;
     let newest = page.pointer("/data/0")?.clone();
     let received: jiff::Timestamp = newest.get("received")?.as_str()?.parse().ok()?;
     (received >= begun).then_some(newest)
@@ -143,7 +167,7 @@ fn event_names(record: Option<&Value>) -> Vec<&str> {
 fn show(
     global: &Global,
     prepared: &Prepared<'_>,
-    api: &Api,
+    api: &Server,
     answer: &Answer,
     record: Option<&Value>,
     number: u32,
@@ -151,7 +175,7 @@ fn show(
     let id = answer.delivery.as_deref().or_else(|| text(record, "/id"));
     let link = id
         .filter(|_| prepared.arguments.to.is_none())
-        .map(|id| api.page(&format!("/deliveries/{id}")));
+        .map(|id| api.page(&["deliveries", id]));
     let millis = answer.took.as_secs_f64() * 1e3;
     let (webhook, sample) = (&prepared.webhook.name, &prepared.sample.name);
     if global.json() {
@@ -201,13 +225,12 @@ fn show(
 }
 
 /// Where to look when no record says it.
-fn hint(answer: &Answer, api: &Api, webhook: &str) -> String {
+fn hint(answer: &Answer, api: &Server, webhook: &str) -> String {
     match answer.status {
         401 => format!(
             "not verified. An answer of 401 names no delivery; the rejected ones are at {}",
-            api.page(&format!(
-                "/api/v1/deliveries?q=webhook:{webhook}%20outcome:rejected"
-            ))
+            api.page(&["api", "v1", "deliveries"])
+                + &format!("?q=webhook:{webhook}%20outcome:rejected")
         ),
         404 => "nothing is at this URL: is the webhook enabled, and is the slug the running one's?"
             .to_owned(),

@@ -1,7 +1,7 @@
 //! Which request, to where, and how it becomes one that the webhook takes.
 
 use super::{Arguments, Stop};
-use crate::cli::api::{Api, Failure};
+use crate::cli::client::{Failure, Server};
 use crate::cli::{Exit, health, request};
 use crate::config::{Config, KeyRule, Webhook, nearest};
 use crate::engine;
@@ -180,7 +180,7 @@ pub(super) fn received(
 
 impl Prepared<'_> {
     /// The URL to call, without a query.
-    pub(super) async fn target(&self, api: &Api) -> Result<Url, Stop> {
+    pub(super) async fn target(&self, api: &Server) -> Result<Url, Stop> {
         let usage = |text: &str| {
             Stop::new(
                 Exit::Usage,
@@ -205,7 +205,9 @@ impl Prepared<'_> {
             None => match self.listener(api).await {
                 Ok(url) => format!("{url}{tail}"),
                 // Without the API the configuration says where it listens.
-                Err(Failure::Unreachable(_)) if self.config.edge.listen.port() != 0 => {
+                Err(failure)
+                    if failure.exit == Exit::Unreachable && self.config.edge.listen.port() != 0 =>
+                {
                     let address = self.config.edge.listen.to_string();
                     let url = health::listener(Some(&address));
                     let url = match &self.config.edge.tls {
@@ -214,7 +216,7 @@ impl Prepared<'_> {
                     };
                     hook(&url, slug)
                 }
-                Err(Failure::Refused(404, _)) => {
+                Err(failure) if failure.exit == Exit::Missing => {
                     let name = &self.webhook.name;
                     let stop = format!("the running gateway has no webhook `{name}`");
                     return Err(Stop::new(Exit::Missing, stop).help(
@@ -233,19 +235,22 @@ impl Prepared<'_> {
     }
 
     /// The webhook's URL at the running gateway's own listener. One that was just written may need a moment.
-    async fn listener(&self, api: &Api) -> Result<String, Failure> {
-        let path = format!("/api/v1/webhooks/{}", self.webhook.name);
+    async fn listener(&self, api: &Server) -> Result<String, Failure> {
+        let path = ["webhooks", self.webhook.name.as_str()];
         let end = std::time::Instant::now() + RELOAD_PATIENCE;
         loop {
-            match api.get(&path).await {
-                Err(Failure::Refused(404, _)) if std::time::Instant::now() < end => {
+            match api.look(&path, "").await {
+                Err(failure)
+                    if failure.exit == Exit::Missing && std::time::Instant::now() < end =>
+                {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Err(failure) => return Err(failure),
                 Ok(view) => {
                     let url = view.get("local_url").and_then(Value::as_str);
                     let url = url.and_then(|url| Url::parse(url).ok()).ok_or_else(|| {
-                        Failure::Unreachable("the gateway does not say where it listens".to_owned())
+                        let message = "the gateway does not say where it listens";
+                        Failure::new(Exit::Unreachable, message)
                     })?;
                     return Ok(reachable(url));
                 }
@@ -315,6 +320,9 @@ impl Prepared<'_> {
         let help = match &error {
             SignError::PublicKey(_) => {
                 "--unsigned sends it as it is: expect 401. A real delivery, or the sender's own test button, shows whether it verifies"
+            }
+            SignError::Learned => {
+                "`secret` in the file would be used; `hookgate webhooks show NAME` says how it stands with the learned one"
             }
             SignError::Expired => "`hookgate rotate` gives it a new secret",
             SignError::NoTime(_) => "--bad-signature shows that a forged request is refused",

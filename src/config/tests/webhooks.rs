@@ -299,7 +299,7 @@ fn verification() {
         Did you mean `github`?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha255\" }"), @r#"
-    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "aws-sns", "paypal", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
+    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "aws-sns", "paypal", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "hmac-sha256"?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha256\", header = \"X-S\" }"), @r#"
@@ -324,7 +324,7 @@ fn verification() {
     );
     assert_eq!(said(&two), "");
     insta::assert_snapshot!(said(&two.replace("header-token", "header-tokn")), @r#"
-    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "aws-sns", "paypal", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
+    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "aws-sns", "paypal", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "header-token"?
     "#);
 }

@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 /// Query parameter that makes a request differ whose key is a hash of it.
 const PARAMETER: &str = "hookgate-send";
+/// Field that makes an item differ whose key is a hash of it.
+const FIELD: &str = "hookgate_send";
 /// Digits of a number that is new.
 const DIGITS: std::ops::RangeInclusive<usize> = 9..=15;
 
@@ -43,6 +45,10 @@ fn freshen_one(request: &mut Request, key: &ValueSpec, now: Timestamp) -> bool {
             there.iter().any(|value| freshen_one(request, value, now))
         }
         Kind::Each(each) => {
+            if let Some(items) = each.hashed() {
+                let field = || (FIELD.to_owned(), new_id(""));
+                return place::add_to_items(request, items, &field).is_ok();
+            }
             let values = each.sources().iter().cloned().map(ValueSpec::of);
             let mut values: Vec<_> = values.collect();
             values.sort_by_key(|value| rank(&value.label()));

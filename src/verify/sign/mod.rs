@@ -47,6 +47,9 @@ pub enum SignError {
     /// Only the sender has the key that signs.
     #[error("{0} is checked with a public key: only the sender, who has the private one, can sign")]
     PublicKey(String),
+    /// The sender delivers the secret, and the running gateway keeps it.
+    #[error("no secret is configured: the sender delivers it, and only the running gateway has it")]
+    Learned,
     /// No secret counts any more.
     #[error("every secret's `until` has passed")]
     Expired,
@@ -235,6 +238,9 @@ fn sign_one_of(
 
 /// The text of the first secret that counts now.
 fn live(secrets: &[DatedSecret], now: Timestamp) -> Result<&DatedSecret, SignError> {
+    if secrets.is_empty() {
+        return Err(SignError::Learned);
+    }
     let counts = |secret: &&DatedSecret| secret.until.is_none_or(|until| now < until);
     secrets.iter().find(counts).ok_or(SignError::Expired)
 }

@@ -279,6 +279,63 @@ pub(super) fn changed_value(value: &mut Value, tokens: &[String], change: Change
     }
 }
 
+/// Gives every object at a place in JSON one more field.
+///
+/// # Errors
+/// There is none.
+pub(super) fn add_to_items(
+    request: &mut Request,
+    items: &Source,
+    field: &dyn Fn() -> (String, String),
+) -> Result<(), SignError> {
+    let wrong = || SignError::place(&items.to_string());
+    let (text, tokens) = match items {
+        Source::Json(pointer) => (request.body.to_vec(), pointer.tokens()),
+        Source::FormJson(name, pointer) => {
+            let found = Source::Form(name.clone()).read(request);
+            let text = found.into_iter().next().ok_or_else(wrong)?;
+            (text.into_owned().into_bytes(), pointer.tokens())
+        }
+        _ => return Err(wrong()),
+    };
+    let mut value: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
+    if !add_to(&mut value, tokens, field) {
+        return Err(wrong());
+    }
+    let text = value.to_string();
+    match items {
+        Source::FormJson(name, _) => edit_form(request, name, &mut |_| text.clone()),
+        _ => {
+            set_body(request, text.into_bytes());
+            Ok(())
+        }
+    }
+}
+
+fn add_to(value: &mut Value, tokens: &[String], field: &dyn Fn() -> (String, String)) -> bool {
+    let Some((token, rest)) = tokens.split_first() else {
+        let Value::Object(fields) = value else {
+            return false;
+        };
+        let (name, text) = field();
+        fields.insert(name, Value::String(text));
+        return true;
+    };
+    match value {
+        Value::Array(items) if token == "*" => {
+            let mut any = false;
+            for item in items {
+                any |= add_to(item, rest, field);
+            }
+            any
+        }
+        Value::Object(fields) => fields
+            .get_mut(token)
+            .is_some_and(|field_value| add_to(field_value, rest, field)),
+        _ => false,
+    }
+}
+
 /// A number stays one where the new text is one.
 fn change_scalar(value: &mut Value, change: Change<'_>) -> bool {
     let number = value.is_number();

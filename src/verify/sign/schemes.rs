@@ -2,12 +2,13 @@
 
 use super::{Age, BASIC_MARK, SignError, SignOptions, live, place, special};
 use crate::model::{Request, Secret};
+use crate::verify::digest_text::HashOf;
 use crate::verify::encoding::Encoding;
 use crate::verify::fresh::TimeSpec;
 use crate::verify::keyed::{AnyKey, Method};
 use crate::verify::mac::{Algorithm, Key};
 use crate::verify::spec::{BodyTokenSpec, HmacSpec, JwtSpec, Scheme, SchemeName, TokenSpec};
-use crate::verify::{DatedSecret, Source};
+use crate::verify::{DatedSecret, Source, qsh};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -278,7 +279,12 @@ fn claims(
         put(&hash.claim, json!(hash.text(&request.wire_body)));
     }
     if let Some(hash) = &spec.url_hash {
-        put(&hash.claim, json!(hash.text(request.url.as_bytes())));
+        let url = match hash.of {
+            None => request.url.clone().into_bytes(),
+            // As for an app whose base URL ends with the host.
+            Some(HashOf::AtlassianQsh) => qsh::canonical(request).swap_remove(0),
+        };
+        put(&hash.claim, json!(hash.text(&url)));
     }
     put("iat", json!(made.as_second()));
     put("nbf", json!(made.as_second()));

@@ -32,7 +32,7 @@ pub(super) fn sign(
         }
     };
     match sender {
-        Special::Twilio => {
+        Special::Twilio | Special::TwilioSha256 => {
             bind_body(request)?;
             let tag = tag(&key, twilio::claims(request, &[]), options)?;
             write(request, spec, &Encoding::Base64.encode(&tag))
