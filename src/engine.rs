@@ -12,7 +12,7 @@ use crate::config::{KeyRule, Webhook};
 use crate::model::delivery::Check;
 use crate::model::{Event, Note, Outcome, Problem, Request};
 use crate::translate::{Failure, ItemKey, Keys, ParsedBody, Scope, Translator, bounded, whole};
-use crate::verify::{ValueSpec, Verdict};
+use crate::verify::{KeysAtHand, ValueSpec, Verdict};
 use jiff::Timestamp;
 
 /// What translation made of a verified request.
@@ -41,10 +41,21 @@ impl Translation {
     }
 }
 
-/// Checks who sent a request.
+/// Checks who sent a request, with no keys but those of the configuration.
 #[must_use]
 pub fn verify(webhook: &Webhook, request: &Request, now: Timestamp) -> Verdict {
     webhook.verifier.verify(request, now)
+}
+
+/// The same with fetched keys: those of the running gateway.
+#[must_use]
+pub fn verify_with(
+    webhook: &Webhook,
+    request: &Request,
+    now: Timestamp,
+    keys: &dyn KeysAtHand,
+) -> Verdict {
+    webhook.verifier.verify_with(request, now, keys)
 }
 
 /// Checks who sent a request, for its owner: where it is refused, the record has hints beside its checks. It

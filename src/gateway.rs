@@ -5,6 +5,8 @@
 //! before its answer goes out.
 
 mod alarms;
+mod confirm;
+mod keys;
 mod record;
 mod routes;
 mod teach;
@@ -22,10 +24,11 @@ use crate::intake::budget::{Budget, Permit};
 use crate::intake::client::Client;
 use crate::intake::coding;
 use crate::intake::head::{self, Head, Target, UrlBase};
+use crate::keyring::Keyring;
 use crate::learn::Learner;
 use crate::log::{Append, Appended, EventLog, LogError};
 use crate::model::{Outcome, Request, Slug};
-use crate::providers::HandshakeAnswer;
+use crate::providers::{Confirmation, HandshakeAnswer};
 use crate::telemetry::webhook::InFlight;
 use crate::telemetry::{DeliveryLine, DeliveryLog, Metrics};
 use crate::translate::{ParsedBody, Scope};
@@ -57,6 +60,8 @@ pub struct Gateway {
     pub learner: Arc<Learner>,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// Keys that senders publish.
+    pub keyring: Arc<Keyring>,
     /// Memory for bodies.
     pub budget: Budget,
     /// A line for each delivery.
@@ -194,14 +199,15 @@ impl Gateway {
             });
         }
         let begun = Instant::now();
-        let verdict = engine::verify(webhook, &received.request, Timestamp::now());
+        let verdict = self.verify(door, &received.request).await?;
         let verified = begun.elapsed();
         if verdict.failure.is_some() {
             return Ok(self.reject(door, &received, verdict, verified));
         }
-        if let Some((_, answer)) = &shake {
+        if let Some((handshake, answer)) = &shake {
+            let confirmation = handshake.confirmation(&received.request);
             return self
-                .shake_signed(door, received, verdict, verified, answer)
+                .shake_signed(door, received, verdict, verified, (answer, confirmation))
                 .await;
         }
         self.accept(door, received, verdict, verified).await
@@ -454,11 +460,12 @@ impl Gateway {
         received: Received,
         verdict: Verdict,
         verified: Duration,
-        shake: &HandshakeAnswer,
+        (shake, confirmation): (&HandshakeAnswer, Option<Confirmation>),
     ) -> Outgoing {
         let draft = received
             .draft(door, Outcome::Handshake)
             .verified(verdict.record)
+            .noted(confirm::note(confirmation.as_ref()))
             .timed(received.read, verified, Duration::ZERO);
         let id = draft.id();
         let Some(reflected) = reflected(shake) else {
@@ -471,6 +478,9 @@ impl Gateway {
         let status = answer.status().as_u16();
         let appended = self.append(draft.append(None, status)).await?;
         self.note(door, &received, id, &answer, None, &appended);
+        if let Some(Confirmation::Call { url, topic }) = confirmation {
+            self.confirm(&door.webhook.name, id, url, topic);
+        }
         Ok(answer.into_response(false))
     }
 }

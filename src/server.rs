@@ -16,6 +16,7 @@ use crate::intake::budget::Budget;
 use crate::intake::listener::ListenerSettings;
 use crate::intake::rate::RateLimiters;
 use crate::intake::tls::{Certificate, TlsError};
+use crate::keyring::Keyring;
 use crate::learn::{LearnError, Learner};
 use crate::log::{self, EventLog, OpenError};
 use crate::model::limits;
@@ -201,7 +202,10 @@ impl Parts {
             floor.upgrade().and_then(|sinks| sinks.retention_floor())
         }));
         let rates = RateLimiters::default();
+        let keyring = Arc::new(Keyring::new(Arc::clone(&metrics)));
+        keyring.configure(config.key_sources());
         let gateway = web::Data::new(Gateway {
+            keyring,
             routes: ArcSwap::from_pointee(Routes::new(config, &rates, &metrics)),
             log: Arc::clone(&log),
             feed: Arc::clone(&feed),
@@ -239,6 +243,7 @@ impl Parts {
             return;
         }
         let config = self.handle.current();
+        self.gateway.keyring.configure(config.key_sources());
         if let (Some(certificate), Some(settings)) = (&self.certificate, &config.edge.tls)
             && let Err(error) = certificate.reload(settings)
         {
@@ -305,6 +310,7 @@ async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<
     parts.forwarders.apply(&config.sinks).await;
     let sinks = actix_web::rt::spawn(follow_sinks(Arc::clone(&parts)));
     let lines = actix_web::rt::spawn(say_summaries(parts.gateway.clone()));
+    let keys = actix_web::rt::spawn(Arc::clone(&parts.gateway.keyring).run());
     let watched = Arc::clone(&parts);
     let changed = Arc::clone(&parts);
     let watcher = Watcher::start(
@@ -336,6 +342,7 @@ async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<
     }
     sinks.abort();
     lines.abort();
+    keys.abort();
     drop(watcher);
     listeners
         .iter()

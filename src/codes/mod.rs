@@ -45,6 +45,7 @@ codes! {
     NEEDS_RESTART = 220, "A changed key takes effect after a restart";
     SECRET_FORM = 221, "A secret has not the form that the scheme needs";
     PROVIDER_UNCONFIRMED = 222, "How a provider signs has not been confirmed";
+    ANY_TOPIC = 230, "A webhook takes messages of anyone's topics";
 
     TEMPLATE_SYNTAX = 301, "A template does not compile";
     TEMPLATE_UNKNOWN_NAME = 302, "A template uses an unknown filter, test or function";
@@ -75,6 +76,9 @@ codes! {
     SECRET_NOT_LEARNED = 511, "No secret has been learned yet";
     SECRET_REFUSED = 512, "A secret was sent that is not learned";
     SECRET_PENDING = 513, "The secret is pending: confirm it";
+    TOPIC_REFUSED = 514, "The topic is not one of the webhook's";
+    SUBSCRIPTION_OPEN = 515, "A subscription waits to be confirmed";
+    KEY_NOT_AT_HAND = 516, "The sender's key is not at hand";
 
     LOG_FULL = 601, "The log cannot take more now";
     LOG_FAILED = 602, "Writing the log failed";

@@ -13,6 +13,7 @@ mod secrets;
 mod server;
 mod sinks;
 mod store;
+mod subscriptions;
 mod table;
 mod translation;
 mod value;
@@ -32,7 +33,7 @@ use crate::log::StoreSettings;
 use crate::model::{Problem, Secret, Slug, http_file::Masking};
 use crate::providers::{Handshake, ProviderAnswer};
 use crate::translate::{Expression, Template, Translator};
-use crate::verify::{Signer, ValueSpec, Verifier};
+use crate::verify::{KeySource, Signer, ValueSpec, Verifier};
 use ipnet::IpNet;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -66,6 +67,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where its webhooks' keys are fetched from, as far as known before a request comes.
+    #[must_use]
+    pub fn key_sources(&self) -> Vec<KeySource> {
+        let webhooks = self.webhooks.iter().filter(|webhook| webhook.enabled);
+        webhooks
+            .flat_map(|webhook| webhook.verifier.key_sources())
+            .cloned()
+            .collect()
+    }
+
     /// Whether the file has not a single byte.
     fn is_of_nothing(&self) -> bool {
         self.hash == hex::encode(Sha256::digest(b""))

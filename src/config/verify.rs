@@ -11,6 +11,9 @@ use crate::verify::{DatedSecret, SchemeError, Signer, Verifier, VerifySpec};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+/// Bytes of a file with public keys: as many as are fetched.
+const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+
 /// How senders of a webhook are checked.
 pub(super) struct Guard {
     pub(super) verifier: Verifier,
@@ -116,6 +119,9 @@ fn by_provider(
     };
     match compiled {
         Ok(verifier) => {
+            if let (Some(value), false) = (value, spec.takes_secret()) {
+                no_effect(cx, value, "the sender's keys are fetched");
+            }
             if verifier.is_open() {
                 unverified(cx, table, known.map(|p| p.title.as_str()));
             }
@@ -214,7 +220,7 @@ fn own(
     };
     let span = nearest.map_or_else(|| value.span.clone(), |v| v.span.clone());
     let spec = spec?;
-    if let (Some(inner), false) = (&inner, spec.needs_secret()) {
+    if let (Some(inner), false) = (&inner, spec.takes_secret()) {
         no_effect(cx, inner, "this scheme asks for none");
     }
     match Verifier::compile(&spec, &given) {
@@ -365,6 +371,14 @@ fn without_secrets<'t>(value: &toml::Spanned<DeValue<'t>>) -> toml::Spanned<DeVa
     copy
 }
 
+/// The text of a file with public keys, beside this one.
+fn key_file(cx: &Context, path: &str) -> Result<String, String> {
+    let full = cx.folder.join(path);
+    cx.note_file(&full);
+    secrets::read_text(&full, KEY_FILE_BYTES_MAX)
+        .map_err(|why| format!("`jwks`: file {path} cannot be read: {why}"))
+}
+
 /// The scheme's data: the table without its secrets.
 fn spec(cx: &Context, value: &Value<'_, '_>, cloudevents: bool) -> Option<VerifySpec> {
     let known = VerifySpec::KEYS;
@@ -400,8 +414,15 @@ fn spec(cx: &Context, value: &Value<'_, '_>, cloudevents: bool) -> Option<Verify
         );
     }
     let spanned = toml::Spanned::new(value.span.clone(), DeValue::Table(data));
-    match VerifySpec::deserialize(ValueDeserializer::from(spanned)) {
-        Ok(spec) => Some(spec),
+    let read = VerifySpec::deserialize(ValueDeserializer::from(spanned));
+    match read {
+        Ok(mut spec) => match spec.read_files(&mut |path| key_file(cx, path)) {
+            Ok(()) => Some(spec),
+            Err(why) => {
+                cx.error(codes::FILE_UNREADABLE, value.span.clone(), why);
+                None
+            }
+        },
         Err(error) => {
             let mistake = scheme_words::of_data(error.message(), error.span(), value);
             match mistake.help {

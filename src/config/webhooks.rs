@@ -5,7 +5,7 @@ use super::table::Table;
 use super::value::Value;
 use super::{
     KeyRule, OldSlug, RateSettings, Response, Severity, Webhook, expectations, handshakes, secrets,
-    server, translation, verify,
+    server, subscriptions, translation, verify,
 };
 use crate::codes;
 use crate::intake::rate::Rate;
@@ -75,7 +75,7 @@ fn read(
     let max_body = max_body(cx, table, body_bytes);
     let allow = table.get("allow").and_then(|v| v.networks(cx));
     let rate = table.get("rate").and_then(|v| rate(cx, &v));
-    let shakes = handshakes::read(cx, table, known, cloudevents, &methods, rate);
+    let mut shakes = handshakes::read(cx, table, known, cloudevents, &methods, rate);
     let response = response(cx, table, known);
     let accept_parked = accept_parked(cx, table, known);
     let default_payload = default_payload(cx, table, cloudevents);
@@ -84,6 +84,10 @@ fn read(
     let tests = expectations::read(cx, table);
     let old_slugs = old_slugs(cx, table, seen, name.as_deref());
     later(cx, table);
+    let guard = guard.and_then(|guard| {
+        let verifier = subscriptions::apply(cx, table, guard.verifier, &mut shakes)?;
+        Some(verify::Guard { verifier, ..guard })
+    });
     let guard = guard?;
     verify::check_path(cx, table, &guard, subpaths);
     Some(Webhook {
@@ -125,7 +129,7 @@ fn read(
 
 /// Keys of later versions whose default is honoured.
 fn later(cx: &Context, table: &Table<'_, '_, '_>) {
-    for key in ["each", "topics", "confirm_subscription", "trace"] {
+    for key in ["each", "trace"] {
         table.not_yet(key);
     }
     if let Some(value) = table.get("undefined")

@@ -1,9 +1,10 @@
 //! What the owner hears when requests fail, at a bounded rate: a line when the log refuses, an own event when a
 //! webhook's delivery is parked.
 
-use crate::codes::Code;
+use crate::codes::{self, Code};
 use crate::log::{Append, LogError, own_event};
 use crate::model::{Labels, event};
+use crate::verify::KeySource;
 use serde_json::{Map, json};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +45,7 @@ impl Throttle {
 pub struct Alarms {
     log: Mutex<Throttle>,
     webhooks: Mutex<HashMap<String, Throttle>>,
+    keys: Mutex<Throttle>,
 }
 
 impl Alarms {
@@ -56,6 +58,19 @@ impl Alarms {
             tracing::warn!(
                 code = %error.code(), %error, requests,
                 "the log refuses requests: they were answered with 503"
+            );
+        }
+    }
+
+    /// A sender's key did not come in time, and the request was answered with 503.
+    pub(super) fn key_missing(&self, webhook: &str, source: &KeySource) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = keys.pass(Instant::now(), REFUSED_EVERY);
+        drop(keys);
+        if let Some(requests) = passed {
+            tracing::warn!(
+                code = %codes::KEY_NOT_AT_HAND, webhook, source = source.label(), requests,
+                "the sender's key is not at hand: requests were answered with 503"
             );
         }
     }
@@ -92,7 +107,6 @@ impl Alarms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codes;
 
     #[test]
     fn one_event_a_minute_and_webhook() {

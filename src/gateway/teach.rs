@@ -96,6 +96,7 @@ fn unverified(door: &Door, problem: Problem) -> Verdict {
             }],
         },
         failure: Some(problem),
+        needs: None,
     }
 }
 

@@ -10,11 +10,13 @@
 //! To add a provider is to add a folder; no Rust. A file beside the configuration replaces the built-in
 //! one of the same name, whole.
 
+mod confirm;
 mod consent;
 mod handshake;
 mod load;
 mod teaching;
 
+pub use confirm::Confirmation;
 pub use handshake::{Handshake, HandshakeAnswer};
 pub use load::{load, names, samples};
 
@@ -93,7 +95,7 @@ impl Provider {
             "name": self.name,
             "title": self.title,
             "description": self.description,
-            "signs": self.verify.as_ref().is_some_and(VerifySpec::needs_secret),
+            "signs": self.verify.as_ref().is_some_and(VerifySpec::verifies),
             "verify": self.verify.as_ref().map(VerifySpec::summary),
             "secret": self.secret,
             "setup": self.setup,

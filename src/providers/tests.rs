@@ -375,7 +375,7 @@ fn every_provider_loads_whole() {
         let provider = load(&name, None).unwrap();
         assert!(provider.template.is_some(), "{name}");
         let verify = provider.verify.as_ref().expect(&name);
-        assert_eq!(verify.needs_secret(), provider.secret.is_some(), "{name}");
+        assert_eq!(verify.takes_secret(), provider.secret.is_some(), "{name}");
         assert!(
             provider.evidence.is_some() && provider.source.is_some(),
             "{name}"

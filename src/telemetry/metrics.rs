@@ -103,6 +103,9 @@ pub struct Metrics {
     pub unknown_slug: Counter,
     pub refused: Family<MetricLabels, Counter>,
     pub verification_failures: Family<MetricLabels, Counter>,
+    pub key_fetches: Family<MetricLabels, Counter>,
+    pub key_waits: Family<MetricLabels, Counter>,
+    pub subscription_confirmations: Family<MetricLabels, Counter>,
     pub duplicates: Family<MetricLabels, Counter>,
     pub old_slug: Family<MetricLabels, Counter>,
     pub events: Family<MetricLabels, Counter>,
@@ -163,6 +166,9 @@ impl Metrics {
             unknown_slug: Counter::default(),
             refused: Family::default(),
             verification_failures: Family::default(),
+            key_fetches: Family::default(),
+            key_waits: Family::default(),
+            subscription_confirmations: Family::default(),
             duplicates: Family::default(),
             old_slug: Family::default(),
             events: Family::default(),
@@ -197,6 +203,7 @@ impl Metrics {
         let registry = root.sub_registry_with_prefix("hookgate");
         register_build(registry);
         metrics.register_intake(registry);
+        metrics.register_keys(registry);
         metrics.register_owners_cares(registry);
         metrics.register_log(registry);
         metrics.register_sinks(registry);
@@ -320,6 +327,24 @@ impl Metrics {
             "secret_pending",
             "Whether a webhook's learned secret waits to be confirmed",
             self.secret_pending.clone(),
+        );
+    }
+
+    fn register_keys(&self, r: &mut Registry) {
+        r.register(
+            "key_fetches",
+            "Fetches of senders' keys",
+            self.key_fetches.clone(),
+        );
+        r.register(
+            "key_waits",
+            "Requests whose key was not at hand",
+            self.key_waits.clone(),
+        );
+        r.register(
+            "subscription_confirmations",
+            "Subscriptions confirmed at a service, or not",
+            self.subscription_confirmations.clone(),
         );
     }
 
@@ -463,6 +488,7 @@ mod tests {
         hookgate_build_info hookgate_config_info hookgate_config_last_reload_success
         hookgate_config_last_reload_timestamp_seconds hookgate_dead_letters hookgate_dead_letters_total
         hookgate_duplicates_total hookgate_events_total hookgate_feed_lag_deliveries
+        hookgate_key_fetches_total hookgate_key_waits_total hookgate_subscription_confirmations_total
         hookgate_last_delivery_timestamp_seconds hookgate_log_batch_deliveries
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
         hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_old_slug_total
@@ -482,6 +508,9 @@ mod tests {
             &m.requests,
             &m.refused,
             &m.verification_failures,
+            &m.key_fetches,
+            &m.key_waits,
+            &m.subscription_confirmations,
             &m.duplicates,
             &m.old_slug,
             &m.events,

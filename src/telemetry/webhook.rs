@@ -99,6 +99,23 @@ impl WebhookMetrics {
         self.all.verification_failures.get_or_create(&labels).inc();
     }
 
+    /// A request waited for its sender's key, which came or did not.
+    pub fn key_waited(&self, came: bool) {
+        let result = if came { "came" } else { "missing" };
+        let labels = self.labels("result", result.to_owned());
+        self.all.key_waits.get_or_create(&labels).inc();
+    }
+
+    /// A subscription was confirmed at its service, or could not be.
+    pub fn subscription(&self, confirmed: bool) {
+        let result = if confirmed { "confirmed" } else { "failed" };
+        let labels = self.labels("result", result.to_owned());
+        self.all
+            .subscription_confirmations
+            .get_or_create(&labels)
+            .inc();
+    }
+
     /// A request could not be translated.
     pub fn not_translated(&self, code: crate::codes::Code) {
         let labels = self.labels("code", code.to_string());

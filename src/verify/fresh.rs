@@ -50,6 +50,14 @@ impl TimeSpec {
         }
     }
 
+    /// The same of an RFC 3339 time.
+    pub(super) fn rfc3339(value: ValueSpec, past: i64, future: i64) -> Self {
+        Self {
+            unit: Unit::Rfc3339,
+            ..Self::fixed(value, false, past, future)
+        }
+    }
+
     /// Sets the limit both ways, as the owner's `tolerance` does.
     pub(super) fn limit(&mut self, limit: Limit) {
         self.past = limit.0;

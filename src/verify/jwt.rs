@@ -1,10 +1,13 @@
 //! JSON Web Tokens (RFC 7519) that bind a request: signature, issuer, audience, times, and claims with the
 //! hash of the body or the URL. The algorithms are the scheme's, never the token's own choice.
 
+use super::claims::Expected;
 use super::digest_text::{HashClaim, HashOf};
 use super::encoding::KeyEncoding;
 use super::fresh::{self, Limit};
 use super::jwt_crypto;
+use super::jwt_keys::{KeySet, validation};
+use super::keys::{KeySource, KeysAtHand};
 use super::public::{PublicAlgorithm, PublicKey};
 use super::qsh;
 use super::report::{self, Report, shown};
@@ -31,6 +34,10 @@ pub(super) struct JwtVerifier {
     spec: JwtSpec,
     validation: Validation,
     keys: Vec<(DecodingKey, Option<Timestamp>)>,
+    /// In place of those keys.
+    set: Option<KeySet>,
+    /// What claims are compared with, where the keys are a set's.
+    secrets: Vec<DatedSecret>,
 }
 
 type Claims = Map<String, Value>;
@@ -62,7 +69,21 @@ impl Hashes {
 impl JwtVerifier {
     pub(super) fn compile(spec: &JwtSpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
         jwt_crypto::install();
-        let mut keys = Vec::with_capacity(secrets.len());
+        let first = spec.algorithms.first().copied().unwrap_or_default();
+        let mut validation = validation(first);
+        validation.algorithms.clone_from(&spec.algorithms);
+        let set = spec.jwks.as_ref().map(KeySet::new).transpose();
+        let mut verifier = Self {
+            spec: spec.clone(),
+            validation,
+            keys: Vec::new(),
+            set: set.map_err(SchemeError::Spec)?,
+            secrets: Vec::new(),
+        };
+        if verifier.set.is_some() {
+            verifier.secrets = secrets.to_vec();
+            return Ok(verifier);
+        }
         for (index, secret) in (1..).zip(secrets) {
             let text = secret.secret.expose();
             let stripped = spec
@@ -71,21 +92,14 @@ impl JwtVerifier {
                 .find_map(|p| text.strip_prefix(p.as_str()));
             let key = key(spec, stripped.unwrap_or(text));
             let key = key.map_err(|reason| secret_form(index, reason))?;
-            keys.push((key, secret.until));
+            verifier.keys.push((key, secret.until));
         }
-        let first = spec.algorithms.first().copied().unwrap_or_default();
-        let mut validation = Validation::new(first);
-        validation.algorithms.clone_from(&spec.algorithms);
-        // Claims are checked here, by the clock that is handed in.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        Ok(Self {
-            spec: spec.clone(),
-            validation,
-            keys,
-        })
+        Ok(verifier)
+    }
+
+    /// Where its keys are fetched from, if they are.
+    pub(super) fn source(&self) -> Option<&KeySource> {
+        self.set.as_ref().and_then(KeySet::source)
     }
 
     /// A token that binds no body is a credential by itself.
@@ -102,12 +116,17 @@ impl JwtVerifier {
         }
     }
 
-    pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+    pub(super) fn verify(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        keys: &dyn KeysAtHand,
+    ) -> Verdict {
         let mut report = Report::new("jwt");
         let token = required(&mut report, &self.spec.token, request);
         let token = token.map(|pieces| pieces.into_iter().next().unwrap_or_default());
         let claims = match &token {
-            Ok(token) => self.signature(&mut report, token, now),
+            Ok(token) => self.signature(&mut report, token, now, keys),
             Err(failure) => {
                 self.work_for_nothing(b"");
                 Err(failure.clone())
@@ -119,6 +138,7 @@ impl JwtVerifier {
             claims.and_then(|claims| self.claims(&mut report, &claims, request, &hashes, now));
         match checked {
             Ok(()) => report.verified(),
+            Err((codes::KEY_NOT_AT_HAND, message)) => report.wanting(self.source(), message),
             Err((codes::TIMESTAMP_OUTSIDE, message)) => {
                 report.fail("timestamp", message.as_str());
                 report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME)
@@ -144,11 +164,15 @@ impl JwtVerifier {
         report: &mut Report,
         token: &str,
         now: Timestamp,
+        keys: &dyn KeysAtHand,
     ) -> Result<Claims, Failure> {
         let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
         if token.len() > TOKEN_BYTES_MAX {
             self.work_for_nothing(b"");
             return Err(malformed("the token is too long"));
+        }
+        if let Some(set) = &self.set {
+            return set.claims(report, token, &self.spec.algorithms, keys);
         }
         let total = self.keys.len();
         let mut found = None;
@@ -227,18 +251,13 @@ impl JwtVerifier {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let spec = &self.spec;
-        if let Some(issuer) = &spec.issuer {
-            named(report, claims, "iss", issuer)?;
-        }
-        if let Some(audience) = &spec.audience {
-            // The URL that the token is for.
-            let url = audience == "{url}";
-            let audience = if url { &request.url } else { audience };
-            let right = named(report, claims, "aud", audience);
-            right.map_err(|(code, message)| match url {
-                true => (code, message + &url_note(request)),
-                false => (code, message),
-            })?;
+        let named = [("iss", &spec.issuer), ("aud", &spec.audience)];
+        let named = named
+            .into_iter()
+            .filter_map(|(name, e)| Some((name, e.as_ref()?)));
+        let more = spec.claims.iter().map(|(name, e)| (name.as_str(), e));
+        for (name, expected) in named.chain(more) {
+            self.claim(report, claims, (name, expected), request, now)?;
         }
         if let Some(hash) = &spec.body_hash {
             let empty = request.wire_body.is_empty();
@@ -251,6 +270,43 @@ impl JwtVerifier {
         self.times(report, claims, now)
     }
 
+    /// Whether a claim is what it must be.
+    fn claim(
+        &self,
+        report: &mut Report,
+        claims: &Claims,
+        (name, expected): (&str, &Expected),
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let want = expected.shown(request);
+        if expected.holds(claims.get(name), request, &self.secrets, now) {
+            report.pass(name, format!("is {want}"));
+            return Ok(());
+        }
+        // A URL has the slug in it.
+        let plain = |text: &str| match text.contains("://") {
+            true => url_shown(text),
+            false => shown(text),
+        };
+        let found = match claims.get(name) {
+            None => "is absent".to_owned(),
+            Some(Value::String(text)) => format!("is `{}`", plain(text)),
+            Some(Value::Array(list)) => {
+                let texts = list.iter().take(4).filter_map(Value::as_str).map(plain);
+                format!("is one of `{}`", texts.collect::<Vec<_>>().join("`, `"))
+            }
+            Some(Value::Bool(flag)) => format!("is {flag}"),
+            Some(_) => "is no text".to_owned(),
+        };
+        report.fail(name, format!("{found}, expected {want}"));
+        let mut message = format!("the token's claim `{name}` {found}, not `{want}`");
+        if expected.uses_url() {
+            message.push_str(&url_note(request));
+        }
+        Err((codes::TOKEN_MISMATCH, message))
+    }
+
     fn times(&self, report: &mut Report, claims: &Claims, now: Timestamp) -> Result<(), Failure> {
         let leeway = self.spec.leeway.as_secs_f64();
         #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 fit 53 bits")]
@@ -261,6 +317,13 @@ impl JwtVerifier {
             seconds(claims, "nbf")?,
             seconds(claims, "iat")?,
         );
+        let spec = &self.spec;
+        // What binds no request is good for any: it must end by itself.
+        let endless = exp.is_none() && spec.max_age.is_none() && spec.body_hash.is_none();
+        if endless && self.set.is_some() {
+            let message = "the token does not say when it expires (exp)".to_owned();
+            return Err((codes::CREDENTIAL_MALFORMED, message));
+        }
         if let Some(exp) = exp.filter(|exp| now >= exp + leeway) {
             return outside(format!(
                 "the token expired {} ago (leeway {leeway} s)",
@@ -334,37 +397,6 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
             Ok(DecodingKey::from_secret(&bytes))
         }
     }
-}
-
-/// Whether a claim is this text, or a list that has it.
-fn named(report: &mut Report, claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
-    let holds = match claims.get(claim) {
-        Some(Value::String(text)) => text == want,
-        Some(Value::Array(list)) => list.iter().any(|item| item.as_str() == Some(want)),
-        _ => false,
-    };
-    // A URL has the slug in it.
-    let plain = |text: &str| match text.contains("://") {
-        true => url_shown(text),
-        false => shown(text),
-    };
-    let want = plain(want);
-    if holds {
-        report.pass(claim, format!("is {want}"));
-        return Ok(());
-    }
-    let found = match claims.get(claim) {
-        None => "is absent".to_owned(),
-        Some(Value::String(text)) => format!("is `{}`", plain(text)),
-        Some(Value::Array(list)) => {
-            let texts = list.iter().take(4).filter_map(Value::as_str).map(plain);
-            format!("is one of `{}`", texts.collect::<Vec<_>>().join("`, `"))
-        }
-        Some(_) => "is no text".to_owned(),
-    };
-    report.fail(claim, format!("{found}, expected {want}"));
-    let message = format!("the token's claim `{claim}` {found}, not `{want}`");
-    Err((codes::TOKEN_MISMATCH, message))
 }
 
 /// Whether a claim is one of these hashes of what is named, which may be empty.

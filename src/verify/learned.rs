@@ -169,9 +169,14 @@ impl LearnedVerifier {
 fn has_public_key(spec: &VerifySpec) -> bool {
     match spec {
         VerifySpec::None => false,
-        VerifySpec::One(scheme) => {
-            matches!(&scheme.0, Scheme::Hmac(hmac) if matches!(hmac.method, Method::Public(_)))
-        }
+        VerifySpec::One(scheme) => match &scheme.0 {
+            Scheme::Hmac(hmac) => matches!(hmac.method, Method::Public(_)),
+            Scheme::Jwt(jwt) => jwt.jwks.is_some(),
+            Scheme::Certified(_) => true,
+            Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Special(_) | Scheme::Address(_) => {
+                false
+            }
+        },
         VerifySpec::Any(specs) | VerifySpec::All(specs) | VerifySpec::First(specs) => {
             specs.iter().any(has_public_key)
         }

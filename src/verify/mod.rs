@@ -9,13 +9,18 @@
 //! - A refusal takes as long whatever its reason: where there is nothing to compare, the same work is done over
 //!   what is there, and every secret and every scheme of a list has its turn.
 //! - Bytes are compared after decoding, in constant time. What does not decode is a mismatch.
+//! - Keys that are in no configuration are handed in ([`KeysAtHand`]); what is not at hand is named in the verdict.
 //! - A blank secret verifies nothing: it is refused when it is compiled.
 //! - The body is fed to the MAC where it lies; nothing copies it.
 
 mod address;
 mod adyen;
+mod aws_sns;
 mod body_token;
 mod braintree;
+mod certificate;
+mod certified;
+mod claims;
 mod contentful;
 mod digest;
 mod digest_text;
@@ -26,11 +31,16 @@ mod hook0;
 mod items;
 mod json;
 mod json_form;
+mod jwks;
 mod jwt;
 mod jwt_crypto;
+mod jwt_keys;
 mod keyed;
+mod keys;
 mod learned;
 mod mac;
+mod origin;
+mod paypal;
 mod plivo;
 mod public;
 mod qsh;
@@ -40,13 +50,18 @@ mod sign;
 mod signature;
 mod spec;
 mod spec_more;
+mod spec_remote;
 mod special;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_compare;
 #[cfg(test)]
 mod tests_forms;
+#[cfg(test)]
+mod tests_keys;
 #[cfg(test)]
 mod tests_more;
 #[cfg(test)]
@@ -58,8 +73,10 @@ mod wording;
 
 pub(crate) use braintree::braintree_answer;
 pub use items::ItemKey;
+pub use keys::{Document, Found, KeySource, KeysAtHand, NoKeys};
 pub use learned::LearnedVerifier;
 pub(crate) use mac::hmac_text;
+pub(crate) use origin::{Origin, pinned};
 pub use sign::{Age, SignError, SignOptions, Signer};
 pub(crate) use sign::{BASIC_MARK, freshen};
 pub use spec::{SchemeSpec, VerifySpec};
@@ -71,6 +88,7 @@ use crate::codes::{self, Code};
 use crate::model::{Problem, Request, Secret, delivery::Verification, http_file::Masking};
 use address::AddressSpec;
 use body_token::BodyTokenVerifier;
+use certified::CertifiedVerifier;
 use jiff::Timestamp;
 use jwt::JwtVerifier;
 use signature::HmacVerifier;
@@ -130,6 +148,7 @@ enum Kind {
     BodyToken(Arc<BodyTokenVerifier>),
     Jwt(Arc<JwtVerifier>),
     Special(Arc<SpecialVerifier>),
+    Certified(Arc<CertifiedVerifier>),
     Learned(Arc<LearnedVerifier>),
     Any(Arc<[Verifier]>),
     All(Arc<[Verifier]>),
@@ -150,6 +169,8 @@ pub struct Verdict {
     pub record: Verification,
     /// Why the sender is not verified; `None` when it is. `HG05xx`.
     pub failure: Option<Problem>,
+    /// What must be at hand before anything can be said; then `failure` says that it is not (`HG0510`).
+    pub needs: Option<KeySource>,
 }
 
 impl Verifier {
@@ -181,7 +202,7 @@ impl Verifier {
                 Ok(Self(Kind::Address(Arc::new(spec.clone()))))
             }
             VerifySpec::One(scheme) => {
-                if secrets.is_empty() {
+                if secrets.is_empty() && scheme.needs_secret() {
                     return Err(SchemeError::SecretMissing);
                 }
                 for (index, secret) in (1..).zip(secrets) {
@@ -203,6 +224,9 @@ impl Verifier {
                     Scheme::Jwt(spec) => Kind::Jwt(Arc::new(JwtVerifier::compile(spec, secrets)?)),
                     Scheme::Special(spec) => {
                         Kind::Special(Arc::new(SpecialVerifier::compile(spec, secrets)?))
+                    }
+                    Scheme::Certified(spec) => {
+                        Kind::Certified(Arc::new(CertifiedVerifier::compile(spec, secrets)?))
                     }
                 };
                 Ok(Self(kind))
@@ -277,6 +301,7 @@ impl Verifier {
             | Kind::BodyToken(_)
             | Kind::Jwt(_)
             | Kind::Special(_)
+            | Kind::Certified(_)
             | Kind::Learned(_) => false,
             Kind::Any(list) => list.iter().any(Self::is_open),
             Kind::All(list) | Kind::First(list) => {
@@ -300,6 +325,7 @@ impl Verifier {
             Kind::BodyToken(_) => "body-token".to_owned(),
             Kind::Jwt(_) => "jwt".to_owned(),
             Kind::Special(special) => special.scheme().to_owned(),
+            Kind::Certified(certified) => certified.scheme().to_owned(),
             Kind::Learned(learned) => learned.scheme(),
             Kind::Any(list) => join(list, " or "),
             Kind::All(list) => join(list, " and "),
@@ -307,48 +333,57 @@ impl Verifier {
         }
     }
 
-    /// Checks a request. Every received signature is tried against every secret that counts at `now`.
+    /// Checks a request with no keys but the configured ones. Every received signature is tried against every
+    /// secret that counts at `now`.
     #[must_use]
     pub fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+        self.verify_with(request, now, &NoKeys)
+    }
+
+    /// The same, with fetched keys at hand.
+    #[must_use]
+    pub fn verify_with(&self, request: &Request, now: Timestamp, keys: &dyn KeysAtHand) -> Verdict {
         match &self.0 {
             Kind::Open => report::Report::new("none").verified(),
             Kind::Address(networks) => networks.verify(request),
-            Kind::Hmac(hmac) => hmac.verify(request, now),
+            Kind::Hmac(hmac) => hmac.verify(request, now, keys),
             Kind::Token(token) => token.verify(request, now),
             Kind::BodyToken(token) => token.verify(request, now),
-            Kind::Jwt(jwt) => jwt.verify(request, now),
+            Kind::Jwt(jwt) => jwt.verify(request, now, keys),
             Kind::Special(special) => special.verify(request, now),
+            Kind::Certified(certified) => certified.verify(request, now, keys),
             Kind::Learned(learned) => learned.verify(request, now),
-            Kind::Any(list) => {
-                self.combine(list, request, now, |verdict| verdict.failure.is_none())
+            Kind::Any(list) | Kind::All(list) | Kind::First(list) => {
+                self.combine(list, |verifier| verifier.verify_with(request, now, keys))
             }
-            Kind::All(list) => {
-                self.combine(list, request, now, |verdict| verdict.failure.is_some())
-            }
-            Kind::First(list) => self.combine(list, request, now, |verdict| !is_missing(verdict)),
         }
     }
 
-    /// Goes through a list until a verdict decides. When none does, `All` has verified; of the others the
-    /// failure says most whose credential was there at all.
-    fn combine(
-        &self,
-        list: &[Self],
-        request: &Request,
-        now: Timestamp,
-        decides: impl Fn(&Verdict) -> bool,
-    ) -> Verdict {
+    /// Whether a verdict of one scheme of the list is that of the list. One that needs a key decides only where no
+    /// later scheme is asked.
+    fn decides(&self, verdict: &Verdict) -> bool {
+        match &self.0 {
+            Kind::All(_) => verdict.failure.is_some() && verdict.needs.is_none(),
+            Kind::First(_) => !is_missing(verdict),
+            _ => verdict.failure.is_none(),
+        }
+    }
+
+    /// Goes through a list until a verdict decides. When none does, `All` has verified unless a key is needed; of
+    /// the others the failure says most that needs a key, then one whose credential was there at all.
+    fn combine(&self, list: &[Self], verify: impl Fn(&Self) -> Verdict) -> Verdict {
         let mut checks = Vec::new();
         let mut failure: Option<Problem> = None;
+        let mut needs = None;
         let empty = list.is_empty();
         let mut list = list.iter();
         while let Some(verifier) = list.next() {
-            let mut verdict = verifier.verify(request, now);
-            if decides(&verdict) {
+            let mut verdict = verify(verifier);
+            if self.decides(&verdict) {
                 if verdict.failure.is_some() {
                     // The rest is done for the time that it takes: a refusal does not tell by whom.
                     for verifier in list {
-                        black_box(verifier.verify(request, now));
+                        black_box(verify(verifier));
                     }
                 }
                 if !checks.is_empty() && matches!(self.0, Kind::All(_)) {
@@ -358,7 +393,10 @@ impl Verifier {
                 return verdict;
             }
             checks.append(&mut verdict.record.checks);
+            let first = needs.is_none() && verdict.needs.is_some();
+            needs = needs.or(verdict.needs);
             failure = match (failure, verdict.failure) {
+                (Some(_), Some(new)) if first => Some(new),
                 (Some(old), Some(new)) if is_nothing(&old) => Some(new),
                 (old, new) => old.or(new),
             };
@@ -377,7 +415,56 @@ impl Verifier {
                 checks,
             },
             failure,
+            needs,
         }
+    }
+
+    /// Every source of keys that is known before a request comes.
+    #[must_use]
+    pub fn key_sources(&self) -> Vec<&KeySource> {
+        match &self.0 {
+            Kind::Hmac(hmac) => hmac.source().into_iter().collect(),
+            Kind::Jwt(jwt) => jwt.source().into_iter().collect(),
+            Kind::Any(list) | Kind::All(list) | Kind::First(list) => {
+                list.iter().flat_map(Self::key_sources).collect()
+            }
+            Kind::Open
+            | Kind::Address(_)
+            | Kind::Token(_)
+            | Kind::BodyToken(_)
+            | Kind::Special(_)
+            | Kind::Certified(_)
+            | Kind::Learned(_) => Vec::new(),
+        }
+    }
+
+    /// The same for messages of these topics alone, by whole name; none where no scheme of it knows topics.
+    #[must_use]
+    pub fn for_topics(&self, topics: &Arc<[String]>) -> Option<Self> {
+        let list = |list: &Arc<[Self]>| -> Option<Arc<[Self]>> {
+            let limited: Vec<_> = list.iter().map(|v| v.for_topics(topics)).collect();
+            let any = limited.iter().any(Option::is_some);
+            let items = limited.into_iter().zip(list.iter());
+            any.then(|| {
+                items
+                    .map(|(new, old)| new.unwrap_or_else(|| old.clone()))
+                    .collect()
+            })
+        };
+        Some(Self(match &self.0 {
+            Kind::Certified(certified) => Kind::Certified(Arc::new(certified.limited(topics)?)),
+            Kind::Any(items) => Kind::Any(list(items)?),
+            Kind::All(items) => Kind::All(list(items)?),
+            Kind::First(items) => Kind::First(list(items)?),
+            Kind::Open
+            | Kind::Address(_)
+            | Kind::Hmac(_)
+            | Kind::Token(_)
+            | Kind::BodyToken(_)
+            | Kind::Jwt(_)
+            | Kind::Special(_)
+            | Kind::Learned(_) => return None,
+        }))
     }
 
     /// Which headers and query parameters carry the credential itself (tokens, passwords; not signatures).
@@ -394,7 +481,8 @@ impl Verifier {
             | Kind::Address(_)
             | Kind::Hmac(_)
             | Kind::BodyToken(_)
-            | Kind::Special(_) => {}
+            | Kind::Special(_)
+            | Kind::Certified(_) => {}
             Kind::Jwt(jwt) => jwt.masking(masking),
             Kind::Token(token) => token.masking(masking),
             Kind::Learned(learned) => learned.masking(masking),

@@ -11,7 +11,7 @@ use spki::der::{Decode, Reader, SliceReader};
 use std::hint::black_box;
 
 /// The algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum PublicAlgorithm {
     Ed25519,
     EcdsaP256,

@@ -1,6 +1,7 @@
 //! What verification tells the owner: checks for the record, a problem with the usual causes.
 
 use super::Verdict;
+use super::keys::KeySource;
 use crate::codes::{self, Code};
 use crate::model::Problem;
 use crate::model::delivery::{Check, Verification};
@@ -47,8 +48,17 @@ impl Report {
         self.finish(Some(Problem::new(code, message).help(help)))
     }
 
+    /// Nothing can be said before this source was asked.
+    pub(super) fn wanting(mut self, source: Option<&KeySource>, message: String) -> Verdict {
+        self.fail("key", message.as_str());
+        let mut verdict = self.refused(codes::KEY_NOT_AT_HAND, message, HELP_KEY);
+        verdict.needs = source.cloned();
+        verdict
+    }
+
     fn finish(self, failure: Option<Problem>) -> Verdict {
         Verdict {
+            needs: None,
             record: Verification {
                 scheme: self.scheme,
                 verified: failure.is_none(),
@@ -86,6 +96,9 @@ pub(super) const HELP_TOKEN: &str = "Usual causes: the secret here is not the on
 /// What to do when a token says that it is for somebody else.
 pub(super) const HELP_CLAIM: &str = "Usual causes: the token is for another receiver, or of another issuer; `audience` or `issuer` is not what the sender writes; `public_url` is not what the sender calls.";
 
+/// What to do when a key is fetched by the running gateway alone.
+pub(super) const HELP_KEY: &str = "The running gateway fetches it; `render`, `check` and tests have no network. Where the scheme takes one, pin the key as `secret` (or the set as `jwks = { file = … }`) to check without it.";
+
 /// Codes that verification gives.
 pub(super) const CODES: &[Code] = &[
     codes::CREDENTIAL_MISSING,
@@ -93,5 +106,7 @@ pub(super) const CODES: &[Code] = &[
     codes::SIGNATURE_MISMATCH,
     codes::TIMESTAMP_OUTSIDE,
     codes::TOKEN_MISMATCH,
+    codes::KEY_NOT_AT_HAND,
+    codes::TOPIC_REFUSED,
     codes::ADDRESS_OUTSIDE,
 ];

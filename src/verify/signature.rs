@@ -1,13 +1,15 @@
 //! Keyed hashes: every received signature against every secret that counts.
 
 use super::fresh::{Freshness, TimeSpec};
+use super::jwt_keys::not_at_hand;
 use super::keyed::AnyKey;
+use super::keys::{Content, Document, KeySource, KeysAtHand};
 use super::report::{self, Report, shown};
 use super::spec::HmacSpec;
 use super::value::ValueSpec;
 use super::{DatedSecret, SchemeError, Verdict, wording};
 use crate::codes::{self, Code};
-use crate::model::Request;
+use crate::model::{Problem, Request};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -69,9 +71,56 @@ impl HmacVerifier {
         self.spec.method.name()
     }
 
+    /// Where its key is fetched from: only where the owner gave none.
+    pub(super) fn source(&self) -> Option<&KeySource> {
+        self.spec.source.as_ref().filter(|_| self.keys.is_empty())
+    }
+
+    /// As [`Self::verify`], with the key from its source.
+    fn verify_fetched(
+        &self,
+        source: &KeySource,
+        request: &Request,
+        now: Timestamp,
+        keys: &dyn KeysAtHand,
+    ) -> Verdict {
+        let found = keys.find(source);
+        let key = match found.as_ref().map(|found| &*found.document) {
+            Some(Document(Content::PublicKey(key))) => key.clone(),
+            _ => {
+                let (_, message) = not_at_hand(source);
+                return Report::new(self.scheme()).wanting(Some(source), message);
+            }
+        };
+        let verifier = Self {
+            spec: self.spec.clone(),
+            keys: vec![DatedKey {
+                key: AnyKey::Public(key),
+                until: None,
+            }],
+        };
+        let verdict = verifier.verify(request, now, keys);
+        let mismatch = |problem: &Problem| problem.code == codes::SIGNATURE_MISMATCH;
+        // The key may be another since: the source is asked before the sender is refused.
+        if verdict.failure.as_ref().is_some_and(mismatch) && found.is_some_and(|found| !found.asked)
+        {
+            let message = format!("the key may have changed: {}", source.label());
+            return Report::new(self.scheme()).wanting(Some(source), message);
+        }
+        verdict
+    }
+
     /// Whatever is missing or malformed, a tag is computed with every secret, and over what would be signed:
     /// how long a refusal takes does not tell why.
-    pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
+    pub(super) fn verify(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        keys: &dyn KeysAtHand,
+    ) -> Verdict {
+        if let Some(source) = self.source() {
+            return self.verify_fetched(source, request, now, keys);
+        }
         let mut report = Report::new(self.scheme());
         let claim = match self.claim(&mut report, request, now) {
             Ok(claim) => claim,

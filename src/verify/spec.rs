@@ -1,14 +1,20 @@
 //! What `verify = …` says, read and checked before secrets are known.
 
 use super::address::AddressSpec;
+use super::certified::{Certified, CertifiedSpec};
+use super::claims::{Expected, Wanted};
 use super::digest::Hash;
 use super::digest_text::HashClaim;
 use super::encoding::{Encoding, KeyEncoding};
 use super::fresh::{Limit, TimeSpec};
+use super::jwt_keys::JwksPlace;
 use super::keyed::Method;
+use super::keys::KeySource;
 use super::mac::Algorithm;
+use super::origin::Origin;
 use super::public::PublicAlgorithm;
 use super::recipe::Recipe;
+use super::spec_remote::PublicKeyPlace;
 use super::special::Special;
 use super::value::{OneOrMany, Source, ValueSpec};
 use serde::de::{self, Deserialize, Deserializer, value::MapAccessDeserializer};
@@ -44,6 +50,7 @@ pub(super) enum Scheme {
     BodyToken(BodyTokenSpec),
     Jwt(Box<JwtSpec>),
     Special(SpecialSpec),
+    Certified(Box<CertifiedSpec>),
 }
 
 /// A signature over a recipe.
@@ -58,6 +65,8 @@ pub(super) struct HmacSpec {
     pub(super) key: KeyEncoding,
     /// The first of these that a secret begins with is cut off before it is decoded.
     pub(super) key_prefix: Vec<String>,
+    /// Where the key is when the owner gives none.
+    pub(super) source: Option<KeySource>,
 }
 
 /// Something that must equal the secret.
@@ -81,10 +90,13 @@ pub(super) struct BodyTokenSpec {
 #[derive(Debug, Clone)]
 pub(super) struct JwtSpec {
     pub(super) token: ValueSpec,
-    /// Of one family.
+    /// Of one family, unless the keys are a set's.
     pub(super) algorithms: Vec<jsonwebtoken::Algorithm>,
-    pub(super) issuer: Option<String>,
-    pub(super) audience: Option<String>,
+    /// Where the keys are; none: they are the secrets.
+    pub(super) jwks: Option<JwksPlace>,
+    pub(super) issuer: Option<Expected>,
+    pub(super) audience: Option<Expected>,
+    pub(super) claims: Wanted,
     pub(super) body_hash: Option<HashClaim>,
     pub(super) url_hash: Option<HashClaim>,
     pub(super) leeway: jiff::SignedDuration,
@@ -123,6 +135,8 @@ pub(super) enum SchemeName {
     Braintree,
     Contentful,
     Hook0,
+    AwsSns,
+    Paypal,
     Plivo,
     Bearer,
     Basic,
@@ -154,6 +168,8 @@ impl SchemeName {
             Self::Braintree => Special::Braintree.name(),
             Self::Contentful => Special::Contentful.name(),
             Self::Hook0 => Special::Hook0.name(),
+            Self::AwsSns => Certified::AwsSns.name(),
+            Self::Paypal => Certified::Paypal.name(),
             Self::Plivo => Special::Plivo.name(),
             Self::Bearer => "bearer",
             Self::Basic => "basic",
@@ -181,6 +197,7 @@ const SIGNATURE_KEYS: &[&str] = &[
     "id",
     "key",
     "key_prefix",
+    "public_key",
 ];
 
 /// Schemes nested deeper than this make no sense.
@@ -215,6 +232,11 @@ impl VerifySpec {
         "url_hash",
         "leeway",
         "max_age",
+        "jwks",
+        "claims",
+        "public_key",
+        "origins",
+        "names",
         "any",
         "all",
         "first",
@@ -243,6 +265,8 @@ impl VerifySpec {
         "braintree",
         "contentful",
         "hook0",
+        "aws-sns",
+        "paypal",
         "plivo",
         "bearer",
         "basic",
@@ -252,18 +276,6 @@ impl VerifySpec {
         "address",
         "none",
     ];
-
-    /// Whether it needs a secret.
-    #[must_use]
-    pub fn needs_secret(&self) -> bool {
-        match self {
-            Self::None | Self::One(SchemeSpec(Scheme::Address(_))) => false,
-            Self::One(_) => true,
-            Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
-                specs.iter().any(Self::needs_secret)
-            }
-        }
-    }
 
     /// The scheme in one line, for lists: `hmac-sha256 (hex) of {body} in header x-hub-signature-256`.
     #[must_use]
@@ -293,6 +305,9 @@ impl VerifySpec {
                 Scheme::BodyToken(token) => format!("body-token in {}", token.text),
                 Scheme::Jwt(jwt) => {
                     format!("jwt ({:?}) in {}", jwt.algorithms, jwt.token.label())
+                }
+                Scheme::Certified(spec) => {
+                    format!("{} by its certificates", spec.sender.name())
                 }
                 Scheme::Special(special) => match &special.signature {
                     Some(value) => format!("{} in {}", special.sender.name(), value.label()),
@@ -370,12 +385,17 @@ pub(super) struct RawSpec {
     pub(super) form: Option<String>,
     networks: Option<Vec<String>>,
     pub(super) algorithms: Option<Vec<jsonwebtoken::Algorithm>>,
-    pub(super) issuer: Option<String>,
-    pub(super) audience: Option<String>,
+    pub(super) issuer: Option<Expected>,
+    pub(super) audience: Option<Expected>,
     pub(super) body_hash: Option<HashClaim>,
     pub(super) url_hash: Option<HashClaim>,
     pub(super) leeway: Option<Limit>,
     pub(super) max_age: Option<Limit>,
+    pub(super) jwks: Option<JwksPlace>,
+    pub(super) claims: Option<Wanted>,
+    pub(super) public_key: Option<PublicKeyPlace>,
+    pub(super) origins: Option<Vec<Origin>>,
+    pub(super) names: Option<Vec<String>>,
     any: Option<Vec<VerifySpec>>,
     all: Option<Vec<VerifySpec>>,
     first: Option<Vec<VerifySpec>>,
@@ -437,6 +457,11 @@ impl RawSpec {
             ("url_hash", self.url_hash.is_some()),
             ("leeway", self.leeway.is_some()),
             ("max_age", self.max_age.is_some()),
+            ("jwks", self.jwks.is_some()),
+            ("claims", self.claims.is_some()),
+            ("public_key", self.public_key.is_some()),
+            ("origins", self.origins.is_some()),
+            ("names", self.names.is_some()),
         ];
         all.into_iter()
             .filter(|(_, g)| *g)
@@ -484,6 +509,8 @@ impl RawSpec {
             SchemeName::Braintree => self.special(name, Special::Braintree)?,
             SchemeName::Contentful => self.special(name, Special::Contentful)?,
             SchemeName::Hook0 => self.special(name, Special::Hook0)?,
+            SchemeName::AwsSns => self.certified(name, Certified::AwsSns)?,
+            SchemeName::Paypal => self.certified(name, Certified::Paypal)?,
             SchemeName::Plivo => self.special(name, Special::Plivo)?,
             SchemeName::Bearer => self.bearer()?,
             SchemeName::Basic => {
@@ -593,6 +620,13 @@ impl RawSpec {
         }
         signed_values(&signed, time.as_ref(), self.id.as_ref())?;
         signed_secret(&signed, method)?;
+        let source = match (self.public_key, method) {
+            (None, _) => None,
+            (Some(place), Method::Public(algorithm)) => Some(place.source(algorithm)?),
+            (Some(_), Method::Hmac(_) | Method::Digest(_)) => {
+                return Err("`public_key` is for schemes with a public key".to_owned());
+            }
+        };
         Ok(Scheme::Hmac(Box::new(HmacSpec {
             method,
             signature,
@@ -602,6 +636,7 @@ impl RawSpec {
             id: self.id,
             key: self.key.unwrap_or_default(),
             key_prefix: self.key_prefix.map_or_else(Vec::new, OneOrMany::into_vec),
+            source,
         })))
     }
 }

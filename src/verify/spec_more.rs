@@ -10,12 +10,17 @@ use super::special::Special;
 use super::value::{OneOrMany, Source, ValueSpec};
 use jsonwebtoken::Algorithm;
 
-/// Algorithms that a scheme may name.
-const ALGORITHMS: [Algorithm; 6] = [
+/// Algorithms that a scheme may name whose keys are the secrets.
+const ALGORITHMS: [Algorithm; 11] = [
     Algorithm::HS256,
     Algorithm::HS384,
     Algorithm::HS512,
     Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
     Algorithm::ES256,
     Algorithm::EdDSA,
 ];
@@ -61,14 +66,18 @@ impl RawSpec {
                 "max_age",
                 "key",
                 "key_prefix",
+                "jwks",
+                "claims",
             ],
         )?;
+        self.key_set()?;
         let algorithms = self
             .algorithms
             .ok_or("`algorithms` is missing: such as [\"HS256\"]")?;
         let family = algorithms.first().map(|a| a.family());
         let same = algorithms.iter().all(|a| Some(a.family()) == family);
-        if family.is_none() || !same || !algorithms.iter().all(|a| ALGORITHMS.contains(a)) {
+        let of_secrets = same && algorithms.iter().all(|a| ALGORITHMS.contains(a));
+        if family.is_none() || (self.jwks.is_none() && !of_secrets) {
             return Err(format!(
                 "`algorithms` lists algorithms of one family, of {ALGORITHMS:?}"
             ));
@@ -99,8 +108,10 @@ impl RawSpec {
         Ok(Scheme::Jwt(Box::new(JwtSpec {
             token,
             algorithms,
+            jwks: self.jwks,
             issuer: self.issuer,
             audience: self.audience,
+            claims: self.claims.unwrap_or_default(),
             body_hash: self.body_hash,
             url_hash: self.url_hash,
             leeway: self.leeway.and_then(Limit::get).unwrap_or(LEEWAY_DEFAULT),

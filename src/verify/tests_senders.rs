@@ -189,8 +189,15 @@ impl Sender {
                         // Atlassian's covers path and query, not the host.
                         let start = self.path_start();
                         out.push(Place::Url(start, self.request.url.len() - start));
-                    } else if hash.is_some() || spec.audience.as_deref() == Some("{url}") {
+                    } else if hash.is_some() || spec.audience.as_ref().is_some_and(|a| a.uses_url())
+                    {
                         out.push(Place::Url(0, self.request.url.len()));
+                    }
+                }
+                Scheme::Certified(_) => {
+                    for field in ["MessageId", "Timestamp", "TopicArn", "Signature"] {
+                        let place = places(&format!("json:/{field}")).remove(0);
+                        self.of_value(&ValueSpec::of(place), &mut out);
                     }
                 }
                 Scheme::Special(spec) => {

@@ -22,6 +22,7 @@ mod even;
 #[allow(dead_code, reason = "parts of it serve the unit tests alone")]
 mod harness;
 mod hunt;
+mod keys;
 mod kinds;
 mod learn;
 mod limits;

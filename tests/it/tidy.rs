@@ -17,6 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("state", &["log"]),
     ("feed", &["log", "query", "telemetry"]),
     ("forward", &["log", "query", "state", "telemetry"]),
+    ("keyring", &["verify", "telemetry"]),
     ("providers", &["verify", "translate", "intake"]),
     (
         "config",

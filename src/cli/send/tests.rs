@@ -30,7 +30,12 @@ const SECRETS: [&str; 4] = [
 
 /// Those that only the sender can sign, and why.
 const UNSIGNED: &[(&str, &str)] = &[
+    ("aws-sns", "aws-sns"),
     ("discord", "ed25519"),
+    ("google-chat", "RS256"),
+    ("google-chat-project", "RS256"),
+    ("google-pubsub", "RS256"),
+    ("paypal", "paypal"),
     ("plaid", "ES256"),
     ("sendgrid", "ecdsa-p256-sha256"),
     ("standard-webhooks-ed25519", "ed25519"),
@@ -104,6 +109,10 @@ fn every_symmetric_provider_is_signed_and_verifies() {
             let label = format!("{provider}/{}: {scheme}", sample.name);
             let request = match made(&config, &sample.name, &[]) {
                 Ok(request) => request,
+                Err(stop) if stop.message.contains("only the sender") => {
+                    unsigned.insert(provider.clone(), scheme.clone());
+                    continue;
+                }
                 Err(stop) => {
                     wrong.push(format!("{label}: {}", stop.message));
                     continue;

@@ -299,7 +299,7 @@ fn verification() {
         Did you mean `github`?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha255\" }"), @r#"
-    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
+    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "aws-sns", "paypal", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "hmac-sha256"?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha256\", header = \"X-S\" }"), @r#"
@@ -324,9 +324,89 @@ fn verification() {
     );
     assert_eq!(said(&two), "");
     insta::assert_snapshot!(said(&two.replace("header-token", "header-tokn")), @r#"
-    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
+    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "aws-sns", "paypal", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "header-token"?
     "#);
+}
+
+#[test]
+fn topics_and_their_subscriptions() {
+    let said = |lines: &str| findings(&with_event("").replace("verify = \"none\"", lines));
+    let sns = "provider = \"aws-sns\"\n";
+    let topic = "topics = [\"arn:aws:sns:eu-central-1:123456789012:orders\"]";
+    insta::assert_snapshot!(said(sns), @r#"
+    W HG0230 1:1 ‹[[webhook]]› every customer of the service can send this webhook signed messages: it lists no `topics`
+        add topics = ["arn:aws:sns:eu-central-1:123456789012:orders"]
+    "#);
+    insta::assert_snapshot!(said(&format!("{sns}confirm_subscription = true")), @r#"
+    E HG0204 5:24 ‹true› `confirm_subscription`: there are no `topics`: anyone's subscription would be confirmed
+        add topics = ["arn:aws:sns:eu-central-1:123456789012:orders"]
+    "#);
+    insta::assert_snapshot!(said(&format!("{sns}topics = [\"arn:aws:sns:eu-central-1:123456789012:*\", \"orders\", 1]")), @r#"
+    E HG0204 5:11 ‹"arn:aws:sns:eu-central-1:123456789012:*"› `topics[0]`: a topic is named whole, without `*` or `?`
+        such as "arn:aws:sns:eu-central-1:123456789012:orders"
+    E HG0204 5:54 ‹"orders"› `topics[1]`: is no ARN of a topic
+        such as "arn:aws:sns:eu-central-1:123456789012:orders"
+    E HG0202 5:64 ‹1› `topics[2]` must be text, not a whole number
+    "#);
+    insta::assert_snapshot!(said(&format!("{sns}topics = []")), @r#"
+    E HG0204 5:10 ‹[]› `topics`: lists 1 to 100 topics
+    "#);
+    assert_eq!(said(&format!("{sns}{topic}")), "");
+    assert_eq!(
+        said(&format!("{sns}{topic}\nconfirm_subscription = true")),
+        ""
+    );
+    insta::assert_snapshot!(said(&format!("{sns}{topic}\nconfirm_subscription = \"yes\"")), @r#"
+    E HG0202 6:24 ‹"yes"› `confirm_subscription` must be true or false, not text
+    "#);
+    insta::assert_snapshot!(said(&format!("verify = \"none\"\n{topic}\nconfirm_subscription = true")), @r#"
+    W HG0214 5:1 ‹topics› `topics` has no effect: this webhook's messages have no topics that are checked
+        remove it
+    W HG0214 6:1 ‹confirm_subscription› `confirm_subscription` has no effect: this webhook's messages have no topics that are checked
+        remove it
+    "#);
+    let own = "verify = { scheme = \"aws-sns\", origins = [\"sns.{region}.amazonaws.com\"] }\n";
+    insta::assert_snapshot!(said(&format!("{own}{topic}\nconfirm_subscription = true")), @r#"
+    W HG0214 6:1 ‹confirm_subscription› `confirm_subscription` has no effect: no handshake of this webhook asks for it
+        name the provider, or remove it
+    "#);
+}
+
+#[test]
+fn keys_at_a_url_or_in_a_file() {
+    let said = |lines: &str| findings(&with_event("").replace("verify = \"none\"", lines));
+    let jwt = |jwks: &str, more: &str| {
+        said(&format!(
+            "verify = {{ scheme = \"jwt\", header = \"X\", algorithms = [\"RS256\"], audience = \"a\", jwks = {jwks}{more} }}"
+        ))
+    };
+    assert_eq!(jwt("{ url = \"https://keys.example.com/jwks\" }", ""), "");
+    insta::assert_snapshot!(jwt("{ url = \"http://keys.example.com/jwks\" }", ""), @r#"
+    E HG0204 4:89 ‹{ url = "http://keys.example.com/jwks" }› `verify`: `jwks`: `http://keys.example.com/jwks` begins not with https://
+    "#);
+    insta::assert_snapshot!(jwt("{ url = \"https://10.0.0.1/jwks\" }", ""), @r#"
+    E HG0204 4:89 ‹{ url = "https://10.0.0.1/jwks" }› `verify`: `jwks`: `https://10.0.0.1/jwks` has no host name
+    "#);
+    insta::assert_snapshot!(jwt("{ file = \"absent.json\" }", ""), @r#"
+    E HG0101 4:10 ‹{ scheme = "jwt", header = "X", algorithms = ["RS256"], audience = "a", jwks = { file = "absent.json" } }› `jwks`: file absent.json cannot be read: there is no such file
+    "#);
+    insta::assert_snapshot!(jwt("{ file = \"webhooks.toml\" }", ""), @r#"
+    E HG0204 4:10 ‹{ scheme = "jwt", header = "X", algorithms = ["RS256"], audience = "a", jwks = { file = "webhooks.toml" } }› `verify`: `jwks.file`: it is no JSON
+    "#);
+    insta::assert_snapshot!(jwt("{ url = \"https://keys.example.com/jwks\" }", ", secret = { env = \"CARGO_PKG_NAME\" }"), @r#"
+    W HG0214 4:132 ‹secret› `verify.secret` has no effect: this scheme asks for none
+        remove it
+    "#);
+    insta::assert_snapshot!(said("provider = \"google-pubsub\""), @r#"
+    E HG0212 4:12 ‹"google-pubsub"› Google Cloud Pub/Sub signs its requests, but there is no `secret` to check them with
+        add secret = { env = "GOOGLE_PUBSUB_WEBHOOK_SECRET" }; or verify = "none", and anyone who knows the URL can call it
+    "#);
+    insta::assert_snapshot!(said("provider = \"google-chat\"\nsecret = { env = \"CARGO_PKG_NAME\" }"), @r#"
+    W HG0214 5:1 ‹secret› `secret` has no effect: the sender's keys are fetched
+        remove it
+    "#);
+    assert_eq!(said("provider = \"travis\""), "");
 }
 
 /// Which of two schemes, each with its own secret, let a request in.

@@ -25,6 +25,9 @@ pub(super) fn sign(
     request: &mut Request,
     options: &SignOptions,
 ) -> Result<(), SignError> {
+    if has_public_key(scheme) {
+        return Err(SignError::PublicKey(name(scheme)));
+    }
     let secret = || Ok::<_, SignError>(&live(secrets, options.now)?.secret);
     match scheme {
         // Where a request comes from is not ours to write.
@@ -34,6 +37,17 @@ pub(super) fn sign(
         Scheme::BodyToken(spec) => body_token(spec, secret()?, request, options),
         Scheme::Jwt(spec) => jwt(spec, secret()?, request, options),
         Scheme::Special(spec) => special::sign(spec, secret()?, request, options),
+        Scheme::Certified(_) => Err(SignError::PublicKey(name(scheme))),
+    }
+}
+
+/// Whether what signs is with the sender alone.
+fn has_public_key(scheme: &Scheme) -> bool {
+    match scheme {
+        Scheme::Hmac(spec) => matches!(spec.method, Method::Public(_)),
+        Scheme::Jwt(spec) => spec.jwks.is_some(),
+        Scheme::Certified(_) => true,
+        Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Special(_) | Scheme::Address(_) => false,
     }
 }
 
@@ -45,12 +59,13 @@ pub(super) fn name(scheme: &Scheme) -> String {
         Scheme::BodyToken(_) => "body-token".to_owned(),
         Scheme::Jwt(_) => "jwt".to_owned(),
         Scheme::Special(spec) => spec.sender.name().to_owned(),
+        Scheme::Certified(spec) => spec.sender.name().to_owned(),
     }
 }
 
 pub(super) fn is_late(scheme: &Scheme) -> bool {
     match scheme {
-        Scheme::Hmac(_) | Scheme::Jwt(_) | Scheme::Special(_) => true,
+        Scheme::Hmac(_) | Scheme::Jwt(_) | Scheme::Special(_) | Scheme::Certified(_) => true,
         Scheme::Token(_) | Scheme::BodyToken(_) | Scheme::Address(_) => false,
     }
 }
@@ -255,11 +270,10 @@ fn claims(
     let mut claims = Map::new();
     let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     if let Some(issuer) = &spec.issuer {
-        put("iss", json!(issuer));
+        put("iss", issuer.example(request));
     }
     if let Some(audience) = &spec.audience {
-        let url = audience == "{url}";
-        put("aud", json!(if url { &request.url } else { audience }));
+        put("aud", audience.example(request));
     }
     if let Some(hash) = &spec.body_hash {
         put(&hash.claim, json!(hash.text(&request.wire_body)));
