@@ -215,7 +215,9 @@ impl Sender {
         spec.id.iter().for_each(|id| self.of_value(id, out));
         for part in spec.signed.as_str().split('{').skip(1) {
             match part.split('}').next().unwrap() {
-                "body" | "sha256_hex" | "crc32" | "form_sorted" => self.of_body(out),
+                "body" | "sha256_hex" | "crc32" | "form_sorted" | "json_urlencoded" => {
+                    self.of_body(out);
+                }
                 "method" => out.push(Place::Method),
                 "url" | "url_decoded" => out.push(Place::Url(0, self.request.url.len())),
                 "ts" | "timestamp" | "id" | "secret" | "" => {}
