@@ -184,8 +184,14 @@ impl Sender {
                     if spec.body_hash.is_some() {
                         self.of_body(&mut out);
                     }
+                    let url = &self.request.url;
+                    // A canonical request has the path without scheme and host.
+                    let start = match &spec.url_hash {
+                        Some(hash) if hash.of.is_some() => url.find("/hooks/").unwrap(),
+                        _ => 0,
+                    };
                     if spec.url_hash.is_some() || spec.audience.as_deref() == Some("{url}") {
-                        out.push(Place::Url(0, self.request.url.len()));
+                        out.push(Place::Url(start, url.len() - start));
                     }
                 }
                 Scheme::Special(spec) => {
