@@ -2,6 +2,8 @@
 //! refused, the order and case of headers do not matter, a second signature is no help, the clock counts to the
 //! second.
 
+#![allow(clippy::string_slice, reason = "a test that slices wrongly fails")]
+
 use super::spec::{HmacSpec, Scheme};
 use super::special::Special;
 use super::*;

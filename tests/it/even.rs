@@ -108,6 +108,7 @@ fn tokens() -> Vec<Lines> {
 }
 
 /// Each scheme with what is sent to it.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn schemes() -> Vec<(&'static str, Vec<Lines>)> {
     let hex = |time: &str| {
         let parts = [time.as_bytes(), b".", BODY];
