@@ -13,6 +13,7 @@ mod input;
 mod json;
 mod marks;
 mod names;
+mod number;
 mod problem;
 mod rewrite;
 mod schema;

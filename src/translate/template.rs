@@ -27,7 +27,6 @@ pub struct Template {
     used: HashSet<String>,
     /// Paths that it reads, such as `body.repository.name`.
     paths: Vec<String>,
-    raw_safe: bool,
 }
 
 /// The names of the request's context that a text mentions. A name mentioned for something else costs a little time only.
@@ -55,7 +54,7 @@ impl Template {
         env.add_template_owned(file.to_owned(), rewritten.source.clone())
             .map_err(|error| {
                 problem::of_rewritten(&error, file, &source, codes::TEMPLATE_SYNTAX, &|at| {
-                    rewritten.original(at)
+                    rewritten.original_span(at)
                 })
             })?;
         let paths = env.get_template(file).map_or_else(
@@ -72,7 +71,6 @@ impl Template {
             paths,
             plain: OnceLock::new(),
             used: used_names(&source),
-            raw_safe: !source.contains("autoescape"),
             source,
             rewritten,
             env,
@@ -144,7 +142,7 @@ impl Template {
     }
 
     fn render(&self, input: &Input<'_>) -> Result<(String, usize), Problem> {
-        let sink = Sink::new(self.raw_safe);
+        let sink = Sink::default();
         let context = self.context(input, &sink);
         match self.template()?.render_captured_to(context, sink.clone()) {
             Ok(_) => Ok(sink.take()),
@@ -153,7 +151,7 @@ impl Template {
     }
 
     fn problem(&self, error: &minijinja::Error) -> Problem {
-        let original = |at| self.rewritten.original(at);
+        let original = |range| self.rewritten.original_span(range);
         problem::of_rewritten(
             error,
             &self.file,
@@ -171,7 +169,7 @@ impl Template {
         }
         let mut env = self.env.clone();
         env.set_debug(true);
-        let sink = Sink::new(self.raw_safe);
+        let sink = Sink::default();
         let context = self.context(input, &sink);
         let again = env
             .get_template(&self.file)
@@ -209,7 +207,7 @@ impl Template {
     /// The place in the template that wrote byte `at` of the output.
     fn writer_of(&self, input: &Input<'_>, at: usize) -> Option<Place> {
         let template = self.env.get_template(&self.file).ok()?;
-        let recording = Sink::new(self.raw_safe);
+        let recording = Sink::default();
         recording.record();
         template
             .render_captured_to(self.context(input, &recording), recording.clone())
@@ -226,7 +224,7 @@ impl Template {
         } else {
             source
         };
-        let from = self.rewritten.original(from.start)..self.rewritten.original(from.end);
+        let from = self.rewritten.original_span(from);
         Some(Place::of_span(&self.file, &self.source, from))
     }
 }

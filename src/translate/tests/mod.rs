@@ -1,6 +1,7 @@
 //! Translation as a whole: definitions, templates, the cases of `tests/cases`.
 
 mod cloudevents;
+mod oracle;
 mod templates;
 
 use super::*;
