@@ -10,7 +10,7 @@ pub use prepare::{receive, undo_coding};
 use crate::codes;
 use crate::config::{KeyRule, Webhook};
 use crate::model::{Event, Note, Outcome, Problem, Request, limits};
-use crate::translate::{Failure, Keys, ParsedBody, Scope, Translator};
+use crate::translate::{Failure, Keys, ParsedBody, Scope, Traced, Translator};
 use crate::verify::{ValueSpec, Verdict};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -28,6 +28,8 @@ pub struct Translation {
     pub key: Option<String>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
+    /// What was read that the request has not, with its place; the notes tell of it too.
+    pub undefined: Vec<Problem>,
     /// Why it was parked.
     pub error: Option<Problem>,
     /// Whether the answer is 415 (the request is no CloudEvent) instead of 400.
@@ -74,9 +76,16 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
         Ok(translated) => translated,
         Err(failure) => return parked(keys, failure),
     };
+    if webhook.undefined_fails
+        && let Some(problem) = translated.undefined.first()
+    {
+        return parked(keys, failure(problem.clone()));
+    }
     let count = translated.events.len();
     if count == 0 {
-        return ignored(keys, translated.notes);
+        let mut ignored = ignored(keys, translated.notes);
+        ignored.undefined = translated.undefined;
+        return ignored;
     }
     if let Keys::PerEvent(list) = keys
         && list.len() != count
@@ -99,9 +108,21 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
         key: key_text(&keys),
         keys,
         notes: translated.notes,
+        undefined: translated.undefined,
         error: None,
         unsupported_type: false,
     }
+}
+
+/// What a webhook's translation reads of a request, and what that was.
+#[must_use]
+pub fn trace(webhook: &Webhook, request: &Request) -> Vec<Traced> {
+    let (none, body) = (Keys::None, ParsedBody::default());
+    let found = keys(webhook, &scope(webhook, request, &none, &body));
+    let keys = found.as_ref().unwrap_or(&none);
+    webhook
+        .translator
+        .trace(&scope(webhook, request, keys, &body))
 }
 
 fn scope<'a>(
@@ -191,6 +212,7 @@ fn ignored(keys: &Keys, notes: Vec<Note>) -> Translation {
         keys: Keys::None,
         key: key_text(keys),
         notes,
+        undefined: Vec::new(),
         error: None,
         unsupported_type: false,
     }
@@ -207,6 +229,7 @@ fn parked(keys: &Keys, failure: Failure) -> Translation {
         },
         key: key_text(keys),
         notes: Vec::new(),
+        undefined: Vec::new(),
         error: Some(failure.problem),
         unsupported_type: failure.unsupported_type,
     }

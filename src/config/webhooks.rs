@@ -65,6 +65,10 @@ fn read(
     let translator = translation::read(cx, table, provider.as_ref());
     let cloudevents = table.get("cloudevents").is_some();
     let when = table.get("when").map(|v| translation::expression(cx, &v));
+    let undefined_fails = table
+        .get("undefined")
+        .and_then(|v| v.choice(cx, &["empty", "error"]))
+        == Some("error");
     let key = key_rule(cx, table, known);
     let description = description(cx, table);
     let methods = methods(cx, table, known, cloudevents);
@@ -79,7 +83,7 @@ fn read(
     let flag = |key, default| table.get(key).and_then(|v| v.bool(cx)).unwrap_or(default);
     let (subpaths, enabled) = (flag("subpaths", false), flag("enabled", true));
     let tests = expectations::read(cx, table);
-    later(cx, table);
+    later(table);
     let guard = guard?;
     Some(Webhook {
         name: name?,
@@ -101,6 +105,7 @@ fn read(
             None => None,
         },
         translator: translator?,
+        undefined_fails,
         key: key?,
         response: response?,
         accept_parked,
@@ -112,20 +117,9 @@ fn read(
 }
 
 /// Keys of later versions whose default is honoured.
-fn later(cx: &Context, table: &Table<'_, '_, '_>) {
-    for key in [
-        "each",
-        "topics",
-        "confirm_subscription",
-        "old_slugs",
-        "trace",
-    ] {
+fn later(table: &Table<'_, '_, '_>) {
+    for key in ["topics", "confirm_subscription", "old_slugs", "trace"] {
         table.not_yet(key);
-    }
-    if let Some(value) = table.get("undefined")
-        && value.choice(cx, &["empty", "error"]) == Some("error")
-    {
-        value.invalid(cx, "\"error\" is not supported yet in this version");
     }
 }
 

@@ -36,7 +36,14 @@ impl Expression {
     }
 
     fn value(&self, scope: &Scope<'_>) -> Result<Value, Problem> {
-        let input = Input::new(scope);
+        self.value_of(&Input::new(scope))
+    }
+
+    /// Its value as it is.
+    ///
+    /// # Errors
+    /// When it fails or uses up its budget.
+    pub(crate) fn value_of(&self, input: &Input<'_>) -> Result<Value, Problem> {
         let context = Value::from_object(input.context(&self.used));
         self.inner
             .eval(context)

@@ -4,7 +4,8 @@ use super::input::{Context, Input, NAMES, ORIGINAL};
 use super::json::Doc;
 use super::rewrite::{self, Rewritten};
 use super::sink::{self, Sink};
-use super::{Failure, Scope, Translated, env, names, problem, schema, undefined};
+use super::undefined::Read;
+use super::{Failure, Scope, Traced, Translated, env, names, problem, schema, undefined};
 use crate::codes;
 use crate::model::{Place, Problem};
 use minijinja::{Environment, Value};
@@ -25,8 +26,8 @@ pub struct Template {
     /// The template as one of plain text, compiled when it is first used so.
     plain: OnceLock<Box<Result<Environment<'static>, Problem>>>,
     used: HashSet<String>,
-    /// Paths that it reads, such as `body.repository.name`.
-    paths: Vec<String>,
+    /// Paths that it reads, such as `body.repository.name`, and where.
+    reads: Vec<Read>,
 }
 
 /// The names of the request's context that a text mentions. A name mentioned for something else costs a little time only.
@@ -57,18 +58,9 @@ impl Template {
                     rewritten.original_span(at)
                 })
             })?;
-        let paths = env.get_template(file).map_or_else(
-            |_| HashSet::new(),
-            |template| template.undeclared_variables(true),
-        );
-        let mut paths: Vec<String> = paths
-            .into_iter()
-            .filter(|path| path.contains('.'))
-            .collect();
-        paths.sort();
         Ok(Self {
             file: file.to_owned(),
-            paths,
+            reads: undefined::reads(&source),
             plain: OnceLock::new(),
             used: used_names(&source),
             source,
@@ -103,7 +95,13 @@ impl Template {
     /// When it fails, or what it prints is no JSON or no valid event.
     pub(crate) fn translate(&self, scope: &Scope<'_>) -> Result<Translated, Failure> {
         let input = Input::new(scope);
-        let (output, undefined) = self.render(&input)?;
+        let (output, printed) = self.render(&input)?;
+        let mut undefined = Vec::new();
+        if printed > 0 {
+            let context = Value::from_object(input.context(&self.used));
+            undefined =
+                undefined::printed(&context, &self.reads, printed, &self.file, &self.source);
+        }
         let mut notes = Vec::new();
         let events = if output.trim().is_empty() {
             Vec::new()
@@ -118,15 +116,13 @@ impl Template {
             };
             schema::events(&doc, &input, &mut notes)?
         };
-        if undefined > 0 {
-            let context = Value::from_object(input.context(&self.used));
-            notes.extend(undefined::notes(&context, &self.paths, undefined));
-        }
+        notes.extend(undefined.iter().map(undefined::note));
         notes.extend(input.notes());
         Ok(Translated {
             events,
             item_keys: None,
             notes,
+            undefined,
         })
     }
 
@@ -161,8 +157,74 @@ impl Template {
         )
     }
 
+    /// What a template reads of a request, and what it was: place, path, value.
+    pub(crate) fn trace(&self, scope: &Scope<'_>) -> Vec<Traced> {
+        let input = Input::new(scope);
+        let context = Value::from_object(input.context(&self.used));
+        let mut out: Vec<Traced> = Vec::new();
+        for read in undefined::all_reads(&self.source) {
+            let path = read.shown();
+            if !out.iter().any(|traced| traced.path == path) {
+                let place = Place::of_span(&self.file, &self.source, read.span());
+                let value = read.value(&context);
+                out.push(Traced {
+                    place: Some(place),
+                    path,
+                    value,
+                });
+            }
+        }
+        out
+    }
+
+    /// What the paths were that the failing piece of a template reads.
+    fn values(&self, input: &Input<'_>, place: &Place) -> Option<String> {
+        const SHOWN_MAX: usize = 3;
+        let context = Value::from_object(input.context(&self.used));
+        let segments = super::tokens::segments(&self.source)?;
+        let spot = |at: usize| Place::of_span(&self.file, &self.source, at..at + 1);
+        let failing = segments.iter().find(|segment| {
+            let (from, to) = (
+                spot(segment.span.start),
+                spot(segment.span.end.saturating_sub(1)),
+            );
+            let here = (place.line, place.column);
+            (from.line, from.column) <= here && here <= (to.line, to.column)
+        })?;
+        let shown: Vec<String> = undefined::all_reads(&self.source)
+            .iter()
+            .filter(|read| failing.span.contains(&read.span().start))
+            .take(SHOWN_MAX)
+            .map(|read| {
+                let value = read.value(&context);
+                let stop = if value.ends_with('.') || value.ends_with('?') {
+                    ""
+                } else {
+                    "."
+                };
+                format!("`{}` is {value}{stop}", read.shown())
+            })
+            .collect();
+        (!shown.is_empty()).then(|| shown.join(" "))
+    }
+
     /// Fails once more with the engine's memory of where undefined values came from.
     fn explain(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
+        let mut problem = self.explained(input, error);
+        let values = problem
+            .place
+            .as_ref()
+            .and_then(|place| self.values(input, place));
+        if let Some(values) = values.filter(|_| problem.code == codes::TEMPLATE_FAILED) {
+            problem.help = Some(match problem.help.take() {
+                Some(help) => format!("{values} {help}"),
+                None => values,
+            });
+        }
+        problem
+    }
+
+    fn explained(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
         let plain = self.problem(error);
         if plain.code != codes::TEMPLATE_FAILED {
             return plain;

@@ -398,12 +398,9 @@ enabled = 1
         write status = 200
     E HG0204 14:12 ‹"ignore"› `on_error`: "ignore" is none of "refuse", "accept"
     E HG0204 15:19 ‹"nothing"› `default_payload`: "nothing" is none of "request", "none"
-    E HG0204 16:13 ‹"error"› `undefined`: "error" is not supported yet in this version
     E HG0201 17:1 ‹old_slugs› `old_slugs` is not supported yet in this version
         remove it; nothing is read of it
     E HG0201 18:1 ‹trace› `trace` is not supported yet in this version
-        remove it; nothing is read of it
-    E HG0201 19:1 ‹each› `each` is not supported yet in this version
         remove it; nothing is read of it
     E HG0202 20:11 ‹1› `enabled` must be true or false, not a whole number
     "#);

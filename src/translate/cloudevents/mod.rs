@@ -116,6 +116,7 @@ pub(crate) fn translate(
         events,
         item_keys: Some(keys),
         notes,
+        undefined: Vec::new(),
     })
 }
 

@@ -33,9 +33,7 @@ pub(super) fn call(
     };
     let made = match own {
         Some(made) => made,
-        None => {
-            minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)?
-        }
+        None => minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)?,
     };
     // What is made of safe text is safe, as in Python.
     Ok(match made.as_str() {

@@ -1,6 +1,8 @@
 //! Translation as a whole: definitions, templates, the cases of `tests/cases`.
 
+mod broken;
 mod cloudevents;
+mod hostile;
 mod oracle;
 mod templates;
 
@@ -333,7 +335,7 @@ fn undefined_values_are_noted_with_the_nearest_name() {
         text,
         [
             "HG0407 The unknown field `extra` of the event was dropped.",
-            "HG0312 The template reads `body.repositry.name`, which the request has not. Did you mean `body.repository`?",
+            "HG0312 The template reads `body.repositry.name`, which the request has not. It is read in t.json.j2 line 1, column 16. Did you mean `body.repository`?",
         ]
     );
 }
