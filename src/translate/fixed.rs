@@ -446,8 +446,8 @@ impl Compiler<'_> {
             return Part::Static("null".into());
         }
         if let Some(inner) = whole(text)
-            && let Ok(expression) =
-                env::base().compile_expression_owned(rewrite::operators_of_expression(inner))
+            && let Ok(expression) = env::base()
+                .compile_expression_owned(rewrite::operators_of_expression(inner).text().to_owned())
         {
             return Part::Whole(expression, source);
         }

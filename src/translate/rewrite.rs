@@ -94,13 +94,31 @@ pub(crate) fn operators_of(source: &str) -> Rewritten {
     apply(source, edits, spans)
 }
 
+/// A single expression as it is compiled.
+#[derive(Debug)]
+pub(crate) struct RewrittenExpression(Rewritten);
+
 /// As [`operators_of`], for a single expression.
-pub(crate) fn operators_of_expression(source: &str) -> String {
-    let rewritten = operators_of(&format!("{{{{ {source} }}}}")).source;
-    let inner = rewritten
-        .strip_prefix("{{ ")
-        .and_then(|rest| rest.strip_suffix(" }}"));
-    inner.unwrap_or(source).to_owned()
+pub(crate) fn operators_of_expression(source: &str) -> RewrittenExpression {
+    RewrittenExpression(operators_of(&format!("{OPEN}{source} }}}}")))
+}
+
+/// What is put before an expression, so that it is read as one of a template.
+const OPEN: &str = "{{ ";
+
+impl RewrittenExpression {
+    /// The text to compile.
+    pub(crate) fn text(&self) -> &str {
+        let text = self.0.source.strip_prefix(OPEN).unwrap_or("");
+        text.strip_suffix(" }}").unwrap_or(text)
+    }
+
+    /// The place in the original of a place in the new text.
+    pub(crate) fn original_span(&self, range: Range<usize>) -> Range<usize> {
+        let there = range.start + OPEN.len()..range.end + OPEN.len();
+        let here = self.0.original_span(there);
+        here.start.saturating_sub(OPEN.len())..here.end.saturating_sub(OPEN.len())
+    }
 }
 
 fn apply(source: &str, mut edits: Vec<Edit>, operators: Vec<(usize, Range<usize>)>) -> Rewritten {

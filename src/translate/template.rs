@@ -24,10 +24,17 @@ pub struct Template {
     rewritten: Rewritten,
     env: Environment<'static>,
     /// The template as one of plain text, compiled when it is first used so.
-    plain: OnceLock<Box<Result<Environment<'static>, Problem>>>,
+    plain: OnceLock<Box<Plain>>,
     used: HashSet<String>,
     /// Paths that it reads, such as `body.repository.name`, and where.
     reads: Vec<Read>,
+}
+
+/// A template as one of plain text.
+#[derive(Debug)]
+struct Plain {
+    rewritten: Rewritten,
+    env: Result<Environment<'static>, Problem>,
 }
 
 /// The names of the request's context that a text mentions. A name mentioned for something else costs a little time only.
@@ -76,17 +83,20 @@ impl Template {
     pub fn render_text(&self, scope: &Scope<'_>) -> Result<String, Problem> {
         let input = Input::new(scope);
         let context = Value::from_object(input.context(&self.used));
-        let env = self.plain.get_or_init(|| {
+        let plain = self.plain.get_or_init(|| {
             let mut env = env::base().clone();
-            let source = rewrite::operators_of(&self.source).source;
-            let added = env.add_template_owned(self.file.clone(), source);
-            Box::new(added.map(|()| env).map_err(|error| self.problem(&error)))
+            let rewritten = rewrite::operators_of(&self.source);
+            let added = env.add_template_owned(self.file.clone(), rewritten.source.clone());
+            let env = added
+                .map(|()| env)
+                .map_err(|error| self.problem_in(&rewritten, &error));
+            Box::new(Plain { rewritten, env })
         });
-        let env = env.as_ref().as_ref().map_err(Clone::clone)?;
+        let env = plain.env.as_ref().map_err(Clone::clone)?;
         let template = env.get_template(&self.file);
         template
             .and_then(|template| template.render(context))
-            .map_err(|error| self.problem(&error))
+            .map_err(|error| self.problem_in(&plain.rewritten, &error))
     }
 
     /// Translates a request.
@@ -114,7 +124,8 @@ impl Template {
                         .into());
                 }
             };
-            schema::events(&doc, &input, &mut notes)?
+            schema::events(&doc, &input, &mut notes)
+                .map_err(|problem| because(problem, &undefined))?
         };
         notes.extend(undefined.iter().map(undefined::note));
         notes.extend(input.notes());
@@ -147,7 +158,11 @@ impl Template {
     }
 
     fn problem(&self, error: &minijinja::Error) -> Problem {
-        let original = |range| self.rewritten.original_span(range);
+        self.problem_in(&self.rewritten, error)
+    }
+
+    fn problem_in(&self, rewritten: &Rewritten, error: &minijinja::Error) -> Problem {
+        let original = |range| rewritten.original_span(range);
         problem::of_rewritten(
             error,
             &self.file,
@@ -289,4 +304,20 @@ impl Template {
         let from = self.rewritten.original_span(from);
         Some(Place::of_span(&self.file, &self.source, from))
     }
+}
+
+/// What does not fit the schema, with what was printed as nothing: most often that is why.
+fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
+    if let Some(first) = undefined.first() {
+        if problem.place.is_none() {
+            problem.place.clone_from(&first.place);
+        }
+        let parts = [
+            problem.help.take(),
+            Some(first.message.clone()),
+            first.help.clone(),
+        ];
+        problem.help = Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+    }
+    problem
 }

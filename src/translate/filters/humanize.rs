@@ -6,7 +6,7 @@ mod spans;
 use super::args::{Args, bind, failed};
 use super::numbers::{cut, float_of, integer_of, integer_text};
 use super::pyformat;
-use crate::translate::number::{Number, int_value};
+use crate::translate::number::{Number, int_value, true_division};
 use crate::translate::text;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
@@ -213,8 +213,15 @@ fn intword(state: &State, value: &Value, args: Args) -> Result<String, Error> {
     let powers: Vec<f64> = (1..=11).map(|i| power(1000.0, i)).chain([1e100]).collect();
     let mut at = powers.iter().rposition(|power| size >= *power).unwrap_or(0);
     let rounded = |at: usize| {
-        let here = powers.get(at).copied().unwrap_or(1.0);
-        by_format(state, &format, size / here)
+        // The exact quotient, rounded once.
+        let exponent = if at + 1 < WORDS.len() {
+            3 * (at + 1)
+        } else {
+            100
+        };
+        let here = BigInt::from(10).pow(u32::try_from(exponent).unwrap_or(0));
+        let quotient = true_division(&number.abs(), &here).unwrap_or(f64::INFINITY);
+        by_format(state, &format, quotient)
     };
     let mut shown = rounded(at)?;
     // Rounding may reach the next word.

@@ -96,8 +96,10 @@ fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Opt
             .map(|c| {
                 if c.is_uppercase() {
                     c.to_lowercase().to_string()
-                } else {
+                } else if c.is_lowercase() {
                     c.to_uppercase().to_string()
+                } else {
+                    c.to_string()
                 }
             })
             .collect::<String>()

@@ -257,6 +257,27 @@ fn errors_name_file_line_and_column() {
 }
 
 #[test]
+fn errors_of_expressions_are_placed() {
+    let expression = Expression::compile("when", "body.n == 1 and body.x > 3").unwrap();
+    let request = request(
+        &[("content-type", "application/json")],
+        br#"{"n": 1, "x": "a"}"#,
+    );
+    let problem = expression
+        .is_true(&Scope {
+            request: &request,
+            webhook: "w",
+            masking: &Masking::default(),
+            keys: &Keys::None,
+            default_payload: true,
+            body: &ParsedBody::default(),
+        })
+        .unwrap_err();
+    let place = problem.place.unwrap();
+    assert_eq!((place.column, place.end_column), (17, Some(27)));
+}
+
+#[test]
 fn nothing_buys_time_or_memory() {
     let wide = "x".repeat(100_000);
     let body = json!({"s": wide, "l": vec![wide.clone(); 20], "d": {"k": "v"}, "n": 1}).to_string();

@@ -16,6 +16,7 @@ const SEED: &str = "HOOKGATE_TEST_SEED";
 /// by a piece of the template and a piece of Python's answer.
 const ON_PURPOSE: &[(&str, &str)] = &[
     ("", " object at 0x"),
+    ("", "Markup("),
     ("varargs", ""),
     ("m.arguments", ""),
     ("y=x", ""),
