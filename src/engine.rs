@@ -9,11 +9,13 @@ pub use prepare::{receive, undo_coding};
 
 use crate::codes;
 use crate::config::{KeyRule, Webhook};
-use crate::model::{Event, Note, Outcome, Problem, Request, limits};
-use crate::translate::{Failure, Keys, ParsedBody, Scope, Traced, Translator};
+use crate::model::delivery::Check;
+use crate::model::{Event, Note, Outcome, Problem, Request};
+use crate::translate::{
+    Failure, ItemKey, Keys, ParsedBody, Scope, Traced, Translator, bounded, whole,
+};
 use crate::verify::{ValueSpec, Verdict};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 /// What translation made of a verified request.
 #[derive(Debug, Clone)]
@@ -49,6 +51,28 @@ pub fn verify(webhook: &Webhook, request: &Request, now: Timestamp) -> Verdict {
     webhook.verifier.verify(request, now)
 }
 
+/// Checks who sent a request, for its owner: where it is refused, the record has hints beside its checks. It
+/// costs more than [`verify`], and is not for intake.
+#[must_use]
+pub fn explain(webhook: &Webhook, request: &Request, now: Timestamp) -> Verdict {
+    let mut verdict = webhook.verifier.verify(request, now);
+    if verdict.failure.is_some() {
+        let hints = webhook.verifier.hints(request, now).into_iter();
+        verdict.record.checks.extend(hints.map(hint));
+    }
+    verdict
+}
+
+/// A hint as a check of the record.
+#[must_use]
+pub fn hint(detail: String) -> Check {
+    Check {
+        name: "hint".to_owned(),
+        passed: false,
+        detail,
+    }
+}
+
 /// Makes events of a request that was verified.
 #[must_use]
 pub fn translate(webhook: &Webhook, request: &Request) -> Translation {
@@ -81,32 +105,16 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
     {
         return parked(keys, failure(problem.clone()));
     }
-    let count = translated.events.len();
-    if count == 0 {
+    if translated.events.is_empty() {
         let mut ignored = ignored(keys, translated.notes);
         ignored.undefined = translated.undefined;
         return ignored;
     }
-    if let Keys::PerEvent(list) = keys
-        && list.len() != count
-    {
-        let message = format!("`delivery_key` gave {} keys for {count} events", list.len());
-        let problem = Problem::new(codes::EXPRESSION_FAILED, message)
-            .help("a list of keys must be as long as the events");
-        return parked(&none, failure(problem));
-    }
-    let item_keys = translated
-        .item_keys
-        .filter(|_| *keys == Keys::None && !matches!(webhook.key, KeyRule::None));
-    let keys = match item_keys {
-        Some(list) => Keys::PerEvent(list.iter().map(|key| bounded(key)).collect()),
-        None => keys.clone(),
-    };
     Translation {
         outcome: Outcome::Accepted,
         events: translated.events,
-        key: key_text(&keys),
-        keys,
+        key: key_text(&translated.keys),
+        keys: translated.keys,
         notes: translated.notes,
         undefined: translated.undefined,
         error: None,
@@ -136,6 +144,12 @@ fn scope<'a>(
         webhook: &webhook.name,
         masking: &webhook.masking,
         keys,
+        own_keys: match &webhook.key {
+            KeyRule::None => false,
+            KeyRule::Values(_) => true,
+            // What the owner says of the webhook wins over what its provider's template says of an event.
+            KeyRule::Expression(_) => *keys == Keys::None,
+        },
         default_payload: webhook.default_payload,
         body,
     }
@@ -167,13 +181,29 @@ fn keys(webhook: &Webhook, scope: &Scope<'_>) -> Result<Keys, Problem> {
     })
 }
 
-/// The first value that is present; what it holds of several pieces is one key.
+/// The first value that is present. What it holds of several pieces is one key, unless it is a rule for items:
+/// then each item has its own, and all must.
 fn from_values(specs: &[ValueSpec], request: &Request) -> Keys {
-    specs
-        .iter()
-        .map(|spec| spec.read(request).join(","))
-        .find(|text| !text.trim().is_empty())
-        .map_or(Keys::None, |text| Keys::Delivery(bounded(&text)))
+    for spec in specs {
+        if spec.is_each() {
+            // Where an item has none, the keys of its neighbours say nothing of it: the next rule is asked.
+            let items = spec.items(request).unwrap_or_default().into_iter();
+            let keys: Option<Vec<ItemKey>> = items.map(item_key).collect();
+            if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
+                return Keys::PerItem(keys);
+            }
+            continue;
+        }
+        let text = spec.read(request).join(",");
+        if !text.trim().is_empty() {
+            return Keys::Delivery(bounded(&text));
+        }
+    }
+    Keys::None
+}
+
+fn item_key(key: Option<crate::verify::ItemKey>) -> Option<ItemKey> {
+    key.map(|crate::verify::ItemKey { key, witness }| ItemKey { key, witness })
 }
 
 /// A key as text; what is empty is no key.
@@ -186,21 +216,16 @@ fn text_of(value: &serde_json::Value) -> Option<String> {
     (!text.trim().is_empty()).then(|| bounded(&text))
 }
 
-/// Keys are remembered, so a long one is replaced by its hash.
-fn bounded(key: &str) -> String {
-    if key.len() > limits::DELIVERY_KEY_BYTES_MAX {
-        hex::encode(Sha256::digest(key.as_bytes()))
-    } else {
-        key.to_owned()
-    }
-}
-
 fn key_text(keys: &Keys) -> Option<String> {
     match keys {
         Keys::None => None,
         Keys::Delivery(key) => Some(key.clone()),
         // A batch has no key of its own.
         Keys::PerEvent(list) => list.first().filter(|_| list.len() == 1).cloned(),
+        Keys::PerItem(list) => list
+            .first()
+            .filter(|_| list.len() == 1)
+            .map(|i| i.key.clone()),
     }
 }
 
@@ -225,6 +250,8 @@ fn parked(keys: &Keys, failure: Failure) -> Translation {
         keys: match keys {
             // There are no events whose own these could be.
             Keys::PerEvent(_) => Keys::None,
+            // Sent again as it is, it is this delivery's double.
+            Keys::PerItem(items) => Keys::Delivery(whole(items)),
             Keys::None | Keys::Delivery(_) => keys.clone(),
         },
         key: key_text(keys),
@@ -251,5 +278,9 @@ fn expression(problem: Problem, key: &str) -> Problem {
     }
 }
 
+#[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod explained;
 #[cfg(test)]
 mod tests;

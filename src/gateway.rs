@@ -7,6 +7,7 @@
 mod alarms;
 mod record;
 mod routes;
+mod teach;
 
 pub use alarms::Alarms;
 pub use routes::{Door, Routes};
@@ -21,8 +22,9 @@ use crate::intake::budget::{Budget, Permit};
 use crate::intake::client::Client;
 use crate::intake::coding;
 use crate::intake::head::{self, Head, Target, UrlBase};
+use crate::learn::Learner;
 use crate::log::{Append, Appended, EventLog, LogError};
-use crate::model::{Outcome, Request};
+use crate::model::{Outcome, Request, Slug};
 use crate::providers::HandshakeAnswer;
 use crate::telemetry::webhook::InFlight;
 use crate::telemetry::{DeliveryLine, DeliveryLog, Metrics};
@@ -31,6 +33,7 @@ use crate::verify::Verdict;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use jiff::Timestamp;
 use record::Draft;
 use std::net::IpAddr;
@@ -50,6 +53,8 @@ pub struct Gateway {
     pub log: Arc<dyn EventLog>,
     /// Where rejected requests go.
     pub feed: Arc<dyn Feed>,
+    /// Secrets that senders deliver.
+    pub learner: Arc<Learner>,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// Memory for bodies.
@@ -65,10 +70,20 @@ pub struct Gateway {
 /// A request that has been read within its limits.
 struct Received {
     request: Request,
+    /// By which it came, where it is not the webhook's own any more.
+    old_slug: Option<Slug>,
     begun: Instant,
     read: Duration,
+    /// The webhook's rate is used up: answered only if it is a handshake.
+    over_rate: Option<Refusal>,
     /// Memory that the body holds; given back when the answer is ready.
     _permit: Permit,
+}
+
+impl Received {
+    fn draft(&self, door: &Door, outcome: Outcome) -> Draft {
+        Draft::new(door, &self.request, self.old_slug.as_ref(), outcome)
+    }
 }
 
 /// How a request ended: refused before anyone asked who sent it, or answered.
@@ -107,15 +122,23 @@ async fn handle(
     let routes = gateway.routes.load_full();
     // The raw path: what is percent-encoded is decoded once, by us.
     let target = Target::parse(http.uri().path());
-    let Some((door, target)) = target.and_then(|target| Some((routes.find(&target)?, target)))
-    else {
+    let now = Timestamp::now();
+    let found = target.and_then(|target| Some((routes.find(&target, now)?, target)));
+    let Some(((door, old_slug), target)) = found else {
         gateway.metrics.unknown_slug.inc();
         return Refusal::UnknownSlug.into_response(payload);
     };
     // Counted until it is answered, or its sender has gone.
     let _in_flight = InFlight::enter(&gateway.metrics);
     let outgoing = gateway
-        .serve(&routes, door, &target, &http, &mut payload, begun)
+        .serve(
+            &routes,
+            (door, old_slug),
+            &target,
+            &http,
+            &mut payload,
+            begun,
+        )
         .await;
     match outgoing {
         Ok(response) => response,
@@ -131,20 +154,35 @@ impl Gateway {
     async fn serve(
         &self,
         routes: &Routes,
-        door: &Door,
+        (door, old_slug): (&Door, Option<&Slug>),
         target: &Target<'_>,
         http: &HttpRequest,
         payload: &mut web::Payload,
         begun: Instant,
     ) -> Outgoing {
-        let received = self
+        let mut received = self
             .receive(routes, door, target, http, payload, begun)
             .await?;
+        if let Some(slug) = old_slug {
+            received.old_slug = Some(slug.clone());
+            door.metrics.by_old_slug();
+        }
         let webhook = &*door.webhook;
         let shake = webhook
             .handshakes
             .iter()
             .find_map(|h| Some((h, h.answer(&received.request, &webhook.secrets)?)));
+        match (received.over_rate.take(), &shake, &door.handshakes) {
+            (Some(refusal), None, _) => return Err(refusal),
+            // What is over the rate has taken its place among the handshakes already.
+            (None, Some(_), Some(limiter)) => limiter.check()?,
+            _ => {}
+        }
+        if let Some((handshake, answer)) = &shake
+            && handshake.is_teaching()
+        {
+            return self.shake_teaching(door, received, handshake, answer).await;
+        }
         if let Some((handshake, answer)) = &shake
             && !handshake.signed
         {
@@ -198,10 +236,22 @@ impl Gateway {
         if !client.is_allowed(&webhook.allow) {
             return Err(Refusal::Address);
         }
-        if let Some(limiter) = &door.limiter {
-            limiter.check()?;
+        let base = UrlBase {
+            webhook: webhook.public_url.as_deref(),
+            server: edge.public_url.as_deref(),
+            secure: head::is_secure(edge.tls.is_some(), peer, headers, &edge.trusted_proxies),
+        };
+        let (method, uri, from) = (http.method(), http.uri(), client.address);
+        let head = || Head::new(method, uri, headers, target, base, from, received);
+        let rate = door
+            .limiter
+            .as_ref()
+            .map_or(Ok(()), |limiter| limiter.check());
+        let over_rate = rate.err();
+        if let Some(refusal) = &over_rate {
+            door.keep_handshake(refusal, || head().with_body(Bytes::new(), Bytes::new()))?;
         }
-        head::check_limits(http.uri(), headers)?;
+        head::check_limits(uri, headers)?;
         let pace = BodyLimits::new(webhook.max_body, &edge.timeouts, edge.min_rate);
         let mut body = body::read(
             payload,
@@ -214,25 +264,13 @@ impl Gateway {
             .get_all("content-encoding")
             .map(HeaderValue::as_bytes);
         let decoded = coding::decode(&body.bytes, codings, webhook.max_body, &mut body.permit)?;
-        let base = UrlBase {
-            webhook: webhook.public_url.as_deref(),
-            server: edge.public_url.as_deref(),
-            secure: head::is_secure(edge.tls.is_some(), peer, headers, &edge.trusted_proxies),
-        };
-        let head = Head::new(
-            http.method(),
-            http.uri(),
-            headers,
-            target,
-            base,
-            client.address,
-            received,
-        );
-        let request = head.with_body(body.bytes, decoded);
+        let request = head().with_body(body.bytes, decoded);
         Ok(Received {
             request,
+            old_slug: None,
             begun,
             read: begun.elapsed(),
+            over_rate,
             _permit: body.permit,
         })
     }
@@ -247,6 +285,11 @@ impl Gateway {
     ) -> Outgoing {
         let webhook = &*door.webhook;
         let begun = Instant::now();
+        let pending = webhook
+            .verifier
+            .learned()
+            .and_then(|slot| slot.pending_note());
+        let pending_code = pending.as_ref().and_then(|note| note.code);
         let mut translation = engine::translate(webhook, &received.request);
         let translated = begun.elapsed();
         let refuse = translation.outcome == Outcome::Parked && !webhook.accept_parked;
@@ -255,8 +298,10 @@ impl Gateway {
         } else {
             reply(webhook, &received.request, &mut translation)
         };
-        let draft = Draft::new(door, &received.request, translation.outcome)
+        let draft = received
+            .draft(door, translation.outcome)
             .verified(verdict.record)
+            .noted(pending)
             .timed(received.read, verified, translated);
         let query_token = draft.masked_a_query_token();
         let delivery_id = draft.id();
@@ -292,6 +337,7 @@ impl Gateway {
             }
             _ => answer,
         };
+        let code = code.or(pending_code);
         self.note(door, &received, delivery_id, &answer, code, &appended);
         Ok(answer.into_response(query_token))
     }
@@ -352,12 +398,16 @@ impl Gateway {
         verdict: Verdict,
         verified: Duration,
     ) -> HttpResponse {
-        let answer = Answer::Rejected {
-            challenge: Challenge::of_scheme(&verdict.record.scheme),
+        let answer = match door.webhook.bare_refusals {
+            true => Answer::RejectedBare,
+            false => Answer::Rejected {
+                challenge: Challenge::of_scheme(&door.webhook.verifier.scheme()),
+            },
         };
         let status = answer.status().as_u16();
         let code = verdict.failure.as_ref().map(|problem| problem.code);
-        let draft = Draft::new(door, &received.request, Outcome::Rejected)
+        let draft = received
+            .draft(door, Outcome::Rejected)
             .verified(verdict.record)
             .timed(received.read, verified, Duration::ZERO);
         let id = draft.id();
@@ -385,7 +435,7 @@ impl Gateway {
             reflected,
         };
         let status = answer.status().as_u16();
-        let draft = Draft::new(door, &received.request, Outcome::Handshake).timed(
+        let draft = received.draft(door, Outcome::Handshake).timed(
             received.read,
             Duration::ZERO,
             Duration::ZERO,
@@ -406,7 +456,8 @@ impl Gateway {
         verified: Duration,
         shake: &HandshakeAnswer,
     ) -> Outgoing {
-        let draft = Draft::new(door, &received.request, Outcome::Handshake)
+        let draft = received
+            .draft(door, Outcome::Handshake)
             .verified(verdict.record)
             .timed(received.read, verified, Duration::ZERO);
         let id = draft.id();
@@ -463,6 +514,7 @@ fn success_after_duplicate(answer: Answer, delivery: Uuid) -> Answer {
         Answer::Taken { .. }
         | Answer::ParkedAccepted { .. }
         | Answer::Rejected { .. }
+        | Answer::RejectedBare
         | Answer::Handshake { .. } => answer,
     }
 }
@@ -486,6 +538,7 @@ fn reply(webhook: &Webhook, request: &Request, translation: &mut Translation) ->
                 webhook: &webhook.name,
                 masking: &webhook.masking,
                 keys: &translation.keys,
+                own_keys: false,
                 default_payload: webhook.default_payload,
                 body: &ParsedBody::default(),
             };

@@ -18,6 +18,7 @@
 //! | [`forward`] | a loop per sink |
 //! | [`providers`] | the catalogue of known senders |
 //! | [`config`] | `webhooks.toml` to checked, compiled routes; reload |
+//! | [`learn`] | secrets that senders deliver: pending, confirmed |
 //! | [`engine`] | verify and translate, for `serve`, `render`, `check` and replay alike |
 //! | [`gateway`] | one request's way on one screen |
 //! | [`admin`] | API, pages, metrics endpoint |
@@ -34,6 +35,7 @@ pub mod feed;
 pub mod forward;
 pub mod gateway;
 pub mod intake;
+pub mod learn;
 pub mod log;
 pub mod model;
 pub mod providers;

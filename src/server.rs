@@ -16,14 +16,16 @@ use crate::intake::budget::Budget;
 use crate::intake::listener::ListenerSettings;
 use crate::intake::rate::RateLimiters;
 use crate::intake::tls::{Certificate, TlsError};
+use crate::learn::{LearnError, Learner};
 use crate::log::{self, EventLog, OpenError};
 use crate::model::limits;
-use crate::state::State;
+use crate::state::{SecretStore, State, Vault};
 use crate::telemetry::logs::{self, LineFormat, LogSetupError};
 use crate::telemetry::{DeliveryLog, Metrics};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,6 +70,14 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// A webhook's learned secret cannot be opened.
+    #[error("the learned secret of the webhook `{webhook}` cannot be had: {error}")]
+    Learned {
+        /// Its name.
+        webhook: String,
+        /// Why.
+        error: LearnError,
+    },
     /// The feed cannot be made.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -98,6 +108,7 @@ impl ServeError {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Store(error) => Some(error.code()),
+            Self::Learned { error, .. } => Some(error.code()),
             Self::Config(_)
             | Self::Feed(_)
             | Self::Listen { .. }
@@ -150,6 +161,7 @@ struct Parts {
     handle: Arc<ConfigHandle>,
     log: Arc<dyn EventLog>,
     state: Arc<dyn State>,
+    learner: Arc<Learner>,
     feed: Arc<dyn Feed>,
     forwarders: Arc<Forwarders>,
     metrics: Arc<Metrics>,
@@ -171,6 +183,13 @@ impl Parts {
             .map(Certificate::load)
             .transpose()?;
         let (log, state) = log::open(&config.store, &metrics)?;
+        let secrets: Arc<dyn SecretStore> = Arc::clone(&state) as _;
+        let vault = Vault::new(&config.store.path);
+        let learner = Learner::new(secrets, vault, Arc::clone(&log), Arc::clone(&metrics));
+        let learner = Arc::new(learner);
+        if let Some((webhook, error)) = learner.apply(&config, Timestamp::now()).pop() {
+            return Err(ServeError::Learned { webhook, error });
+        }
         let feed = feed::open(&config.store.path, Arc::clone(&log))?;
         let forwarders = Arc::new(Forwarders::new(
             Arc::clone(&log),
@@ -186,6 +205,7 @@ impl Parts {
             routes: ArcSwap::from_pointee(Routes::new(config, &rates, &metrics)),
             log: Arc::clone(&log),
             feed: Arc::clone(&feed),
+            learner: Arc::clone(&learner),
             metrics: Arc::clone(&metrics),
             budget: Budget::new(limits::BODIES_IN_FLIGHT_BYTES),
             lines: DeliveryLog::default(),
@@ -198,6 +218,7 @@ impl Parts {
             handle,
             log,
             state,
+            learner,
             feed,
             forwarders,
             metrics,
@@ -222,6 +243,9 @@ impl Parts {
             && let Err(error) = certificate.reload(settings)
         {
             tracing::error!(%error, "the changed certificate was refused, the old one stays in use");
+        }
+        for (webhook, error) in self.learner.apply(&config, Timestamp::now()) {
+            tracing::error!(code = %error.code(), webhook, %error, "the learned secret cannot be had: nothing is verified");
         }
         self.gateway.routes.store(Arc::new(Routes::new(
             Arc::clone(&config),
@@ -395,6 +419,7 @@ fn admin_listener(
         reload: Arc::new(move || reload.reload()),
         log: Arc::clone(&parts.log),
         state: Arc::clone(&parts.state),
+        learner: Arc::clone(&parts.learner),
         feed: Arc::clone(&parts.feed),
         forwarders: Arc::clone(&parts.forwarders),
         metrics: Arc::clone(&parts.metrics),

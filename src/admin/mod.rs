@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::config::reload::{ConfigHandle, ReloadReport};
 use crate::feed::Feed;
 use crate::forward::Forwarders;
+use crate::learn::Learner;
 use crate::log::EventLog;
 use crate::state::State;
 use crate::telemetry::Metrics;
@@ -50,6 +51,8 @@ pub struct Admin {
     pub log: Arc<dyn EventLog>,
     /// The state.
     pub state: Arc<dyn State>,
+    /// Secrets that senders deliver.
+    pub learner: Arc<Learner>,
     /// The feed.
     pub feed: Arc<dyn Feed>,
     /// The sinks' loops.

@@ -425,6 +425,13 @@ fn secrets_row(loaded: &Loaded, arguments: &Arguments) -> Row {
     } else {
         format!("{all} of {all} can be read")
     };
+    let webhooks = loaded.config.iter().flat_map(|config| &config.webhooks);
+    let learned = webhooks.filter(|webhook| webhook.verifier.learned().is_some());
+    let detail = match learned.count() {
+        0 => detail,
+        1 => format!("{detail}; 1 webhook learns its own from the sender"),
+        n => format!("{detail}; {n} webhooks learn theirs from the sender"),
+    };
     let state = if bad > 0 { "error" } else { "ok" };
     (
         "secrets".to_owned(),

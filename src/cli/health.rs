@@ -67,7 +67,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
 }
 
 /// The URL to ask by the address to listen on: any address is asked on loopback.
-fn listener(address: Option<&str>) -> String {
+pub(super) fn listener(address: Option<&str>) -> String {
     let address = address.and_then(|text| text.trim().parse().ok());
     let mut address: SocketAddr = address.unwrap_or(DEFAULT);
     match address.ip() {

@@ -1,14 +1,20 @@
 //! The commands, a file each. The only part that prints.
 
+mod add;
 mod check;
+mod client;
 mod explain;
 mod health;
 mod output;
 mod providers;
 mod render;
 mod request;
+mod rotate;
+mod send;
 mod serve;
+mod toml_file;
 mod version;
+mod webhooks;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -27,6 +33,8 @@ pub enum Exit {
     Invalid = 3,
     /// The gateway is not reachable, or answers too late.
     Unreachable = 4,
+    /// A token is needed, or has not the right.
+    Denied = 5,
     /// There is no such thing.
     Missing = 6,
     /// A bug in hookgate.
@@ -44,20 +52,21 @@ const EXAMPLES: &str = "\
 Examples:
   hookgate serve                            run the gateway from ./webhooks.toml
   hookgate check                            is the file right? compiles everything, runs its tests
-  hookgate render push.http --webhook ci    what does this request become?
-  hookgate providers github                 how does GitHub sign, and what to paste where?";
+  hookgate add github                       a webhook for GitHub: writes it, says what to paste where
+  hookgate send github push                 a signed request as GitHub makes it";
 
 const AFTER_LONG: &str = "\
 Environment:
   HOOKGATE_CONFIG      default of --config
   HOOKGATE_LISTEN, HOOKGATE_ADMIN, HOOKGATE_STORE_PATH
                        win over [server] listen, admin and [store] path
-  HOOKGATE_URL         default of `health --url`
+  HOOKGATE_URL         default of --url
+  HOOKGATE_TOKEN       admin token, where no --token-file names one
   HOOKGATE_LOG         what is logged, such as `debug` or `hookgate=trace`
 
 Exit codes:
   0 done   1 the answer is no (a test failed)   2 wrong usage   3 invalid configuration or template
-  4 the gateway is not reachable   6 there is no such thing   70 a bug in hookgate";
+  4 the gateway is not reachable   5 not allowed   6 there is no such thing   70 a bug in hookgate";
 
 /// A webhook translation gateway: verifies, translates, keeps on disk, answers, forwards.
 #[derive(Debug, Parser)]
@@ -146,8 +155,16 @@ enum Command {
     Check(check::Arguments),
     /// Show what one request becomes: its events, or the error
     Render(render::Arguments),
+    /// Add a webhook for a known sender to the configuration, and say what to paste where
+    Add(add::Arguments),
+    /// Give a webhook a new slug or secret; the old one stays good for a while
+    Rotate(rotate::Arguments),
+    /// Make a request as the sender does, sign it with the webhook's secret, send it over HTTP
+    Send(send::Arguments),
     /// List the known senders, or explain one
     Providers(providers::Arguments),
+    /// List the running gateway's webhooks; learn, confirm and forget secrets that senders deliver
+    Webhooks(webhooks::Arguments),
     /// Is the running gateway ready? Exits 0 or 1; for container health checks
     Health(health::Arguments),
     /// Explain an error code
@@ -182,11 +199,27 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(&global),
         Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
         Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
+        Command::Add(arguments) => guarded(|| add::run(&global, &arguments)),
+        Command::Rotate(arguments) => guarded(|| rotate::run(&global, &arguments)),
+        Command::Send(arguments) => guarded(|| send::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
+        Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
         Command::Version => guarded(|| version::run(&global)),
     }
+}
+
+/// Says on stderr why a command does not do what it was asked.
+fn fail(global: &Global, message: &str, help: Option<&str>) {
+    if global.json() {
+        output::json_error(&serde_json::json!({
+            "severity": "error", "message": message, "help": help,
+        }));
+        return;
+    }
+    let help = help.map_or_else(String::new, |help| format!("  = help: {help}\n"));
+    output::err(&format!("{} {message}\n{help}", output::red("error:")));
 }
 
 /// Runs a command that must not panic. If it does, what it worked on is not printed: it may hold secrets.

@@ -117,12 +117,26 @@ fn labels(values: &[ValueSpec], none: &str) -> String {
     all.join(", else ")
 }
 
+fn retries(provider: &Provider) -> String {
+    match provider.retries {
+        Some(time) => format!(
+            "for {}: an old secret or slug must be taken as long",
+            super::toml_file::duration(time)
+        ),
+        None => "for how long is not known".to_owned(),
+    }
+}
+
 fn facts(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
     let handshakes: Vec<String> = provider
         .handshakes
         .iter()
         .map(|shake| {
-            let signed = if shake.signed { "signed" } else { "not signed" };
+            let signed = match shake.teaches() {
+                Some(place) => format!("delivers the secret in {place}"),
+                None if shake.signed => "signed".to_owned(),
+                None => "not signed".to_owned(),
+            };
             format!("{} ({}, {signed})", shake.title, shake.methods().join(" "))
         })
         .collect();
@@ -154,6 +168,7 @@ fn facts(provider: &Provider, beside: Option<&Path>) -> Vec<String> {
         format!("  event type    {}", labels(&provider.event_type, "none")),
         format!("  methods       {}", provider.methods.join(" ")),
         format!("  answer        {answer}"),
+        format!("  retries       {}", retries(provider)),
         format!("  template      {template}"),
         format!(
             "  samples       {}",
@@ -184,7 +199,9 @@ fn page(provider: &Provider, beside: Option<&Path>) -> String {
         "  slug     = \"…\"  # 22 random characters of A-Z a-z 0-9".to_owned(),
         format!("  provider = \"{name}\""),
     ]);
-    if needs_secret(provider) {
+    if provider.teaches() {
+        lines.push("  # no `secret`: it is learned from the handshake".to_owned());
+    } else if needs_secret(provider) {
         let variable = crate::config::secret_variable(name);
         lines.push(format!("  secret   = {{ env = \"{variable}\" }}"));
     }

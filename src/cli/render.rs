@@ -6,6 +6,7 @@ use crate::config::findings::render_problem;
 use crate::config::{self, Config, Finding, Overrides, Severity, Webhook};
 use crate::engine;
 use crate::intake::EdgeSettings;
+use crate::model::delivery::Verification;
 use crate::model::{Outcome, Problem, Request};
 use crate::translate::{Template, Translator};
 use std::io::Read;
@@ -65,7 +66,8 @@ fn render(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
         request::set(&mut request, change).map_err(|why| usage(global, &why))?;
     }
     if arguments.verify {
-        let verdict = engine::verify(webhook, &request, request.received);
+        let verdict = engine::explain(webhook, &request, request.received);
+        told(global, &verdict.record, verdict.failure.is_some());
         if let Some(problem) = verdict.failure {
             tell(global, Severity::Error, &problem, Some(&webhook.name));
             return Ok(Exit::No);
@@ -95,6 +97,28 @@ fn trace(global: &Global, webhook: &Webhook, request: &Request) {
             });
             output::err(&format!("{} = {}{at}\n", traced.path, traced.value));
         }
+    }
+}
+
+/// Shows check by check what was found; as JSON only where the request is refused.
+fn told(global: &Global, record: &Verification, refused: bool) {
+    if global.json() {
+        if refused {
+            output::json_error(&serde_json::json!({"severity": "note", "verification": record}));
+        }
+        return;
+    }
+    if global.quiet() && !refused {
+        return;
+    }
+    output::err(&format!("verified by {}\n", record.scheme));
+    for check in &record.checks {
+        let mark = match (check.passed, check.name.as_str()) {
+            (true, _) => "ok  ",
+            (false, "hint") => "?   ",
+            (false, _) => "no  ",
+        };
+        output::err(&format!("  {mark}{}: {}\n", check.name, check.detail));
     }
 }
 

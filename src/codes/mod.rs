@@ -71,6 +71,10 @@ codes! {
     SIGNATURE_MISMATCH = 503, "The signature does not match";
     TIMESTAMP_OUTSIDE = 504, "The timestamp is outside the tolerance";
     TOKEN_MISMATCH = 505, "The token or password does not match";
+    ADDRESS_OUTSIDE = 510, "The address is not among those that may call";
+    SECRET_NOT_LEARNED = 511, "No secret has been learned yet";
+    SECRET_REFUSED = 512, "A secret was sent that is not learned";
+    SECRET_PENDING = 513, "The secret is pending: confirm it";
 
     LOG_FULL = 601, "The log cannot take more now";
     LOG_FAILED = 602, "Writing the log failed";
@@ -78,6 +82,7 @@ codes! {
     STORE_LOCKED = 604, "Another process has the store open";
     RECORD_DAMAGED = 605, "A stored record is damaged";
     STORE_OVER_SIZE = 606, "The store has reached its size limit";
+    SECRETS_KEY = 609, "The key of the stored secrets cannot be used";
 
     SINK_UNREACHABLE = 701, "A sink cannot be reached";
     SINK_REFUSED = 702, "A sink refused an event";
@@ -92,6 +97,7 @@ codes! {
     API_CROSS_SITE = 805, "A change from another site was refused";
     API_HOST = 806, "The host name is not allowed";
     API_UNAVAILABLE = 807, "The store cannot answer now";
+    API_CONFLICT = 811, "That cannot be done as things are";
 }
 
 static TEXTS: include_dir::Dir<'static> =

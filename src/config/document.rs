@@ -2,7 +2,7 @@
 //! a finding and reading goes on, so that all mistakes of a file come at once.
 
 use super::mask::{mask_lines, mask_slugs, mask_table};
-use super::{Finding, Severity};
+use super::{Finding, Overrides, Severity};
 use crate::codes::{self, Code};
 use crate::model::{Place, Problem};
 use std::cell::{Cell, RefCell};
@@ -18,7 +18,9 @@ pub(super) struct Context {
     /// Folder of the file: where relative paths start.
     pub(super) folder: PathBuf,
     /// Whether secrets are replaced by a placeholder.
-    pub(super) no_secrets: bool,
+    no_secrets: bool,
+    /// The one webhook whose secrets are read.
+    secrets_of: Option<String>,
     text: String,
     /// Where each line begins.
     lines: Vec<usize>,
@@ -31,14 +33,15 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(file: &Path, text: String, no_secrets: bool) -> Self {
+    pub(super) fn new(file: &Path, text: String, overrides: &Overrides) -> Self {
         let name = file
             .file_name()
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         Self {
             name,
             folder: file.parent().unwrap_or(Path::new("/")).to_path_buf(),
-            no_secrets,
+            no_secrets: overrides.no_secrets,
+            secrets_of: overrides.secrets_of.clone(),
             shown: RefCell::new(text.clone()),
             lines: std::iter::once(0)
                 .chain(text.match_indices('\n').map(|(at, _)| at + 1))
@@ -49,6 +52,15 @@ impl Context {
             webhook: RefCell::default(),
             secrets: Cell::default(),
         }
+    }
+
+    /// Whether a placeholder stands for the secrets of what is being read.
+    pub(super) fn hides_secrets(&self) -> bool {
+        let other = || match &self.secrets_of {
+            Some(name) => self.webhook.borrow().as_ref() != Some(name),
+            None => false,
+        };
+        self.no_secrets || other()
     }
 
     /// The file's text as written.

@@ -5,6 +5,7 @@ use super::document::Context;
 use super::table::Table;
 use super::{RateSettings, secrets};
 use crate::codes;
+use crate::model::Slug;
 use crate::model::http_file::Masking;
 use crate::providers::{Handshake, Provider};
 use crate::verify::Verifier;
@@ -65,10 +66,13 @@ pub(super) fn read(
 }
 
 /// What must not be kept or shown of a webhook's requests.
-pub(super) fn masking(shakes: &[Handshake], verifier: &Verifier) -> Masking {
+pub(super) fn masking(
+    shakes: &[Handshake],
+    verifier: &Verifier,
+    slugs: impl Iterator<Item = Slug>,
+) -> Masking {
     let mut masking = verifier.masking();
-    masking
-        .query
-        .extend(shakes.iter().filter_map(Handshake::token_query));
+    masking.slugs = slugs.collect();
+    shakes.iter().for_each(|shake| shake.mask(&mut masking));
     masking
 }

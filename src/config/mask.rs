@@ -33,14 +33,16 @@ pub(super) fn mask_slugs(root: &DeTable<'_>, shown: &mut String) {
     let slugs: Vec<&str> = webhooks
         .into_iter()
         .flat_map(|list| list.iter())
-        .filter_map(|webhook| {
-            webhook
-                .get_ref()
-                .as_table()?
-                .get("slug")?
-                .get_ref()
-                .as_str()
+        .filter_map(|webhook| webhook.get_ref().as_table())
+        .flat_map(|webhook| {
+            let old = webhook
+                .get("old_slugs")
+                .and_then(|v| v.get_ref().as_array());
+            let old = old.into_iter().flat_map(|list| list.iter());
+            let old = old.filter_map(|item| item.get_ref().as_table());
+            old.chain([webhook])
         })
+        .filter_map(|table| table.get("slug")?.get_ref().as_str())
         // A short one may be an ordinary word, and is no secret worth the name.
         .filter(|slug| slug.len() >= crate::model::limits::SLUG_CHARS_SAFE)
         .collect();

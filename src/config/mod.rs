@@ -8,6 +8,7 @@ mod handshakes;
 mod mask;
 pub mod reload;
 mod scalars;
+mod scheme_words;
 mod secrets;
 mod server;
 mod sinks;
@@ -31,7 +32,7 @@ use crate::log::StoreSettings;
 use crate::model::{Problem, Secret, Slug, http_file::Masking};
 use crate::providers::{Handshake, ProviderAnswer};
 use crate::translate::{Expression, Template, Translator};
-use crate::verify::{ValueSpec, Verifier};
+use crate::verify::{Signer, ValueSpec, Verifier};
 use ipnet::IpNet;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -100,12 +101,16 @@ pub struct Webhook {
     pub name: String,
     /// Slug.
     pub slug: Slug,
+    /// Slugs that it had, each taken until its time comes.
+    pub old_slugs: Vec<OldSlug>,
     /// Shown on its page.
     pub description: Option<String>,
     /// Name of its provider.
     pub provider: Option<String>,
     /// Who may call.
     pub verifier: Verifier,
+    /// Makes what the verifier takes, for requests of our own.
+    pub signer: Signer,
     /// Handshakes, tried in order.
     pub handshakes: Vec<Handshake>,
     /// Secrets for handshakes that compute with them.
@@ -134,6 +139,8 @@ pub struct Webhook {
     pub key: KeyRule,
     /// Answer on success.
     pub response: Response,
+    /// Whether a 401 has no body.
+    pub bare_refusals: bool,
     /// Whether a parked delivery is answered with 2xx.
     pub accept_parked: bool,
     /// Whether an event without payload gets the request.
@@ -144,6 +151,15 @@ pub struct Webhook {
     pub tests: Vec<WebhookTest>,
     /// Where it stands in the file (line of `[[webhook]]`).
     pub line: u32,
+}
+
+/// A slug that a webhook had.
+#[derive(Debug, Clone)]
+pub struct OldSlug {
+    /// The slug.
+    pub slug: Slug,
+    /// From then on it leads nowhere.
+    pub until: jiff::Timestamp,
 }
 
 /// `rate` of a webhook.
@@ -212,6 +228,8 @@ pub struct Overrides {
     pub store_path: Option<PathBuf>,
     /// Secrets are not read (`check --no-secrets`): a placeholder stands for each.
     pub no_secrets: bool,
+    /// Only this webhook's secrets are read: whoever works with one need not have those of all.
+    pub secrets_of: Option<String>,
 }
 
 /// How bad a finding is.
@@ -267,6 +285,7 @@ impl Overrides {
             admin: text("HOOKGATE_ADMIN"),
             store_path: text("HOOKGATE_STORE_PATH").map(PathBuf::from),
             no_secrets: false,
+            secrets_of: None,
         }
     }
 }
@@ -283,11 +302,21 @@ impl Loaded {
 #[must_use]
 pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
-    let (text, unreadable) = match secrets::read_text(&file, CONFIG_FILE_BYTES_MAX) {
-        Ok(text) => (text, None),
-        Err(why) => (String::new(), Some(why)),
-    };
-    let cx = document::Context::new(&file, text.clone(), overrides.no_secrets);
+    match secrets::read_text(&file, CONFIG_FILE_BYTES_MAX) {
+        Ok(text) => compile(&file, text, None, overrides),
+        Err(why) => compile(&file, String::new(), Some(why), overrides),
+    }
+}
+
+/// Compiles a text as if it were the file's: what a command is about to write.
+#[must_use]
+pub fn load_text(file: &Path, text: String, overrides: &Overrides) -> Loaded {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
+    compile(&file, text, None, overrides)
+}
+
+fn compile(file: &Path, text: String, unreadable: Option<String>, overrides: &Overrides) -> Loaded {
+    let cx = document::Context::new(file, text.clone(), overrides);
     let config = match unreadable {
         Some(why) => {
             let message = format!("{} cannot be read: {why}", file.display());
@@ -298,7 +327,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
             );
             None
         }
-        None => read(&cx, &file, &text, overrides),
+        None => read(&cx, file, &text, overrides),
     };
     let (findings, files, secrets) = cx.finish();
     let refused = findings.iter().any(|f| f.severity == Severity::Error);
@@ -351,9 +380,11 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
     Some(Webhook {
         name: name.to_owned(),
         slug: Slug::parse(name).ok()?,
+        old_slugs: Vec::new(),
         description: None,
         provider: None,
         verifier: Verifier::open(),
+        signer: Signer::open(),
         handshakes: Vec::new(),
         secrets: Vec::new(),
         masking: Masking::default(),
@@ -368,6 +399,7 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
         undefined_fails: false,
         key: KeyRule::None,
         response: Response::NoContent,
+        bare_refusals: false,
         accept_parked: false,
         default_payload: true,
         enabled: true,

@@ -47,7 +47,7 @@ pub(super) fn read_dated(cx: &Context, value: &Value<'_, '_>) -> Option<Vec<Date
     all.into_iter().collect()
 }
 
-fn time(cx: &Context, value: &Value<'_, '_>) -> Option<Timestamp> {
+pub(super) fn time(cx: &Context, value: &Value<'_, '_>) -> Option<Timestamp> {
     let text = match value.value.as_datetime() {
         Some(time) => time.to_string(),
         None => value.text(cx)?.to_owned(),
@@ -116,7 +116,7 @@ fn fetch(
 }
 
 fn from_env(cx: &Context, value: &Value<'_, '_>, name: &str) -> Option<Secret> {
-    if cx.no_secrets {
+    if cx.hides_secrets() {
         return Some(Secret::new(PLACEHOLDER.to_owned()));
     }
     let (why, help) = match std::env::var(name) {
@@ -142,7 +142,7 @@ fn from_env(cx: &Context, value: &Value<'_, '_>, name: &str) -> Option<Secret> {
 }
 
 fn from_file(cx: &Context, value: &Value<'_, '_>, path: &str) -> Option<Secret> {
-    if cx.no_secrets {
+    if cx.hides_secrets() {
         return Some(Secret::new(PLACEHOLDER.to_owned()));
     }
     let full = cx.folder.join(path);

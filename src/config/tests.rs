@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+mod pages;
+mod schemes;
 mod webhooks;
 
 /// A folder with a `webhooks.toml` and other files.

@@ -1,19 +1,21 @@
 //! Who may call a webhook: the provider's scheme, an own one, or nobody is asked.
 
 use super::document::{Context, nearest};
-use super::secrets;
 use super::table::Table;
 use super::value::Value;
+use super::{scheme_words, secrets};
 use crate::codes;
 use crate::model::Secret;
 use crate::providers::Provider;
-use crate::verify::{DatedSecret, SchemeError, Verifier, VerifySpec};
+use crate::verify::{DatedSecret, SchemeError, Signer, Verifier, VerifySpec};
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// How senders of a webhook are checked.
 pub(super) struct Guard {
     pub(super) verifier: Verifier,
+    /// Signs as the sender does.
+    pub(super) signer: Signer,
     /// For handshakes that compute with them.
     pub(super) secrets: Vec<Secret>,
 }
@@ -57,6 +59,7 @@ fn shakes_hands(provider: Option<&Option<Provider>>) -> bool {
 fn open(secrets: Option<Vec<DatedSecret>>) -> Guard {
     Guard {
         verifier: Verifier::open(),
+        signer: Signer::open(),
         secrets: plain(&secrets.unwrap_or_default()),
     }
 }
@@ -104,13 +107,21 @@ fn by_provider(
         None => Vec::new(),
     };
     let span = value.map_or_else(|| table.span.clone(), |v| v.span.clone());
-    match Verifier::compile(spec, &given) {
+    // What the sender delivers need not be configured.
+    let learns = given.is_empty() && known.is_some_and(Provider::teaches);
+    let compiled = if learns {
+        Verifier::learning(spec)
+    } else {
+        Verifier::compile(spec, &given)
+    };
+    match compiled {
         Ok(verifier) => {
             if verifier.is_open() {
                 unverified(cx, table, known.map(|p| p.title.as_str()));
             }
             Some(Guard {
                 verifier,
+                signer: Signer::new(spec, &given),
                 secrets: plain(&given),
             })
         }
@@ -202,9 +213,14 @@ fn own(
         None => Vec::new(),
     };
     let span = nearest.map_or_else(|| value.span.clone(), |v| v.span.clone());
-    match Verifier::compile(&spec?, &given) {
+    let spec = spec?;
+    if let (Some(inner), false) = (&inner, spec.needs_secret()) {
+        no_effect(cx, inner, "this scheme asks for none");
+    }
+    match Verifier::compile(&spec, &given) {
         Ok(verifier) => Some(Guard {
             verifier,
+            signer: Signer::new(&spec, &given),
             secrets: plain(&given),
         }),
         Err(SchemeError::SecretMissing) => {
@@ -216,7 +232,39 @@ fn own(
             );
             None
         }
-        Err(error) => scheme_error(cx, &error, span),
+        Err(error) => {
+            let span = secret_span(nearest, &error).unwrap_or(span);
+            scheme_error(cx, &error, span)
+        }
+    }
+}
+
+/// Where the secret stands that an error is about, in a list of them.
+fn secret_span(
+    secrets: Option<&Value<'_, '_>>,
+    error: &SchemeError,
+) -> Option<std::ops::Range<usize>> {
+    match error {
+        SchemeError::SecretForm { index, .. } => {
+            let one = secrets?
+                .one_or_many()
+                .into_iter()
+                .nth(index.checked_sub(1)?);
+            one.map(|value| value.span)
+        }
+        SchemeError::SecretMissing | SchemeError::Spec(_) => None,
+    }
+}
+
+/// A token in the path can only arrive where subpaths are taken.
+pub(super) fn check_path(cx: &Context, table: &Table<'_, '_, '_>, guard: &Guard, subpaths: bool) {
+    if guard.verifier.masking().path && !subpaths {
+        cx.error_help(
+            codes::INVALID_VALUE,
+            table.get("verify").map_or(table.span.clone(), |v| v.span),
+            "`verify`: the token is looked for behind the slug, where this webhook takes no requests",
+            "add subpaths = true: the sender then calls /hooks/<slug>/<token>",
+        );
     }
 }
 
@@ -236,10 +284,12 @@ fn combined(
     };
     let guards: Vec<Option<Guard>> = items.iter().map(guard).collect();
     let mut verifiers = Vec::new();
+    let mut signers = Vec::new();
     let mut secrets = Vec::new();
     for guard in guards {
         let guard = guard?;
         verifiers.push(guard.verifier);
+        signers.push(guard.signer);
         secrets.extend(guard.secrets);
     }
     // Each is right by itself; the rules of the whole (how many, how deep, no other key) are the spec's.
@@ -252,8 +302,23 @@ fn combined(
         no_effect(cx, outer, "every scheme of the list has its own");
     }
     let key = list.name.rsplit('.').next().unwrap_or_default();
-    match Verifier::list(key, verifiers) {
-        Ok(verifier) => Some(Guard { verifier, secrets }),
+    let both = Verifier::list(key, verifiers).and_then(|v| Ok((v, Signer::list(key, signers)?)));
+    match both {
+        Ok((verifier, signer)) => {
+            if verifier.is_open() {
+                cx.warning(
+                    codes::UNVERIFIED,
+                    list.span.clone(),
+                    "anyone who knows the URL can call this webhook: one of these asks for nothing",
+                    "leave \"none\" out of the list; verify = \"none\" says that it is meant",
+                );
+            }
+            Some(Guard {
+                verifier,
+                signer,
+                secrets,
+            })
+        }
         Err(error) => scheme_error(cx, &error, list.span.clone()),
     }
 }
@@ -261,10 +326,11 @@ fn combined(
 fn scheme_error(cx: &Context, error: &SchemeError, span: std::ops::Range<usize>) -> Option<Guard> {
     match error {
         // A placeholder has no form; the rest of the file is still worth checking.
-        SchemeError::SecretForm { .. } if cx.no_secrets => return Some(open(None)),
-        SchemeError::SecretForm { .. } => {
-            cx.error(codes::SECRET_FORM, span, error.to_string());
-        }
+        SchemeError::SecretForm { .. } if cx.hides_secrets() => return Some(open(None)),
+        SchemeError::SecretForm { reason, .. } => match scheme_words::of_secret(reason) {
+            Some(help) => cx.error_help(codes::SECRET_FORM, span, error.to_string(), help),
+            None => cx.error(codes::SECRET_FORM, span, error.to_string()),
+        },
         SchemeError::SecretMissing | SchemeError::Spec(_) => {
             cx.error(codes::INVALID_VALUE, span, format!("`verify`: {error}"));
         }
@@ -337,9 +403,13 @@ fn spec(cx: &Context, value: &Value<'_, '_>, cloudevents: bool) -> Option<Verify
     match VerifySpec::deserialize(ValueDeserializer::from(spanned)) {
         Ok(spec) => Some(spec),
         Err(error) => {
-            let span = error.span().unwrap_or_else(|| value.span.clone());
-            let message = format!("`verify`: {}", error.message());
-            cx.error(codes::INVALID_VALUE, span, message);
+            let mistake = scheme_words::of_data(error.message(), error.span(), value);
+            match mistake.help {
+                Some(help) => {
+                    cx.error_help(codes::INVALID_VALUE, mistake.span, mistake.message, help);
+                }
+                None => cx.error(codes::INVALID_VALUE, mistake.span, mistake.message),
+            }
             None
         }
     }

@@ -4,13 +4,14 @@ use super::document::Context;
 use super::table::Table;
 use super::value::Value;
 use super::{
-    KeyRule, RateSettings, Response, Severity, Webhook, expectations, handshakes, server,
-    translation, verify,
+    KeyRule, OldSlug, RateSettings, Response, Severity, Webhook, expectations, handshakes, secrets,
+    server, translation, verify,
 };
 use crate::codes;
 use crate::intake::rate::Rate;
 use crate::model::Slug;
 use crate::providers::{self, Evidence, Provider};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "D
 const NAME_CHARS_MAX: usize = 128;
 /// Characters of a description.
 const DESCRIPTION_CHARS_MAX: usize = 10_000;
+/// Old slugs of one webhook: each is a way in that someone has to watch.
+const OLD_SLUGS_MAX: usize = 20;
 
 /// Names and slugs so far, with their line: each is given once.
 #[derive(Default)]
@@ -83,16 +86,24 @@ fn read(
     let flag = |key, default| table.get(key).and_then(|v| v.bool(cx)).unwrap_or(default);
     let (subpaths, enabled) = (flag("subpaths", false), flag("enabled", true));
     let tests = expectations::read(cx, table);
+    let old_slugs = old_slugs(cx, table, seen, name.as_deref());
     later(table);
     let guard = guard?;
+    verify::check_path(cx, table, &guard, subpaths);
     Some(Webhook {
         name: name?,
         slug: slug?,
+        masking: handshakes::masking(
+            &shakes,
+            &guard.verifier,
+            old_slugs.iter().map(|old| old.slug.clone()),
+        ),
+        old_slugs,
         description,
         provider: known.map(|p| p.name.clone()),
-        masking: handshakes::masking(&shakes, &guard.verifier),
         handshakes: shakes,
         verifier: guard.verifier,
+        signer: guard.signer,
         secrets: guard.secrets,
         methods,
         subpaths,
@@ -108,6 +119,7 @@ fn read(
         undefined_fails,
         key: key?,
         response: response?,
+        bare_refusals: known.is_some_and(|p| p.answer.bare_refusals),
         accept_parked,
         default_payload,
         enabled,
@@ -118,7 +130,7 @@ fn read(
 
 /// Keys of later versions whose default is honoured.
 fn later(table: &Table<'_, '_, '_>) {
-    for key in ["topics", "confirm_subscription", "old_slugs", "trace"] {
+    for key in ["topics", "confirm_subscription", "trace"] {
         table.not_yet(key);
     }
 }
@@ -168,6 +180,57 @@ fn slug(
 ) -> Option<Slug> {
     let help = "slug = 22 or more random characters of A-Z a-z 0-9, the last part of its URL";
     let value = table.require("slug", help)?;
+    unique_slug(cx, &value, seen, webhook)
+}
+
+/// Slugs that the webhook had, each with the time from which it leads nowhere.
+fn old_slugs(
+    cx: &Context,
+    table: &Table<'_, '_, '_>,
+    seen: &mut Seen,
+    webhook: Option<&str>,
+) -> Vec<OldSlug> {
+    let Some(value) = table.get("old_slugs") else {
+        return Vec::new();
+    };
+    let items = value.items(cx).unwrap_or_default();
+    if items.len() > OLD_SLUGS_MAX {
+        value.invalid(cx, format!("lists more than {OLD_SLUGS_MAX} slugs"));
+    }
+    let mut old = Vec::new();
+    for item in items {
+        let Some(table) = item.table(cx) else {
+            continue;
+        };
+        let help = "old_slugs = [{ slug = \"…\", until = 2026-12-01T00:00:00Z }]";
+        let slug = table.require("slug", help);
+        let slug = slug.and_then(|v| unique_slug(cx, &v, seen, webhook));
+        let until_value = table.require("until", help);
+        let until = until_value.as_ref().and_then(|v| secrets::time(cx, v));
+        table.finish();
+        let (Some(slug), Some(until)) = (slug, until) else {
+            continue;
+        };
+        if let (true, Some(value)) = (until <= Timestamp::now(), &until_value) {
+            cx.warning(
+                codes::NO_EFFECT,
+                value.span.clone(),
+                "the old slug's time has passed: it leads nowhere any more",
+                "remove it from `old_slugs`",
+            );
+        }
+        old.push(OldSlug { slug, until });
+    }
+    old
+}
+
+/// A slug that no other webhook has, nor had.
+fn unique_slug(
+    cx: &Context,
+    value: &Value<'_, '_>,
+    seen: &mut Seen,
+    webhook: Option<&str>,
+) -> Option<Slug> {
     let text = value.text(cx)?;
     let slug = match Slug::parse(text) {
         Ok(slug) => slug,
@@ -181,7 +244,7 @@ fn slug(
         let other = other.as_deref().unwrap_or("another webhook");
         cx.error_help(
             codes::DUPLICATE_SLUG,
-            value.span,
+            value.span.clone(),
             format!("the webhook `{other}` (line {line}) has this slug already"),
             "a slug is one webhook's alone: make a new one",
         );
@@ -192,7 +255,7 @@ fn slug(
     if !slug.is_safe() {
         cx.warning(
             codes::SLUG_SHORT,
-            value.span,
+            value.span.clone(),
             format!("a slug of {} characters can be guessed", text.len()),
             "use 22 random characters or more",
         );

@@ -1,6 +1,6 @@
 //! `[[webhook.test]]`: a request, and what must come of it.
 
-use super::{Translation, receive, translate, verify};
+use super::{Translation, explain, receive, translate};
 use crate::codes::{self, Code};
 use crate::config::{Config, Webhook, WebhookTest};
 use crate::model::{Note, Outcome, Problem, Request, http_file};
@@ -155,8 +155,18 @@ fn outcome(
     request: &Request,
 ) -> Result<Translation, TestFailure> {
     if test.verify
-        && let Some(problem) = verify(webhook, request, Timestamp::now()).failure
+        && let verdict = explain(webhook, request, Timestamp::now())
+        && let Some(mut problem) = verdict.failure
     {
+        let hints = verdict
+            .record
+            .checks
+            .into_iter()
+            .filter(|c| c.name == "hint");
+        for hint in hints {
+            let help = problem.help.take().unwrap_or_default();
+            problem.help = Some(format!("Hint: {}. {help}", hint.detail));
+        }
         return match test.expect_error {
             Some(code) if code == problem.code => Ok(Translation::failed(problem)),
             Some(expected) => Err(TestFailure::OtherError {

@@ -1,8 +1,9 @@
 use super::*;
 use crate::config::{Config, Overrides, load};
 use crate::model::http_file;
+use sha2::{Digest, Sha256};
 
-fn config(toml: &str, files: &[(&str, &str)]) -> (Config, tempfile::TempDir) {
+pub(super) fn config(toml: &str, files: &[(&str, &str)]) -> (Config, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files.iter().chain(&[("webhooks.toml", toml)]) {
         std::fs::write(folder.path().join(name), text).unwrap();
@@ -18,7 +19,7 @@ fn config(toml: &str, files: &[(&str, &str)]) -> (Config, tempfile::TempDir) {
     (loaded.config.unwrap_or_else(|| panic!("{said}")), folder)
 }
 
-fn webhook(lines: &str) -> String {
+pub(super) fn webhook(lines: &str) -> String {
     format!("[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\n{lines}\n")
 }
 

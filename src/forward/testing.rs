@@ -6,7 +6,9 @@ use super::window::Item;
 use super::{NdjsonTarget, SinkKind, SinkSettings, StartFrom};
 use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record};
 use crate::model::{Delivery, Event, Outcome, Seq};
-use crate::state::{Cursor, DeadLetter, NewDeadLetter, SkippedRange, State, StateError};
+use crate::state::{
+    Cursor, DeadLetter, LearnedRow, NewDeadLetter, SecretStore, SkippedRange, State, StateError,
+};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -19,9 +21,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-/// Waits until something holds, at most ten seconds.
+/// Waits until something holds, at most a minute: the machine may have other work.
 pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
-    until_within(Duration::from_secs(10), what, holds).await;
+    until_within(Duration::from_secs(60), what, holds).await;
 }
 
 /// The same with another deadline.
@@ -270,6 +272,28 @@ fn forward(kept: &mut Kept, sink: &str, seq: Seq, moved: Timestamp) {
     });
     assert!(cursor.seq <= seq, "the cursor of {sink} went back");
     cursor.seq = seq;
+}
+
+/// Learns nothing.
+impl SecretStore for MemoryState {
+    fn learned(&self) -> Result<Vec<LearnedRow>, StateError> {
+        Ok(Vec::new())
+    }
+    fn learn(&self, _: &LearnedRow) -> Result<bool, StateError> {
+        Ok(false)
+    }
+    fn confirm(&self, _: &str, _: Timestamp) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn forget(&self, _: &str) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn waiting_since(&self, _: &str, now: Timestamp) -> Result<Timestamp, StateError> {
+        Ok(now)
+    }
+    fn wait_again(&self, _: &str, _: Timestamp) -> Result<(), StateError> {
+        Ok(())
+    }
 }
 
 impl State for MemoryState {

@@ -1,18 +1,22 @@
 //! Makes the durable record of a request: masked, summed up, compressed.
 
 use super::routes::Door;
+use crate::config::Webhook;
 use crate::engine::Translation;
 use crate::feed::RingEntry;
 use crate::log::{Append, AppendKeys, compress_request};
 use crate::model::delivery::{RequestSummary, Timing, Verification};
 use crate::model::http_file::Masked;
-use crate::model::{Delivery, Outcome, Problem, Request, limits};
+use crate::model::{Delivery, Note, Outcome, Problem, Request, Slug, limits};
 use crate::translate::Keys;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// `User-Agent` and `Content-Type` are kept up to this many characters in a record.
 const SUMMARY_CHARS: usize = 256;
+
+/// What the owner is told while a sender has not moved to the new slug.
+const BY_OLD_SLUG: &str = "came by an old slug: the sender still has the URL from before";
 
 /// A record in the making.
 pub(super) struct Draft {
@@ -21,12 +25,22 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(door: &Door, request: &Request, outcome: Outcome) -> Self {
+    /// `old_slug`: the one by which the request came, where it is not the webhook's own.
+    pub(super) fn new(
+        door: &Door,
+        request: &Request,
+        old_slug: Option<&Slug>,
+        outcome: Outcome,
+    ) -> Self {
         let webhook = &door.webhook;
-        let http = webhook.masking.apply(request, &webhook.slug);
+        let http = masked(webhook, request);
+        let note = old_slug.map(|_| Note {
+            code: None,
+            message: BY_OLD_SLUG.to_owned(),
+        });
         let summary = RequestSummary {
             method: request.method.clone(),
-            path: request.path.clone(),
+            path: webhook.masking.path(&request.path).to_owned(),
             content_type: cut(request, "content-type"),
             user_agent: cut(request, "user-agent"),
             peer: request.peer,
@@ -45,7 +59,7 @@ impl Draft {
             key: None,
             error: None,
             events: Vec::new(),
-            notes: Vec::new(),
+            notes: note.into_iter().collect(),
             duplicate_of: None,
             replay_of: None,
             request: Some(summary),
@@ -67,6 +81,12 @@ impl Draft {
             verify_micros: micros(verify),
             translate_micros: micros(translate),
         });
+        self
+    }
+
+    /// With what is worth knowing besides.
+    pub(super) fn noted(mut self, note: Option<Note>) -> Self {
+        self.delivery.notes.extend(note);
         self
     }
 
@@ -95,9 +115,9 @@ impl Draft {
             self.delivery.key = translation.key;
             self.delivery.error = translation.error;
             self.delivery.events = translation.events;
-            self.delivery.notes = translation.notes;
+            self.delivery.notes.extend(translation.notes);
             keys = match translation.keys {
-                Keys::None => AppendKeys::None,
+                Keys::None | Keys::PerItem(_) => AppendKeys::None,
                 Keys::Delivery(key) => AppendKeys::Delivery(key),
                 Keys::PerEvent(keys) => AppendKeys::PerEvent(keys),
             };
@@ -128,6 +148,17 @@ impl Draft {
             request: self.http.bytes,
         }
     }
+}
+
+/// The request as it is kept. Where it delivers a secret in its body, that is masked too.
+fn masked(webhook: &Webhook, request: &Request) -> Masked {
+    let mut shakes = webhook.handshakes.iter();
+    let Some((kept, place)) = shakes.find_map(|shake| shake.without_secret(request)) else {
+        return webhook.masking.apply(request, &webhook.slug);
+    };
+    let mut http = webhook.masking.apply(&kept, &webhook.slug);
+    http.masked.push(place);
+    http
 }
 
 fn cut(request: &Request, header: &str) -> Option<String> {

@@ -203,6 +203,8 @@ pub enum Answer {
         /// Only for the schemes that HTTP itself knows.
         challenge: Option<Challenge>,
     },
+    /// 401 without a body, for senders that test their receivers and count one as wrong (Xero).
+    RejectedBare,
     /// A registration or challenge, answered.
     Handshake {
         /// Id of the delivery, where it was recorded in the log.
@@ -220,7 +222,7 @@ impl Answer {
             Self::Taken { reply, .. } | Self::ParkedAccepted { reply, .. } => reply.status,
             Self::ParkedRefused { .. } => StatusCode::BAD_REQUEST,
             Self::ParkedNoCloudEvent { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Rejected { .. } => StatusCode::UNAUTHORIZED,
+            Self::Rejected { .. } | Self::RejectedBare => StatusCode::UNAUTHORIZED,
             Self::Handshake { reflected, .. } => reflected.status,
         }
     }
@@ -252,6 +254,7 @@ impl Answer {
                 }
                 line(response, "the sender could not be verified\n")
             }
+            Self::RejectedBare => response.finish(),
             Self::Handshake {
                 delivery,
                 reflected,
@@ -536,6 +539,12 @@ mod tests {
             assert_eq!(header(&response, "www-authenticate").is_some(), asks);
             assert_eq!(text(response).await, "the sender could not be verified\n");
         }
+        let bare = Answer::RejectedBare.into_response(false);
+        assert_eq!(
+            (bare.status().as_u16(), header(&bare, "content-type")),
+            (401, None)
+        );
+        assert_eq!(text(bare).await, "");
     }
 
     #[actix_web::test]

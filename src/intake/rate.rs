@@ -8,6 +8,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Handshakes that one webhook answers: senders repeat them every hour at most.
+const HANDSHAKES_PER_SECOND: f64 = 10.0;
+
 /// A rate as configured, checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
@@ -74,18 +77,30 @@ impl Limiter {
 /// The buckets of all webhooks, by name.
 #[derive(Debug, Default)]
 pub struct RateLimiters {
-    by_webhook: Mutex<HashMap<String, Arc<Limiter>>>,
+    by_webhook: Buckets,
+    handshakes: Buckets,
 }
+
+type Buckets = Mutex<HashMap<String, Arc<Limiter>>>;
 
 impl RateLimiters {
     /// The bucket of a webhook: the one it has, if its rate is the same as before. Asked when a configuration is
     /// taken, not for every request.
     #[must_use]
     pub fn limiter(&self, webhook: &str, rate: Rate) -> Option<Arc<Limiter>> {
-        let mut map = self
-            .by_webhook
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        Self::bucket(&self.by_webhook, webhook, rate)
+    }
+
+    /// The bucket of a webhook's handshakes, which no flood of deliveries empties.
+    #[must_use]
+    pub fn handshakes(&self, webhook: &str) -> Option<Arc<Limiter>> {
+        let burst = Rate::burst_default(HANDSHAKES_PER_SECOND);
+        let rate = Rate::new(HANDSHAKES_PER_SECOND, burst)?;
+        Self::bucket(&self.handshakes, webhook, rate)
+    }
+
+    fn bucket(buckets: &Buckets, webhook: &str, rate: Rate) -> Option<Arc<Limiter>> {
+        let mut map = buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(limiter) = map.get(webhook).filter(|limiter| limiter.rate == rate) {
             return Some(Arc::clone(limiter));
         }
@@ -96,11 +111,10 @@ impl RateLimiters {
 
     /// Forgets the buckets of webhooks that are gone.
     pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        let mut map = self
-            .by_webhook
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        map.retain(|name, _| is_there(name));
+        for buckets in [&self.by_webhook, &self.handshakes] {
+            let mut map = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            map.retain(|name, _| is_there(name));
+        }
     }
 }
 
@@ -137,6 +151,20 @@ mod tests {
         assert_eq!(passed(&get(Rate::new(0.01, 4).unwrap())), 4);
         all.retain(|name| name == "other");
         assert_eq!(passed(&get(rate)), 2);
+    }
+
+    #[test]
+    fn handshakes_have_a_bucket_of_their_own() {
+        let all = RateLimiters::default();
+        let deliveries = all.limiter("orders", Rate::new(0.01, 1).unwrap()).unwrap();
+        assert_eq!(passed(&deliveries), 1);
+        assert_eq!(passed(&all.handshakes("orders").unwrap()), 10);
+        // Ten are there at once, then ten come in a second: a hundred at once are too many.
+        let refused = |limiter: &Limiter| (0..100).any(|_| limiter.check().is_err());
+        let shakes = all.handshakes("orders").unwrap();
+        assert!((0..1_000).any(|_| refused(&shakes)));
+        assert_eq!(passed(&all.handshakes("other").unwrap()), 10);
+        assert_eq!(passed(&deliveries), 0);
     }
 
     #[test]

@@ -21,7 +21,7 @@ const LIMITS: BodyLimits = BodyLimits {
     min_rate: 100,
     grace: Duration::from_millis(500),
 };
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn handle(
     request: HttpRequest,

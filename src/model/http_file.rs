@@ -34,6 +34,10 @@ pub struct Masking {
     pub headers: Vec<String>,
     /// Names of query parameters that carry one, beside `access_token`.
     pub query: Vec<String>,
+    /// Slugs besides the one that is given when it is applied.
+    pub slugs: Vec<Slug>,
+    /// Whether what follows the slug in the path is one.
+    pub path: bool,
 }
 
 /// Headers whose value is always masked.
@@ -59,6 +63,16 @@ impl Masking {
     #[must_use]
     pub fn hides_query(&self, name: &str) -> bool {
         name == "access_token" || self.query.iter().any(|q| q == name)
+    }
+
+    /// The path behind the slug, without a credential.
+    #[must_use]
+    pub fn path<'p>(&self, path: &'p str) -> &'p str {
+        if self.path && !path.is_empty() {
+            "/***"
+        } else {
+            path
+        }
     }
 
     /// The query with credentials replaced by `***`, and their names. Pairs are otherwise as sent.
@@ -90,8 +104,12 @@ impl Masking {
         let mark = if query.is_empty() { "" } else { "?" };
         let line = format!(
             "{} /hooks/{SLUG_MASK}{}{mark}{query} HTTP/1.1\r\n",
-            request.method, request.path
+            request.method,
+            self.path(&request.path)
         );
+        if self.path && !request.path.is_empty() {
+            masked.push("path".to_owned());
+        }
         bytes.extend_from_slice(&line.into_bytes());
         for (name, value) in request.headers.iter() {
             bytes.extend_from_slice(name.as_bytes());
@@ -100,7 +118,7 @@ impl Masking {
                 masked.push(format!("header {name}"));
                 bytes.extend_from_slice(MASK);
             } else {
-                extend_without_slug(&mut bytes, value, slug.expose().as_bytes());
+                self.extend_without_slugs(&mut bytes, value, slug);
             }
             bytes.extend_from_slice(b"\r\n");
         }
@@ -108,6 +126,22 @@ impl Masking {
         bytes.extend_from_slice(&request.wire_body);
         masked.dedup();
         Masked { bytes, masked }
+    }
+}
+
+impl Masking {
+    fn extend_without_slugs(&self, out: &mut Vec<u8>, value: &[u8], slug: &Slug) {
+        if self.slugs.is_empty() {
+            extend_without_slug(out, value, slug.expose().as_bytes());
+            return;
+        }
+        let mut value = value.to_vec();
+        for slug in std::iter::once(slug).chain(&self.slugs) {
+            let mut next = Vec::with_capacity(value.len());
+            extend_without_slug(&mut next, &value, slug.expose().as_bytes());
+            value = next;
+        }
+        out.extend_from_slice(&value);
     }
 }
 
@@ -214,7 +248,7 @@ mod tests {
     use super::*;
 
     const FILE: &[u8] =
-        b"POST /hooks/AERylZuewzpDx8fcweHQ3k/more?a=1&access_token=fake&b= HTTP/1.1\nAuthorization: Bearer fake\nX-Shop-Token: fake\nX-Original-URL: /hooks/AERylZuewzpDx8fcweHQ3k\r\n\r\n\x00line\nline";
+        b"POST /hooks/AERylZuewzpDx8fcweHQ3k/more?a=1&access_token=fake&b= HTTP/1.1\nAuthorization: Bearer fake\nX-Shop-Token: fake\nX-Original-URL: /hooks/AERylZuewzpDx8fcweHQ3k, /hooks/oldSlugOfTheSameWebhook\r\n\r\n\x00line\nline";
 
     #[test]
     fn read_and_kept_without_credentials() {
@@ -227,11 +261,13 @@ mod tests {
         let slug = Slug::parse("AERylZuewzpDx8fcweHQ3k").unwrap();
         let masking = Masking {
             headers: vec!["x-shop-token".into()],
-            query: vec![],
+            slugs: vec![Slug::parse("oldSlugOfTheSameWebhook").unwrap()],
+            ..Masking::default()
         };
         let kept = masking.apply(&request, &slug);
         let text = String::from_utf8_lossy(&kept.bytes);
         assert!(!text.contains("fake") && !text.contains("AERyl"), "{text}");
+        assert!(!text.contains("oldSlug"), "{text}");
         assert!(
             text.starts_with("POST /hooks/{slug}/more?a=1&access_token=***&b= HTTP/1.1\r\n"),
             "{text}"

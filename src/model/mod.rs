@@ -9,6 +9,7 @@ pub mod http_file;
 pub mod limits;
 pub mod multipart;
 pub mod problem;
+pub(crate) mod python;
 pub mod request;
 pub mod secret;
 pub mod slug;

@@ -1,6 +1,8 @@
 //! Handshakes as data: what a registration or challenge looks like, and what to answer.
 
 use super::consent::Consent;
+use super::teaching::Teaching;
+use crate::model::http_file::Masking;
 use crate::model::limits::REFLECTED_BYTES_MAX;
 use crate::model::{Request, Secret};
 use crate::verify::{OneOrMany, Source, braintree_answer, equal_secret, hmac_text};
@@ -34,6 +36,8 @@ struct Data {
     token: Option<Secret>,
     /// What a value must look like before it is computed with.
     pattern: Option<regex_lite::Regex>,
+    /// Where it delivers the secret of later requests.
+    teaches: Option<Teaching>,
 }
 
 /// Bytes of a value that is computed with.
@@ -66,6 +70,8 @@ struct RawHandshake {
     verify_token: Option<OneOrMany>,
     /// A regular expression for the values that are computed with.
     pattern: Option<String>,
+    /// The place of a secret that deliveries are signed with from then on.
+    teaches: Option<Teaching>,
 }
 
 /// Everything that is given must hold.
@@ -195,6 +201,52 @@ impl Handshake {
         })
     }
 
+    /// Whether a request could be this handshake, by what is known before its body.
+    #[must_use]
+    pub fn may_be(&self, head: &Request) -> bool {
+        match &self.kind {
+            Kind::Consent(consent) => consent.answer(head).is_some(),
+            Kind::Data(data) => data.matches.head_holds(head),
+        }
+    }
+
+    /// Whether it delivers the secret of later requests.
+    #[must_use]
+    pub fn is_teaching(&self) -> bool {
+        self.teaching().is_some()
+    }
+
+    /// Where it delivers the secret of later requests: `header x-hook-secret`.
+    #[must_use]
+    pub fn teaches(&self) -> Option<String> {
+        self.teaching().map(Teaching::label)
+    }
+
+    /// The secret that a request of this handshake delivers, if it has the form of one.
+    #[must_use]
+    pub fn taught(&self, request: &Request) -> Option<Secret> {
+        self.teaching()?.secret(request)
+    }
+
+    /// The request as it may be kept, and what was masked in its body; none where its body holds no secret.
+    #[must_use]
+    pub fn without_secret(&self, request: &Request) -> Option<(Request, String)> {
+        let Kind::Data(data) = &self.kind else {
+            return None;
+        };
+        let teaching = data.teaches.as_ref()?;
+        data.matches
+            .holds(request)
+            .then(|| teaching.without_secret(request))?
+    }
+
+    fn teaching(&self) -> Option<&Teaching> {
+        match &self.kind {
+            Kind::Data(data) => data.teaches.as_ref(),
+            Kind::Consent(_) => None,
+        }
+    }
+
     /// Methods it comes with; none: any.
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
@@ -234,15 +286,14 @@ impl Handshake {
         }
     }
 
-    /// The query parameter that carries the token, which is not kept.
-    #[must_use]
-    pub fn token_query(&self) -> Option<String> {
-        match &self.kind {
-            Kind::Data(data) => match &data.token_at {
-                Some(Source::Query(name)) => Some(name.clone()),
-                _ => None,
-            },
-            Kind::Consent(_) => None,
+    /// Adds the headers and query parameters that carry a secret of it, which are not kept.
+    pub fn mask(&self, masking: &mut Masking) {
+        let Kind::Data(data) = &self.kind else { return };
+        if let Some(Source::Query(name)) = &data.token_at {
+            masking.query.push(name.clone());
+        }
+        if let Some(teaching) = &data.teaches {
+            teaching.mask(masking);
         }
     }
 }
@@ -283,21 +334,20 @@ fn is_json(content_type: &str) -> bool {
 
 impl Match {
     fn holds(&self, request: &Request) -> bool {
+        self.head_holds(request)
+            && (!self.empty_body || request.body.is_empty())
+            && self.form.hold("form", request)
+            && self.json.hold("json", request)
+    }
+
+    /// Whether what can be seen without the body holds.
+    fn head_holds(&self, request: &Request) -> bool {
         let method = match &self.method {
             None => true,
             Some(OneOrMany::One(method)) => *method == request.method,
             Some(OneOrMany::Many(methods)) => methods.contains(&request.method),
         };
-        method
-            && (!self.empty_body || request.body.is_empty())
-            && [
-                ("header", &self.header),
-                ("query", &self.query),
-                ("form", &self.form),
-                ("json", &self.json),
-            ]
-            .into_iter()
-            .all(|(kind, names)| names.hold(kind, request))
+        method && self.header.hold("header", request) && self.query.hold("query", request)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -505,10 +555,16 @@ impl<'de> Deserialize<'de> for Handshake {
                 "what a handshake reflects goes out as `text/plain` or JSON: set `content_type`",
             ));
         }
+        if raw.teaches.is_some() && raw.signed {
+            return Err(D::Error::custom(
+                "a handshake that `teaches` the secret cannot be `signed` with it",
+            ));
+        }
         Ok(Self {
             title: raw.title,
             signed: raw.signed,
             kind: Kind::Data(Box::new(Data {
+                teaches: raw.teaches,
                 matches: raw.matches,
                 answer: raw.answer,
                 token_at,
@@ -601,7 +657,9 @@ mod tests {
         assert_eq!(ask(&hub, "&hub.verify_token=fake-0001"), None);
         assert_eq!(ask(&hub, "&hub.verify_token="), None);
         assert!(hub.asks_for_token());
-        assert_eq!(hub.token_query().as_deref(), Some("hub.verify_token"));
+        let mut masking = Masking::default();
+        hub.mask(&mut masking);
+        assert_eq!(masking.query, ["hub.verify_token"]);
         hub.set_token(Secret::new("fake-0001".into()));
         assert_eq!(
             ask(&hub, "&hub.verify_token=fake-0001").as_deref(),
@@ -626,6 +684,8 @@ mod tests {
             "title = 'x'\nmatch = { method = 'GET' }\nanswer = { status = 302 }",
             "title = 'x'\nmatch = { method = 'GET' }\nanswer = { content_type = 'text/html', body = '{query:a}' }",
             "title = 'x'\nmatch = { method = 'GET' }\nanswer = { content_type = 'text/plain', body = '{hmac(md5,hex,query:a)}' }",
+            "title = 'x'\nmatch = { method = 'POST' }\nteaches = 'path'",
+            "title = 'x'\nmatch = { method = 'POST' }\nteaches = 'header:X-S'\nsigned = true",
         ] {
             assert!(toml::from_str::<Handshake>(bad).is_err(), "{bad}");
         }

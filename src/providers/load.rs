@@ -9,6 +9,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/providers");
 
@@ -38,6 +39,7 @@ struct ProviderFile {
     delivery_key: Vec<ValueSpec>,
     #[serde(default)]
     event_type: Vec<ValueSpec>,
+    retries: Option<Retries>,
     #[serde(default)]
     answer: AnswerFile,
     verify: Option<VerifySpec>,
@@ -54,6 +56,7 @@ struct AnswerFile {
     status: AnswerStatus,
     content_type: Option<String>,
     body: String,
+    bare_refusals: bool,
 }
 
 impl Default for AnswerFile {
@@ -62,6 +65,35 @@ impl Default for AnswerFile {
             status: AnswerStatus(200),
             content_type: None,
             body: String::new(),
+            bare_refusals: false,
+        }
+    }
+}
+
+/// A time such as `"72h"`: how long a sender repeats what failed.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Retries(Duration);
+
+impl TryFrom<String> for Retries {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let at = text.char_indices().last().map_or(0, |(at, _)| at);
+        let (number, unit) = text.split_at(at);
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => 0,
+        };
+        let number: u32 = number.parse().unwrap_or(0);
+        match u64::from(number) * seconds {
+            0 => Err(format!(
+                "{text:?} is no time such as \"30m\", \"72h\" or \"7d\""
+            )),
+            seconds => Ok(Self(Duration::from_secs(seconds))),
         }
     }
 }
@@ -166,6 +198,13 @@ pub fn load(name: &str, beside: Option<&Path>) -> Result<Provider, Vec<Problem>>
             None => problem,
         }]
     })?;
+    let signs = file.verify.as_ref().is_some_and(VerifySpec::needs_secret);
+    if !signs && file.handshake.iter().any(Handshake::is_teaching) {
+        let text = format!(
+            "provider `{name}`: a handshake `teaches` a secret, but nothing is verified with it: add [verify]"
+        );
+        return Err(vec![Problem::new(codes::PROVIDER_DATA, text)]);
+    }
     let template = read(name, "event.json.j2", beside).map_err(one)?;
     let files = [
         settings.path,
@@ -184,10 +223,12 @@ pub fn load(name: &str, beside: Option<&Path>) -> Result<Provider, Vec<Problem>>
         methods: file.methods.0,
         delivery_key: file.delivery_key,
         event_type: file.event_type,
+        retries: file.retries.map(|time| time.0),
         answer: ProviderAnswer {
             status: file.answer.status.0,
             content_type: file.answer.content_type,
             body: file.answer.body,
+            bare_refusals: file.answer.bare_refusals,
         },
         template: template.map(|t| (t.text, t.file)),
         secret: file.secret,

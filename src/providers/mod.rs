@@ -2,6 +2,7 @@
 //! the binary, overridable from the same path beside the user's `webhooks.toml`.
 //!
 //! - `provider.toml`: verification, handshakes, delivery key, methods, answer, what to paste at the sender.
+//!   A handshake that `teaches` delivers the secret itself; `docs/learned-secrets.md` says how that is used.
 //! - `event.json.j2`: the default template.
 //! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
 //!   a webhook named like the provider, without the webhook itself among the related resources.
@@ -12,6 +13,7 @@
 mod consent;
 mod handshake;
 mod load;
+mod teaching;
 
 pub use handshake::{Handshake, HandshakeAnswer};
 pub use load::{load, names, samples};
@@ -20,6 +22,7 @@ use crate::verify::{ValueSpec, VerifySpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A known sender, as data.
 #[derive(Debug, Clone)]
@@ -48,6 +51,8 @@ pub struct Provider {
     pub delivery_key: Vec<ValueSpec>,
     /// Where its name of the event is: the first that is present.
     pub event_type: Vec<ValueSpec>,
+    /// How long it repeats a delivery that failed; none where nobody says.
+    pub retries: Option<Duration>,
     /// Answer to what was accepted, ignored or a duplicate.
     pub answer: ProviderAnswer,
     /// Text of its default template `event.json.j2`, with the path for errors.
@@ -61,6 +66,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether it delivers its secret itself, in a handshake: then the owner need not configure one.
+    #[must_use]
+    pub fn teaches(&self) -> bool {
+        self.handshakes.iter().any(Handshake::is_teaching)
+    }
+
     /// Everything about it that a person or a tool may ask, as JSON: how it signs, what to fill in at the
     /// sender, handshakes, delivery key, answer, documents.
     #[must_use]
@@ -69,7 +80,14 @@ impl Provider {
         let handshakes: Vec<_> = self
             .handshakes
             .iter()
-            .map(|h| json!({"title": h.title, "signed": h.signed, "methods": h.methods()}))
+            .map(|h| {
+                json!({
+                    "title": h.title,
+                    "signed": h.signed,
+                    "methods": h.methods(),
+                    "teaches": h.teaches(),
+                })
+            })
             .collect();
         json!({
             "name": self.name,
@@ -88,6 +106,7 @@ impl Provider {
                 "content_type": self.answer.content_type,
                 "body": self.answer.body,
             },
+            "retries_s": self.retries.map(|time| time.as_secs()),
             "template": self.template.as_ref().map(|(_, file)| file),
             "docs": self.docs,
             "checked": self.checked,
@@ -133,6 +152,8 @@ pub struct ProviderAnswer {
     pub content_type: Option<String>,
     /// Body, often empty.
     pub body: String,
+    /// Whether a 401 must have no body.
+    pub bare_refusals: bool,
 }
 
 /// The secret of a provider, in its own words.
@@ -182,3 +203,7 @@ pub struct Sample {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_answers;
+#[cfg(test)]
+mod tests_any;

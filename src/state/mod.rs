@@ -1,6 +1,12 @@
-//! What is neither derivable from the log nor a delivery: sinks' cursors, dead letters, holds. Fully synchronous.
+//! What is neither derivable from the log nor a delivery: sinks' cursors, dead letters, holds, learned secrets.
+//! Fully synchronous.
 
+mod secrets;
 pub(crate) mod stores;
+mod vault;
+
+pub use secrets::{LearnedRow, SecretStore};
+pub use vault::{KEY_FILE, KeyId, Sealed, Vault, VaultError};
 
 use crate::codes::Code;
 use crate::model::{Event, Position, Seq};
@@ -66,7 +72,7 @@ pub struct SkippedRange {
 pub struct StateError(pub std::sync::Arc<str>);
 
 /// The state. Every call is on disk when it returns; calls block.
-pub trait State: Send + Sync {
+pub trait State: SecretStore {
     /// A sink's cursor.
     ///
     /// # Errors

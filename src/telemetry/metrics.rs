@@ -104,6 +104,7 @@ pub struct Metrics {
     pub refused: Family<MetricLabels, Counter>,
     pub verification_failures: Family<MetricLabels, Counter>,
     pub duplicates: Family<MetricLabels, Counter>,
+    pub old_slug: Family<MetricLabels, Counter>,
     pub events: Family<MetricLabels, Counter>,
     pub translation_duration: HistogramFamily,
     pub translation_errors: Family<MetricLabels, Counter>,
@@ -124,6 +125,7 @@ pub struct Metrics {
     pub dead_letters: Family<MetricLabels, IntGauge>,
     pub dead_letters_total: Family<MetricLabels, NamedCounter>,
     parked: Family<MetricLabels, IntGauge>,
+    pub secret_pending: Family<MetricLabels, IntGauge>,
     parked_names: Mutex<BTreeSet<String>>,
     pub feed_lag: IntGauge,
     config: Family<MetricLabels, IntGauge>,
@@ -162,6 +164,7 @@ impl Metrics {
             refused: Family::default(),
             verification_failures: Family::default(),
             duplicates: Family::default(),
+            old_slug: Family::default(),
             events: Family::default(),
             translation_duration: histograms(FAST),
             translation_errors: Family::default(),
@@ -182,6 +185,7 @@ impl Metrics {
             dead_letters: Family::default(),
             dead_letters_total: Family::default(),
             parked: Family::default(),
+            secret_pending: Family::default(),
             parked_names: Mutex::default(),
             feed_lag: IntGauge::default(),
             config: Family::default(),
@@ -193,6 +197,7 @@ impl Metrics {
         let registry = root.sub_registry_with_prefix("hookgate");
         register_build(registry);
         metrics.register_intake(registry);
+        metrics.register_owners_cares(registry);
         metrics.register_log(registry);
         metrics.register_sinks(registry);
         metrics.register_config(registry);
@@ -273,6 +278,10 @@ impl Metrics {
             "Requests that repeat a delivery",
             self.duplicates.clone(),
         );
+        self.register_translation(r);
+    }
+
+    fn register_translation(&self, r: &mut Registry) {
         r.register("events", "Events recorded", self.events.clone());
         let name = "translation_duration";
         r.register_with_unit(
@@ -297,6 +306,20 @@ impl Metrics {
             "parked_deliveries",
             "Deliveries parked now",
             self.parked.clone(),
+        );
+    }
+
+    /// What an owner has to do something about: a sender that was not told, a secret to look at.
+    fn register_owners_cares(&self, r: &mut Registry) {
+        r.register(
+            "old_slug",
+            "Requests that came by an old slug",
+            self.old_slug.clone(),
+        );
+        r.register(
+            "secret_pending",
+            "Whether a webhook's learned secret waits to be confirmed",
+            self.secret_pending.clone(),
         );
     }
 
@@ -442,9 +465,10 @@ mod tests {
         hookgate_duplicates_total hookgate_events_total hookgate_feed_lag_deliveries
         hookgate_last_delivery_timestamp_seconds hookgate_log_batch_deliveries
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
-        hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_parked_deliveries
+        hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_old_slug_total
+        hookgate_parked_deliveries
         hookgate_refused_total hookgate_request_body_bytes hookgate_request_duration_seconds
-        hookgate_requests_in_flight hookgate_requests_total hookgate_sink_attempt_duration_seconds
+        hookgate_requests_in_flight hookgate_requests_total hookgate_secret_pending hookgate_sink_attempt_duration_seconds
         hookgate_sink_attempts_total hookgate_sink_delivered_total hookgate_sink_lag_events
         hookgate_sink_lag_seconds hookgate_sink_paused hookgate_sink_up
         hookgate_translation_duration_seconds hookgate_translation_errors_total
@@ -459,6 +483,7 @@ mod tests {
             &m.refused,
             &m.verification_failures,
             &m.duplicates,
+            &m.old_slug,
             &m.events,
             &m.translation_errors,
             &m.sink_delivered,
@@ -480,6 +505,7 @@ mod tests {
             &m.sink_paused,
             &m.dead_letters,
             &m.parked,
+            &m.secret_pending,
         ] {
             gauge.get_or_create(&labels).set(1);
         }

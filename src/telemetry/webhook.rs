@@ -19,6 +19,7 @@ pub struct WebhookMetrics {
     last_delivery: FloatGauge,
     events: Counter,
     duplicates: Counter,
+    old_slug: Counter,
 }
 
 /// The counter of an outcome with the status it had first (nearly always its only one), and its durations.
@@ -42,6 +43,7 @@ impl WebhookMetrics {
             last_delivery: all.last_delivery.get_or_create_owned(&own),
             events: all.events.get_or_create_owned(&own),
             duplicates: all.duplicates.get_or_create_owned(&own),
+            old_slug: all.old_slug.get_or_create_owned(&own),
             all: Arc::clone(all),
         }
     }
@@ -68,6 +70,11 @@ impl WebhookMetrics {
             self.last_delivery.set(now);
         }
         self.events.inc_by(events as u64);
+    }
+
+    /// A request came by a slug that the webhook had.
+    pub fn by_old_slug(&self) {
+        self.old_slug.inc();
     }
 
     /// A body was read, bytes on the wire.

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 pub struct Expression {
     file: String,
     source: String,
-    rewritten: RewrittenExpression,
+    rewritten: Box<RewrittenExpression>,
     inner: minijinja::Expression<'static, 'static>,
     used: HashSet<String>,
 }
@@ -36,7 +36,7 @@ impl Expression {
         Ok(Self {
             file: file.to_owned(),
             source: source.to_owned(),
-            rewritten,
+            rewritten: Box::new(rewritten),
             inner,
             used: used_names(source),
         })

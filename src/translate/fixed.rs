@@ -8,7 +8,9 @@ use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
 use super::template::used_names;
 use super::undefined::{self, Read};
-use super::{Failure, Keys, Scope, Traced, Translated, env, names, problem, rewrite, schema, text};
+use super::{
+    Failure, Keys, Scope, Traced, Translated, env, keys, names, problem, rewrite, schema, text,
+};
 use crate::codes;
 use crate::model::http_file::Masking;
 use crate::model::{Headers, Place, Problem, Request, limits};
@@ -18,8 +20,15 @@ use serde_json::Value as Json;
 use std::collections::HashSet;
 
 /// Fields a definition may have.
-const FIELDS: [&str; 7] = [
-    "occurred", "event", "resource", "related", "payload", "id", "follows",
+const FIELDS: [&str; 8] = [
+    "occurred",
+    "event",
+    "resource",
+    "related",
+    "payload",
+    "id",
+    "follows",
+    keys::FIELD,
 ];
 
 /// Undefined values of one delivery that are told.
@@ -122,8 +131,8 @@ impl Definition {
         let mut notes = Vec::new();
         let mut undefined = Vec::new();
         let json = self.json(&input, &mut undefined)?;
-        let events = if json.is_empty() {
-            Vec::new()
+        let (events, keys) = if json.is_empty() {
+            (Vec::new(), scope.keys.clone())
         } else {
             let doc = Doc::parse(json).map_err(|(_, invalid)| {
                 Problem::new(
@@ -138,7 +147,7 @@ impl Definition {
         notes.extend(input.notes());
         Ok(Translated {
             events,
-            item_keys: None,
+            keys,
             notes,
             undefined,
         })
@@ -290,6 +299,7 @@ impl Definition {
             webhook: "check",
             masking: &masking,
             keys: &Keys::None,
+            own_keys: true,
             default_payload: true,
             body: &ParsedBody::default(),
         };

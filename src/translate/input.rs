@@ -83,13 +83,14 @@ impl<'a> Input<'a> {
             "headers" => self.headers(),
             "body" => self.body().content.value(),
             "query" => self.query(),
-            "path" => Value::from(request.path.as_str()),
+            "path" => Value::from(self.scope.masking.path(&request.path)),
             "webhook" => Value::from_pairs([("name", self.scope.webhook)]),
             "received" => Value::from(time::to_rfc3339(request.received)),
             "delivery_key" => match self.scope.keys {
                 Keys::None => Value::from(()),
                 Keys::Delivery(key) => Value::from(key.as_str()),
                 Keys::PerEvent(keys) => keys.iter().map(|k| Value::from(k.as_str())).collect(),
+                Keys::PerItem(items) => items.iter().map(|i| Value::from(i.key.as_str())).collect(),
             },
             _ => Value::UNDEFINED,
         }

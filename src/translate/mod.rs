@@ -11,6 +11,7 @@ mod filters;
 mod fixed;
 mod input;
 mod json;
+mod keys;
 mod marks;
 mod names;
 mod number;
@@ -27,6 +28,7 @@ mod value;
 pub use expression::Expression;
 pub use fixed::Definition;
 pub use input::ParsedBody;
+pub use keys::{bounded, whole};
 pub use template::Template;
 
 use crate::model::{Event, Note, Problem, Request, http_file::Masking};
@@ -42,6 +44,8 @@ pub struct Scope<'a> {
     pub masking: &'a Masking,
     /// The delivery's key by the webhook's rule.
     pub keys: &'a Keys,
+    /// Whether an event may carry a key of its own, which wins then.
+    pub own_keys: bool,
     /// Whether an event without payload gets `{method, headers, body}`.
     pub default_payload: bool,
     /// The request's body as a value. One for a request, so that its expressions and its template read it once.
@@ -58,6 +62,17 @@ pub enum Keys {
     Delivery(String),
     /// One for each event (batches, CloudEvents).
     PerEvent(Vec<String>),
+    /// One for each item of the body, of which the events are still to be made.
+    PerItem(Vec<ItemKey>),
+}
+
+/// The key of one item of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemKey {
+    /// The key.
+    pub key: String,
+    /// A text of the item's own, which an event made of it may show.
+    pub witness: String,
 }
 
 /// What translation made of a request.
@@ -65,8 +80,8 @@ pub enum Keys {
 pub struct Translated {
     /// Complete, valid events; none: ignored.
     pub events: Vec<Event>,
-    /// Each event's own key, where the mode has one (CloudEvents: source and id).
-    pub item_keys: Option<Vec<String>>,
+    /// The keys that count, now that the events are known: the scope's, or each event's own.
+    pub keys: Keys,
     /// What is worth knowing.
     pub notes: Vec<Note>,
     /// What it read that the request has not; a note tells of each.

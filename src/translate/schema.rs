@@ -3,7 +3,7 @@
 
 use super::input::Input;
 use super::json::{Doc, Kind, Ref};
-use super::{Keys, Scope};
+use super::{Keys, keys};
 use crate::codes::{self, Code};
 use crate::model::event::{RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE};
 use crate::model::{Event, Labels, Note, Problem, limits, time};
@@ -13,8 +13,15 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Fields of an event.
-const FIELDS: [&str; 7] = [
-    "occurred", "event", "resource", "related", "payload", "id", "follows",
+const FIELDS: [&str; 8] = [
+    "occurred",
+    "event",
+    "resource",
+    "related",
+    "payload",
+    "id",
+    "follows",
+    keys::FIELD,
 ];
 /// Arrays and objects a payload may be nested: an event in a batch adds two, and every reader stops at 127.
 const PAYLOAD_DEPTH_MAX: usize = limits::JSON_DEPTH_MAX - 6;
@@ -27,7 +34,7 @@ pub(crate) fn derived_id(parts: &[&str]) -> Uuid {
     Uuid::new_v5(&namespace, parts.join("\n").as_bytes())
 }
 
-/// The events of a JSON text: one object, an array of objects, or `null` for none.
+/// The events of a JSON text: one object, an array of objects, or `null` for none; and their keys.
 ///
 /// # Errors
 /// `HG0401` to `HG0406`, naming the event's index and the field's path.
@@ -35,14 +42,15 @@ pub(crate) fn events(
     doc: &Doc,
     input: &Input<'_>,
     notes: &mut Vec<Note>,
-) -> Result<Vec<Event>, Problem> {
+) -> Result<(Vec<Event>, Keys), Problem> {
     let root = doc.root();
     let items: Vec<Ref<'_>> = match root.kind() {
         Kind::Null => Vec::new(),
         Kind::Array => root.items().collect(),
         _ => vec![root],
     };
-    check_count(items.len(), input.scope)?;
+    check_count(items.len())?;
+    let keys = keys::settle(&items, input.scope, notes)?;
     let mut events = Vec::with_capacity(items.len());
     let mut seen: HashMap<Uuid, usize> = HashMap::new();
     let mut bytes = 0;
@@ -52,6 +60,7 @@ pub(crate) fn events(
             index,
             batch,
             input,
+            keys: &keys,
         };
         let event = maker.event(item, notes)?;
         bytes += event.payload.get().len();
@@ -68,10 +77,10 @@ pub(crate) fn events(
         }
         events.push(event);
     }
-    Ok(events)
+    Ok((events, keys))
 }
 
-fn check_count(count: usize, scope: &Scope<'_>) -> Result<(), Problem> {
+fn check_count(count: usize) -> Result<(), Problem> {
     if count > limits::EVENTS_PER_REQUEST_MAX {
         return Err(Problem::new(
             codes::EVENT_TOO_MANY,
@@ -81,14 +90,7 @@ fn check_count(count: usize, scope: &Scope<'_>) -> Result<(), Problem> {
             ),
         ));
     }
-    match scope.keys {
-        Keys::PerEvent(keys) if keys.len() != count && count > 0 => Err(Problem::new(
-            codes::EXPRESSION_FAILED,
-            format!("`delivery_key` gave {} keys for {count} events.", keys.len()),
-        )
-        .help("A list of keys must be as long as the list of events. Give one text for the whole delivery, or one key for each event.")),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Makes one event.
@@ -96,6 +98,7 @@ struct Maker<'a> {
     index: usize,
     batch: bool,
     input: &'a Input<'a>,
+    keys: &'a Keys,
 }
 
 impl Maker<'_> {
@@ -325,8 +328,8 @@ impl Maker<'_> {
     fn id(&self, item: Ref<'_>) -> Result<Uuid, Problem> {
         let scope = self.input.scope;
         let Some(value) = present(item, "id") else {
-            return Ok(match scope.keys {
-                Keys::None => Uuid::now_v7(),
+            return Ok(match self.keys {
+                Keys::None | Keys::PerItem(_) => Uuid::now_v7(),
                 Keys::Delivery(key) => derived_id(&[scope.webhook, key, &self.index.to_string()]),
                 Keys::PerEvent(keys) => match keys.get(self.index) {
                     Some(key) => derived_id(&[scope.webhook, key, "0"]),

@@ -113,8 +113,8 @@ impl Template {
                 undefined::printed(&context, &self.reads, printed, &self.file, &self.source);
         }
         let mut notes = Vec::new();
-        let events = if output.trim().is_empty() {
-            Vec::new()
+        let (events, keys) = if output.trim().is_empty() {
+            (Vec::new(), scope.keys.clone())
         } else {
             let doc = match Doc::parse(output) {
                 Ok(doc) => doc,
@@ -131,7 +131,7 @@ impl Template {
         notes.extend(input.notes());
         Ok(Translated {
             events,
-            item_keys: None,
+            keys,
             notes,
             undefined,
         })

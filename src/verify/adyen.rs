@@ -2,7 +2,8 @@
 //! and every one must be right (Adyen's own libraries).
 
 use super::encoding::Encoding;
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use serde_json::Value;
@@ -36,13 +37,14 @@ pub(super) fn claims(request: &Request) -> Result<Claims<'_>, Failure> {
         return Err(malformed(format!("more than {ITEMS_MAX} items")));
     }
     let mut claims = Vec::with_capacity(items.len());
+    let mut failure = None;
     for (number, item) in (1..).zip(items) {
         let item = item.get("NotificationRequestItem").unwrap_or(&Value::Null);
         let signature = item.pointer("/additionalData/hmacSignature");
         let signature = signature.and_then(Value::as_str).unwrap_or("");
-        if signature.is_empty() {
+        if signature.is_empty() && failure.is_none() {
             let message = format!("item {number} has no hmacSignature");
-            return Err((codes::CREDENTIAL_MISSING, message));
+            failure = Some((codes::CREDENTIAL_MISSING, message));
         }
         let texts = FIELDS.iter().map(|field| scalar(item.pointer(field)));
         let signed = texts.collect::<Vec<_>>().join(":");
@@ -52,7 +54,7 @@ pub(super) fn claims(request: &Request) -> Result<Claims<'_>, Failure> {
             contents: vec![vec![Cow::Owned(signed.into_bytes())]],
         });
     }
-    Ok(Claims { claims, age: None })
+    Ok(Claims { claims, failure })
 }
 
 fn scalar(value: Option<&Value>) -> String {

@@ -1,15 +1,17 @@
 //! A token in the JSON body: it must equal the secret, in every item where the pointer goes through a list.
 
 use super::report::{self, Report};
-use super::signature::refuse;
+use super::signature::{Failure, refuse};
 use super::spec::BodyTokenSpec;
+use super::value::form_fields;
 use super::{DatedSecret, SchemeError, Verdict};
-use crate::codes::{self, Code};
+use crate::codes;
 use crate::model::Request;
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use std::hint::black_box;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// The scheme with the digests of its secrets.
 pub(super) struct BodyTokenVerifier {
@@ -38,52 +40,95 @@ impl BodyTokenVerifier {
 
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new("body-token");
-        let label = format!("body {}", self.spec.text);
-        let fail = |mut report: Report, code: Code, message: String| {
-            report.fail(label.as_str(), message.as_str());
-            refuse(report, code, message)
+        let label = match self.spec.tokens.is_empty() {
+            true => format!("form field {}", self.spec.text),
+            false => format!("body {}", self.spec.text),
         };
-        let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
-            return fail(
-                report,
-                codes::CREDENTIAL_MISSING,
-                "the body is not JSON".to_owned(),
-            );
+        let found = match self.found(request, &label) {
+            Ok(found) => found,
+            Err((code, message)) => {
+                black_box(self.which("", now));
+                report.fail(label.as_str(), message.as_str());
+                return refuse(report, code, message);
+            }
         };
+        let mut wrong = None;
+        let mut numbers = Vec::new();
+        for (place, text) in (1..).zip(&found) {
+            match self.which(text, now) {
+                0 => wrong = wrong.or(Some(place)),
+                number if numbers.contains(&number) => {}
+                number => numbers.push(number),
+            }
+        }
+        let (count, total) = (found.len(), self.secrets.len());
+        let Some(place) = wrong else {
+            let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+            let numbers = numbers.join(" and ");
+            let tokens = match count {
+                1 => "the token equals".to_owned(),
+                _ => format!("all {count} tokens equal"),
+            };
+            report.pass("token", format!("{tokens} secret {numbers} of {total}"));
+            return report.verified();
+        };
+        let which = match count {
+            1 => String::new(),
+            _ => format!(", {place} of {count},"),
+        };
+        let message = format!("the token in {label}{which} is not the configured one");
+        let bytes = found.get(place - 1).map_or(0, String::len);
+        let none = self
+            .secrets
+            .iter()
+            .all(|(_, until)| until.is_some_and(|until| now >= until));
+        let detail = match none {
+            true => "every secret's `until` has passed".to_owned(),
+            false => format!("{bytes} bytes received, and no secret of {total} equals it"),
+        };
+        report.fail("token", detail);
+        report.refused(codes::TOKEN_MISMATCH, message, report::HELP_TOKEN)
+    }
+
+    /// Every token in the body.
+    fn found(&self, request: &Request, label: &str) -> Result<Vec<String>, Failure> {
+        let missing = |message: String| (codes::CREDENTIAL_MISSING, message);
         let mut found = Vec::new();
-        if !collect(&body, &self.spec.tokens, &mut found) || found.is_empty() {
-            let message = format!("{label} is absent, in the body or in one of its items");
-            return fail(report, codes::CREDENTIAL_MISSING, message);
+        if self.spec.tokens.is_empty() {
+            let fields = form_fields(request, &self.spec.text).into_iter();
+            found.extend(fields.map(std::borrow::Cow::into_owned));
+            if found.is_empty() || found.iter().any(String::is_empty) {
+                return Err(missing(format!(
+                    "{label} is absent or empty, or the body is no form"
+                )));
+            }
+        } else {
+            let body: Value = serde_json::from_slice(&request.body)
+                .map_err(|_| missing(format!("{label} is absent: the body is not JSON")))?;
+            let mut texts = Vec::new();
+            if !collect(&body, &self.spec.tokens, &mut texts) || texts.is_empty() {
+                let message = format!("{label} is absent, in the body or in one of its items");
+                return Err(missing(message));
+            }
+            found.extend(texts.into_iter().map(str::to_owned));
         }
         if found.len() > ITEMS_MAX {
             let message = format!("{label} has more than {ITEMS_MAX} values");
-            return fail(report, codes::CREDENTIAL_MALFORMED, message);
+            return Err((codes::CREDENTIAL_MALFORMED, message));
         }
-        let mut wrong = None;
-        for (number, text) in (1..).zip(&found) {
-            let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-            let mut right = Choice::from(0);
-            for (secret, until) in &self.secrets {
-                let counts = until.is_none_or(|until| now < until);
-                right |= secret.ct_eq(&digest) & Choice::from(u8::from(counts));
-            }
-            if !bool::from(right) && wrong.is_none() {
-                wrong = Some(number);
-            }
+        Ok(found)
+    }
+
+    /// Which of the secrets that count a token is, from 1; 0 for none. Every one is compared.
+    fn which(&self, token: &str, now: Timestamp) -> u32 {
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut which = 0_u32;
+        for (number, (secret, until)) in (1_u32..).zip(&self.secrets) {
+            let counts = until.is_none_or(|until| now < until);
+            let right = secret.ct_eq(&digest) & Choice::from(u8::from(counts));
+            which.conditional_assign(&number, right);
         }
-        let total = found.len();
-        match wrong {
-            None => {
-                report.pass("token", format!("{total} of {total} equal the secret"));
-                report.verified()
-            }
-            Some(number) => {
-                let message =
-                    format!("the token in {label}, {number} of {total}, is not the configured one");
-                report.fail("token", message.as_str());
-                report.refused(codes::TOKEN_MISMATCH, message, report::HELP_TOKEN)
-            }
-        }
+        which
     }
 }
 

@@ -4,7 +4,8 @@
 
 use super::encoding::Encoding;
 use super::mac::{Algorithm, Key};
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use crate::model::limits::SIGNATURES_MAX;

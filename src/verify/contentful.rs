@@ -2,14 +2,15 @@
 //! (@contentful/node-apps-toolkit). The list must name itself and the timestamp.
 
 use super::encoding::Encoding;
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
 
 /// The header with the list of signed headers.
-const LIST: &str = "x-contentful-signed-headers";
+pub(super) const LIST: &str = "x-contentful-signed-headers";
 /// The header with the time, milliseconds.
 pub(super) const TIME: &str = "x-contentful-timestamp";
 /// Headers in the list at most.

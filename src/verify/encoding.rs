@@ -2,6 +2,7 @@
 
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
+use icu_normalizer::DecomposingNormalizerBorrowed;
 use serde::Deserialize;
 
 /// Padding may be there or not (senders differ); surplus bits may not, so that one value has one text.
@@ -57,6 +58,9 @@ pub(super) enum KeyEncoding {
     /// The UTF-8 bytes of the text as configured.
     #[default]
     Text,
+    /// The same in the Unicode normal form NFKD, as EasyPost has it.
+    #[serde(rename = "text-nfkd")]
+    TextNfkd,
     /// Base64, either alphabet, padded or not.
     Base64,
     /// Hexadecimal.
@@ -66,7 +70,7 @@ pub(super) enum KeyEncoding {
 impl KeyEncoding {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Text => "text",
+            Self::Text | Self::TextNfkd => "text",
             Self::Base64 => "base64",
             Self::Hex => "hex",
         }
@@ -75,6 +79,10 @@ impl KeyEncoding {
     pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             Self::Text => Some(text.as_bytes().to_vec()),
+            Self::TextNfkd => {
+                let normalizer = DecomposingNormalizerBorrowed::new_nfkd();
+                Some(normalizer.normalize(text).into_owned().into_bytes())
+            }
             Self::Base64 => Encoding::Base64
                 .decode(text)
                 .or_else(|| Encoding::Base64Url.decode(text)),

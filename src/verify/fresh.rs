@@ -56,6 +56,21 @@ impl TimeSpec {
         self.future = limit.0;
     }
 
+    /// How old it may be; none: any age.
+    pub(super) fn past(&self) -> Option<SignedDuration> {
+        self.past
+    }
+
+    /// A time as the sender writes it.
+    pub(super) fn text(&self, time: Timestamp) -> String {
+        match self.unit {
+            Unit::S => time.as_second().to_string(),
+            Unit::Ms => time.as_millisecond().to_string(),
+            Unit::Rfc3339 => crate::model::time::to_rfc3339(time),
+            Unit::HttpDate => time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        }
+    }
+
     pub(super) fn unit_name(&self) -> &'static str {
         match self.unit {
             Unit::S => "a number of seconds",
@@ -85,7 +100,17 @@ impl TimeSpec {
         };
         let limit_text =
             limit.map_or_else(|| "no limit".into(), |l| format!("limit {}", seconds(l)));
-        let text = format!("{} {word} ({limit_text})", seconds(distance));
+        let mut text = format!("{} {word} ({limit_text})", seconds(distance));
+        if distance >= SignedDuration::from_mins(10) {
+            text.push_str(&format!(", that is {}", span(distance.as_secs_f64())));
+        }
+        if distance > SignedDuration::from_hours(20 * 365 * 24) {
+            text.push_str(match self.unit {
+                Unit::S => "; it looks like milliseconds, and `unit` is \"s\"",
+                Unit::Ms => "; it looks like seconds, and `unit` is \"ms\"",
+                Unit::Rfc3339 | Unit::HttpDate => "",
+            });
+        }
         if limit.is_some_and(|limit| distance > limit) {
             Freshness::Outside(text)
         } else {
@@ -93,7 +118,13 @@ impl TimeSpec {
         }
     }
 
-    fn parse(&self, text: &str) -> Option<Timestamp> {
+    /// How old, and how far ahead.
+    #[cfg(test)]
+    pub(super) fn limits(&self) -> (Option<SignedDuration>, Option<SignedDuration>) {
+        (self.past, self.future)
+    }
+
+    pub(super) fn parse(&self, text: &str) -> Option<Timestamp> {
         let digits = || {
             let only = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
             only.then(|| text.parse::<i64>().ok()).flatten()
@@ -106,6 +137,23 @@ impl TimeSpec {
             Unit::Rfc3339 => None,
             Unit::HttpDate => jiff::fmt::rfc2822::parse(text).ok().map(|z| z.timestamp()),
         }
+    }
+}
+
+/// A number of seconds as people say it: `45 s`, `12 min`, `5 h 20 min`, `3 days`.
+pub(super) fn span(seconds: f64) -> String {
+    let seconds = SignedDuration::try_from_secs_f64(seconds.abs())
+        .map_or(i64::MAX, |duration| duration.as_secs());
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        ..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{minutes} min"),
+        7_200..=172_799 => match minutes % 60 {
+            0 => format!("{hours} h"),
+            rest => format!("{hours} h {rest} min"),
+        },
+        172_800..=63_072_000 => format!("{days} days"),
+        _ => format!("{} years", days / 365),
     }
 }
 

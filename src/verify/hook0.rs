@@ -2,7 +2,8 @@
 //! v1 covers the values of the headers that `h` names, v0 none (Hook0's output worker).
 
 use super::encoding::Encoding;
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use crate::model::limits::SIGNATURES_MAX;

@@ -40,8 +40,27 @@ impl Pointer {
         &self.text
     }
 
+    /// The pointer of `tail` in what this one points to.
+    pub(crate) fn join(&self, tail: &Self) -> Self {
+        Self {
+            text: format!("{}{}", self.text, tail.text),
+            tokens: [self.tokens.as_slice(), tail.tokens.as_slice()].concat(),
+        }
+    }
+
+    /// Its steps; `*` is every item.
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
     /// The text of every string, number or boolean there; nothing where the text is no JSON.
     pub(crate) fn read(&self, json: &[u8]) -> Vec<String> {
+        let values = self.values(json).into_iter();
+        values.filter_map(|raw| scalar(raw.get())).collect()
+    }
+
+    /// Every value there, whatever its kind; nothing where the text is no JSON.
+    pub(crate) fn values<'j>(&self, json: &'j [u8]) -> Vec<&'j RawValue> {
         let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
         let mut values = Vec::new();
         let mut deserializer = serde_json::Deserializer::from_slice(json);
@@ -60,12 +79,12 @@ impl Pointer {
     }
 }
 
-struct Walk<'a> {
+struct Walk<'a, 'de> {
     tokens: &'a [String],
-    values: &'a mut Vec<String>,
+    values: &'a mut Vec<&'de RawValue>,
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -76,7 +95,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
         if self.values.len() >= VALUES_MAX {
             return Err(D::Error::custom("too many values"));
         }
-        self.values.extend(scalar(raw.get()));
+        self.values.push(raw);
         Ok(())
     }
 }
@@ -90,7 +109,7 @@ fn scalar(raw: &str) -> Option<String> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for Walk<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

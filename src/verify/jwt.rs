@@ -1,17 +1,19 @@
 //! JSON Web Tokens (RFC 7519) that bind a request: signature, issuer, audience, times, and claims with the
 //! hash of the body or the URL. The algorithms are the scheme's, never the token's own choice.
 
-use super::digest_text::HashClaim;
+use super::digest_text::{HashClaim, HashOf};
 use super::encoding::KeyEncoding;
-use super::fresh::Limit;
+use super::fresh::{self, Limit};
 use super::jwt_crypto;
 use super::public::{PublicAlgorithm, PublicKey};
-use super::report::{self, Report};
-use super::signature::{refuse, required, url_note};
+use super::qsh;
+use super::report::{self, Report, shown};
+use super::signature::{Failure, refuse, required, url_note};
 use super::spec::JwtSpec;
 use super::value::Source;
+use super::wording::url_shown;
 use super::{DatedSecret, SchemeError, Verdict, secret_form};
-use crate::codes::{self, Code};
+use crate::codes;
 use crate::model::Request;
 use crate::model::http_file::Masking;
 use jiff::{SignedDuration, Timestamp};
@@ -32,7 +34,30 @@ pub(super) struct JwtVerifier {
 }
 
 type Claims = Map<String, Value>;
-type Failure = (Code, String);
+
+/// Hashes that a token must name, of the request at hand: one of each list.
+struct Hashes {
+    body: Vec<Vec<u8>>,
+    /// One of these: the URL may be hashed in several forms.
+    url: Vec<Vec<u8>>,
+}
+
+impl Hashes {
+    fn of(spec: &JwtSpec, request: &Request) -> Self {
+        let body = |claim: &HashClaim| claim.digest(&request.wire_body);
+        let url = |claim: &HashClaim| match claim.of {
+            None => vec![claim.digest(request.url.as_bytes())],
+            Some(HashOf::AtlassianQsh) => {
+                let forms = qsh::canonical(request);
+                forms.iter().map(|form| claim.digest(form)).collect()
+            }
+        };
+        Self {
+            body: spec.body_hash.iter().map(body).collect(),
+            url: spec.url_hash.iter().flat_map(url).collect(),
+        }
+    }
+}
 
 impl JwtVerifier {
     pub(super) fn compile(spec: &JwtSpec, secrets: &[DatedSecret]) -> Result<Self, SchemeError> {
@@ -79,22 +104,32 @@ impl JwtVerifier {
 
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new("jwt");
-        let token = match required(&mut report, &self.spec.token, request) {
-            Ok(pieces) => pieces.into_iter().next().unwrap_or_default(),
-            Err((code, message)) => return refuse(report, code, message),
+        let token = required(&mut report, &self.spec.token, request);
+        let token = token.map(|pieces| pieces.into_iter().next().unwrap_or_default());
+        let claims = match &token {
+            Ok(token) => self.signature(&mut report, token, now),
+            Err(failure) => {
+                self.work_for_nothing(b"");
+                Err(failure.clone())
+            }
         };
-        let checked = self
-            .signature(&mut report, &token, now)
-            .and_then(|claims| self.claims(&mut report, &claims, request, now));
+        // Hashed whether the token is right or not, so that a refusal takes as long.
+        let hashes = Hashes::of(&self.spec, request);
+        let checked =
+            claims.and_then(|claims| self.claims(&mut report, &claims, request, &hashes, now));
         match checked {
             Ok(()) => report.verified(),
             Err((codes::TIMESTAMP_OUTSIDE, message)) => {
                 report.fail("timestamp", message.as_str());
                 report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME)
             }
-            Err((code @ (codes::SIGNATURE_MISMATCH | codes::TOKEN_MISMATCH), message)) => {
+            Err((codes::SIGNATURE_MISMATCH, message)) => {
                 report.fail("token", message.as_str());
-                report.refused(code, message, report::HELP_MISMATCH)
+                report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH)
+            }
+            // Said at the claim.
+            Err((codes::TOKEN_MISMATCH, message)) => {
+                report.refused(codes::TOKEN_MISMATCH, message, report::HELP_CLAIM)
             }
             Err((code, message)) => {
                 report.fail("token", message.as_str());
@@ -112,21 +147,36 @@ impl JwtVerifier {
     ) -> Result<Claims, Failure> {
         let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
         if token.len() > TOKEN_BYTES_MAX {
+            self.work_for_nothing(b"");
             return Err(malformed("the token is too long"));
         }
         let total = self.keys.len();
         let mut found = None;
         let mut failure = None;
         for (number, (key, until)) in (1..).zip(&self.keys) {
-            if until.is_some_and(|until| now >= until) {
-                continue;
-            }
+            let counts = until.is_none_or(|until| now < until);
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
-                Ok(data) => found = found.or(Some((number, data))),
-                Err(error) => failure = Some(error.into_kind()),
+                Ok(data) if counts => found = found.or(Some((number, data))),
+                Ok(_) => {}
+                Err(error) => {
+                    let kind = error.into_kind();
+                    // Any other error was found before the signature was looked at.
+                    if !matches!(kind, ErrorKind::InvalidSignature) {
+                        self.work_for_nothing_with(key, token.as_bytes());
+                    }
+                    if counts {
+                        failure = Some(kind);
+                    }
+                }
             }
         }
         if let Some((number, data)) = found {
+            // RFC 7515, section 4.1.11: no extension is understood here, and an empty list is none.
+            if data.header.crit.is_some() {
+                return Err(malformed(
+                    "the token has extensions that must be understood",
+                ));
+            }
             let algorithm = data.header.alg;
             let detail = format!("{algorithm:?}, secret {number} of {total}");
             report.pass("signature", detail);
@@ -142,8 +192,11 @@ impl JwtVerifier {
                 (codes::SIGNATURE_MISMATCH, message)
             }
             Some(ErrorKind::InvalidAlgorithm) => {
+                let named = jsonwebtoken::decode_header(token).map(|header| header.alg);
+                let named =
+                    named.map_or_else(|_| "another algorithm".to_owned(), |a| format!("{a:?}"));
                 let message = format!(
-                    "the token is signed by another algorithm than {:?}",
+                    "the token says it is signed with {named}, and the scheme takes {:?} alone",
                     self.spec.algorithms
                 );
                 (codes::CREDENTIAL_MALFORMED, message)
@@ -152,35 +205,47 @@ impl JwtVerifier {
         })
     }
 
+    /// The work of a check by every key.
+    fn work_for_nothing(&self, message: &[u8]) {
+        for (key, _) in &self.keys {
+            self.work_for_nothing_with(key, message);
+        }
+    }
+
+    fn work_for_nothing_with(&self, key: &DecodingKey, message: &[u8]) {
+        if let Some(algorithm) = self.spec.algorithms.first() {
+            jwt_crypto::work_for_nothing(*algorithm, key, message);
+        }
+    }
+
     fn claims(
         &self,
         report: &mut Report,
         claims: &Claims,
         request: &Request,
+        hashes: &Hashes,
         now: Timestamp,
     ) -> Result<(), Failure> {
         let spec = &self.spec;
         if let Some(issuer) = &spec.issuer {
-            named(claims, "iss", issuer)?;
+            named(report, claims, "iss", issuer)?;
         }
         if let Some(audience) = &spec.audience {
             // The URL that the token is for.
             let url = audience == "{url}";
             let audience = if url { &request.url } else { audience };
-            let right = named(claims, "aud", audience);
+            let right = named(report, claims, "aud", audience);
             right.map_err(|(code, message)| match url {
-                true => (
-                    code,
-                    "the token's claim `aud` is not the URL".to_owned() + &url_note(request),
-                ),
+                true => (code, message + &url_note(request)),
                 false => (code, message),
             })?;
         }
         if let Some(hash) = &spec.body_hash {
-            bound(report, claims, hash, "body", &request.wire_body)?;
+            let empty = request.wire_body.is_empty();
+            bound(report, claims, hash, ("body", empty), &hashes.body)?;
         }
         if let Some(hash) = &spec.url_hash {
-            let url = bound(report, claims, hash, "url", request.url.as_bytes());
+            let url = bound(report, claims, hash, ("url", false), &hashes.url);
             url.map_err(|(code, message)| (code, message + &url_note(request)))?;
         }
         self.times(report, claims, now)
@@ -197,11 +262,16 @@ impl JwtVerifier {
             seconds(claims, "iat")?,
         );
         if let Some(exp) = exp.filter(|exp| now >= exp + leeway) {
-            return outside(format!("the token expired {} s ago", (now - exp).round()));
+            return outside(format!(
+                "the token expired {} ago (leeway {leeway} s)",
+                fresh::span(now - exp)
+            ));
         }
         if let Some(from) = nbf.filter(|from| now + leeway < *from) {
-            let ahead = (from - now).round();
-            return outside(format!("the token is not valid before {ahead} s from now"));
+            let ahead = fresh::span(from - now);
+            return outside(format!(
+                "the token is not valid before {ahead} from now (leeway {leeway} s)"
+            ));
         }
         if let Some(limit) = self.spec.max_age.and_then(Limit::get) {
             let Some(iat) = iat else {
@@ -210,11 +280,22 @@ impl JwtVerifier {
             };
             let age = now - iat;
             if age.abs() > limit.as_secs_f64() {
-                let message = format!("the token was made {} s ago", age.round());
-                return outside(message);
+                let (age, limit) = (age, limit.as_secs_f64());
+                let word = if age < 0.0 { "ahead" } else { "ago" };
+                return outside(format!(
+                    "the token was made {} {word} (limit {limit} s)",
+                    fresh::span(age.abs())
+                ));
             }
         }
-        report.pass("timestamp", "within the token's times");
+        let left = exp.map(|exp| format!("expires in {}", fresh::span((exp - now).max(0.0))));
+        let age = iat.map(|iat| format!("made {} ago", fresh::span((now - iat).max(0.0))));
+        let told: Vec<_> = age.into_iter().chain(left).collect();
+        let detail = match told.is_empty() {
+            true => "the token names no times".to_owned(),
+            false => told.join(", "),
+        };
+        report.pass("timestamp", detail);
         Ok(())
     }
 }
@@ -245,7 +326,7 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
             }
             let bytes = spec.key.decode(text).ok_or(match spec.key {
                 KeyEncoding::Base64 => "is not base64",
-                KeyEncoding::Text | KeyEncoding::Hex => "is not hex",
+                KeyEncoding::Text | KeyEncoding::TextNfkd | KeyEncoding::Hex => "is not hex",
             })?;
             if bytes.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
                 return Err("decodes to nothing");
@@ -256,31 +337,48 @@ fn key(spec: &JwtSpec, text: &str) -> Result<DecodingKey, &'static str> {
 }
 
 /// Whether a claim is this text, or a list that has it.
-fn named(claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
+fn named(report: &mut Report, claims: &Claims, claim: &str, want: &str) -> Result<(), Failure> {
     let holds = match claims.get(claim) {
         Some(Value::String(text)) => text == want,
         Some(Value::Array(list)) => list.iter().any(|item| item.as_str() == Some(want)),
         _ => false,
     };
+    // A URL has the slug in it.
+    let plain = |text: &str| match text.contains("://") {
+        true => url_shown(text),
+        false => shown(text),
+    };
+    let want = plain(want);
     if holds {
+        report.pass(claim, format!("is {want}"));
         return Ok(());
     }
-    let message = format!("the token's claim `{claim}` is not `{want}`");
+    let found = match claims.get(claim) {
+        None => "is absent".to_owned(),
+        Some(Value::String(text)) => format!("is `{}`", plain(text)),
+        Some(Value::Array(list)) => {
+            let texts = list.iter().take(4).filter_map(Value::as_str).map(plain);
+            format!("is one of `{}`", texts.collect::<Vec<_>>().join("`, `"))
+        }
+        Some(_) => "is no text".to_owned(),
+    };
+    report.fail(claim, format!("{found}, expected {want}"));
+    let message = format!("the token's claim `{claim}` {found}, not `{want}`");
     Err((codes::TOKEN_MISMATCH, message))
 }
 
-/// Whether a claim is the hash of these bytes.
+/// Whether a claim is one of these hashes of what is named, which may be empty.
 fn bound(
     report: &mut Report,
     claims: &Claims,
     hash: &HashClaim,
-    what: &str,
-    bytes: &[u8],
+    (what, empty): (&str, bool),
+    digests: &[Vec<u8>],
 ) -> Result<(), Failure> {
     let claim = &hash.claim;
     let found = match claims.get(claim) {
         Some(Value::String(text)) => text,
-        None if hash.unless_empty && bytes.is_empty() => {
+        None if hash.unless_empty && empty => {
             report.pass(what, "empty, and not claimed");
             return Ok(());
         }
@@ -289,7 +387,8 @@ fn bound(
             return Err((codes::CREDENTIAL_MALFORMED, message));
         }
     };
-    if !hash.holds(found, bytes) {
+    let right = digests.iter().filter(|digest| hash.holds(found, digest));
+    if right.count() == 0 {
         let message = format!("the {what} does not have the hash in the token's `{claim}`");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }

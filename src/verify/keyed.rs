@@ -48,10 +48,9 @@ impl AnyKey {
         let text = stripped.unwrap_or(text);
         if let Method::Public(algorithm) = spec.method {
             let key = PublicKey::parse(algorithm, spec.key, text);
-            let what = format!("is no public key for {}", algorithm.name());
             return key
                 .map(Self::Public)
-                .ok_or_else(|| secret_form(index, &what));
+                .ok_or_else(|| secret_form(index, &PublicKey::why_not(algorithm, spec.key, text)));
         }
         let bytes = spec
             .key
@@ -72,6 +71,15 @@ impl AnyKey {
         }
     }
 
+    /// The signature that this key makes; none where it is a public key, which makes none.
+    pub(super) fn tag(&self, signed: &[Cow<'_, [u8]>]) -> Option<Vec<u8>> {
+        match self {
+            Self::Hmac(key) => Some(key.mac(signed)),
+            Self::Digest(key) => Some(key.digest(signed)),
+            Self::Public(_) => None,
+        }
+    }
+
     /// Whether one of the received signatures is this key's, and the right one where it can be known.
     pub(super) fn check(
         &self,
@@ -87,8 +95,13 @@ impl AnyKey {
                     pieces => Cow::Owned(pieces.concat()),
                 };
                 let mut right = false;
+                let mut worked = false;
                 for signature in received.iter().flatten() {
                     right |= key.verify(&message, signature);
+                    worked |= key.may_have_made(signature);
+                }
+                if !worked {
+                    key.work_for_nothing(&message);
                 }
                 return (right, None);
             }

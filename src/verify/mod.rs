@@ -5,11 +5,14 @@
 //!
 //! - [`spec`] reads what the owner or a provider wrote; [`value`] cuts a value out of a request,
 //!   [`recipe`] lists the signed bytes, [`fresh`] judges a timestamp; [`signature`] and [`token`] check.
-//! - Every received signature is tried against every secret that counts now; at most ten are looked at.
+//! - Every received signature is tried against every secret; at most ten are looked at.
+//! - A refusal takes as long whatever its reason: where there is nothing to compare, the same work is done over
+//!   what is there, and every secret and every scheme of a list has its turn.
 //! - Bytes are compared after decoding, in constant time. What does not decode is a mismatch.
 //! - A blank secret verifies nothing: it is refused when it is compiled.
 //! - The body is fed to the MAC where it lies; nothing copies it.
 
+mod address;
 mod adyen;
 mod body_token;
 mod braintree;
@@ -18,15 +21,22 @@ mod digest;
 mod digest_text;
 mod encoding;
 mod fresh;
+mod hints;
 mod hook0;
+mod items;
 mod json;
+mod json_form;
 mod jwt;
 mod jwt_crypto;
 mod keyed;
+mod learned;
 mod mac;
+mod plivo;
 mod public;
+mod qsh;
 mod recipe;
 mod report;
+mod sign;
 mod signature;
 mod spec;
 mod spec_more;
@@ -34,13 +44,24 @@ mod special;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_compare;
+#[cfg(test)]
+mod tests_forms;
+#[cfg(test)]
 mod tests_more;
+#[cfg(test)]
+mod tests_senders;
 mod token;
 mod twilio;
 mod value;
+mod wording;
 
 pub(crate) use braintree::braintree_answer;
+pub use items::ItemKey;
+pub use learned::LearnedVerifier;
 pub(crate) use mac::hmac_text;
+pub use sign::{Age, SignError, SignOptions, Signer};
+pub(crate) use sign::{BASIC_MARK, freshen};
 pub use spec::{SchemeSpec, VerifySpec};
 pub(crate) use token::equal_secret;
 pub use value::ValueSpec;
@@ -48,6 +69,7 @@ pub(crate) use value::{OneOrMany, Source};
 
 use crate::codes::{self, Code};
 use crate::model::{Problem, Request, Secret, delivery::Verification, http_file::Masking};
+use address::AddressSpec;
 use body_token::BodyTokenVerifier;
 use jiff::Timestamp;
 use jwt::JwtVerifier;
@@ -55,6 +77,7 @@ use signature::HmacVerifier;
 use spec::Scheme;
 use special::SpecialVerifier;
 use std::fmt;
+use std::hint::black_box;
 use std::sync::Arc;
 use thiserror::Error;
 use token::TokenVerifier;
@@ -101,11 +124,13 @@ pub struct Verifier(Kind);
 #[derive(Clone)]
 enum Kind {
     Open,
+    Address(Arc<AddressSpec>),
     Hmac(Arc<HmacVerifier>),
     Token(Arc<TokenVerifier>),
     BodyToken(Arc<BodyTokenVerifier>),
     Jwt(Arc<JwtVerifier>),
     Special(Arc<SpecialVerifier>),
+    Learned(Arc<LearnedVerifier>),
     Any(Arc<[Verifier]>),
     All(Arc<[Verifier]>),
     First(Arc<[Verifier]>),
@@ -152,6 +177,9 @@ impl Verifier {
             VerifySpec::Any(specs) => list(specs).map(Self::any),
             VerifySpec::All(specs) => list(specs).map(Self::all),
             VerifySpec::First(specs) => list(specs).map(Self::first),
+            VerifySpec::One(SchemeSpec(Scheme::Address(spec))) => {
+                Ok(Self(Kind::Address(Arc::new(spec.clone()))))
+            }
             VerifySpec::One(scheme) => {
                 if secrets.is_empty() {
                     return Err(SchemeError::SecretMissing);
@@ -162,6 +190,7 @@ impl Verifier {
                     }
                 }
                 let kind = match &scheme.0 {
+                    Scheme::Address(spec) => Kind::Address(Arc::new(spec.clone())),
                     Scheme::Hmac(spec) => {
                         Kind::Hmac(Arc::new(HmacVerifier::compile(spec, secrets)?))
                     }
@@ -178,6 +207,24 @@ impl Verifier {
                 };
                 Ok(Self(kind))
             }
+        }
+    }
+
+    /// A scheme whose secret the sender delivers; see [`Verifier::learned`].
+    ///
+    /// # Errors
+    /// The scheme cannot be one, or its data contradict each other.
+    pub fn learning(spec: &VerifySpec) -> Result<Self, SchemeError> {
+        let learned = LearnedVerifier::new(spec)?;
+        Ok(Self(Kind::Learned(Arc::new(learned))))
+    }
+
+    /// Where the delivered secret is put, if the sender delivers it.
+    #[must_use]
+    pub fn learned(&self) -> Option<&Arc<LearnedVerifier>> {
+        match &self.0 {
+            Kind::Learned(learned) => Some(learned),
+            _ => None,
         }
     }
 
@@ -224,11 +271,13 @@ impl Verifier {
     pub fn is_open(&self) -> bool {
         match &self.0 {
             Kind::Open => true,
-            Kind::Hmac(_)
+            Kind::Address(_)
+            | Kind::Hmac(_)
             | Kind::Token(_)
             | Kind::BodyToken(_)
             | Kind::Jwt(_)
-            | Kind::Special(_) => false,
+            | Kind::Special(_)
+            | Kind::Learned(_) => false,
             Kind::Any(list) => list.iter().any(Self::is_open),
             Kind::All(list) | Kind::First(list) => {
                 !list.is_empty() && list.iter().all(Self::is_open)
@@ -245,11 +294,13 @@ impl Verifier {
         };
         match &self.0 {
             Kind::Open => "none".to_owned(),
+            Kind::Address(_) => "address".to_owned(),
             Kind::Hmac(hmac) => hmac.scheme().to_owned(),
             Kind::Token(token) => token.scheme().to_owned(),
             Kind::BodyToken(_) => "body-token".to_owned(),
             Kind::Jwt(_) => "jwt".to_owned(),
             Kind::Special(special) => special.scheme().to_owned(),
+            Kind::Learned(learned) => learned.scheme(),
             Kind::Any(list) => join(list, " or "),
             Kind::All(list) => join(list, " and "),
             Kind::First(list) => join(list, ", else "),
@@ -261,11 +312,13 @@ impl Verifier {
     pub fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         match &self.0 {
             Kind::Open => report::Report::new("none").verified(),
+            Kind::Address(networks) => networks.verify(request),
             Kind::Hmac(hmac) => hmac.verify(request, now),
             Kind::Token(token) => token.verify(request, now),
             Kind::BodyToken(token) => token.verify(request, now),
             Kind::Jwt(jwt) => jwt.verify(request, now),
             Kind::Special(special) => special.verify(request, now),
+            Kind::Learned(learned) => learned.verify(request, now),
             Kind::Any(list) => {
                 self.combine(list, request, now, |verdict| verdict.failure.is_none())
             }
@@ -287,9 +340,17 @@ impl Verifier {
     ) -> Verdict {
         let mut checks = Vec::new();
         let mut failure: Option<Problem> = None;
-        for verifier in list {
+        let empty = list.is_empty();
+        let mut list = list.iter();
+        while let Some(verifier) = list.next() {
             let mut verdict = verifier.verify(request, now);
             if decides(&verdict) {
+                if verdict.failure.is_some() {
+                    // The rest is done for the time that it takes: a refusal does not tell by whom.
+                    for verifier in list {
+                        black_box(verifier.verify(request, now));
+                    }
+                }
                 if !checks.is_empty() && matches!(self.0, Kind::All(_)) {
                     checks.append(&mut verdict.record.checks);
                     verdict.record.checks = checks;
@@ -298,12 +359,12 @@ impl Verifier {
             }
             checks.append(&mut verdict.record.checks);
             failure = match (failure, verdict.failure) {
-                (Some(old), Some(new)) if old.code == codes::CREDENTIAL_MISSING => Some(new),
+                (Some(old), Some(new)) if is_nothing(&old) => Some(new),
                 (old, new) => old.or(new),
             };
         }
         let all = matches!(self.0, Kind::All(_));
-        if failure.is_none() && (!all || list.is_empty()) {
+        if failure.is_none() && (!all || empty) {
             failure = Some(Problem::new(
                 codes::CREDENTIAL_MISSING,
                 "no scheme is configured that could verify the request",
@@ -329,9 +390,14 @@ impl Verifier {
 
     fn add_masking(&self, masking: &mut Masking) {
         match &self.0 {
-            Kind::Open | Kind::Hmac(_) | Kind::BodyToken(_) | Kind::Special(_) => {}
+            Kind::Open
+            | Kind::Address(_)
+            | Kind::Hmac(_)
+            | Kind::BodyToken(_)
+            | Kind::Special(_) => {}
             Kind::Jwt(jwt) => jwt.masking(masking),
             Kind::Token(token) => token.masking(masking),
+            Kind::Learned(learned) => learned.masking(masking),
             Kind::Any(list) | Kind::All(list) | Kind::First(list) => {
                 for verifier in list.iter() {
                     verifier.add_masking(masking);
@@ -342,10 +408,15 @@ impl Verifier {
 }
 
 fn is_missing(verdict: &Verdict) -> bool {
-    verdict
-        .failure
-        .as_ref()
-        .is_some_and(|problem| problem.code == codes::CREDENTIAL_MISSING)
+    verdict.failure.as_ref().is_some_and(is_nothing)
+}
+
+/// Whether a scheme found nothing that it could judge.
+fn is_nothing(failure: &Problem) -> bool {
+    matches!(
+        failure.code,
+        codes::CREDENTIAL_MISSING | codes::ADDRESS_OUTSIDE
+    )
 }
 
 /// Codes that verification gives.

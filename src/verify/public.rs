@@ -6,7 +6,9 @@ use ring::signature::{self, UnparsedPublicKey};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 use spki::SubjectPublicKeyInfoRef;
-use spki::der::Decode;
+use spki::der::asn1::UintRef;
+use spki::der::{Decode, Reader, SliceReader};
+use std::hint::black_box;
 
 /// The algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,26 @@ impl PublicAlgorithm {
     }
 }
 
+const DER_SEQUENCE: u8 = 0x30;
+/// A signature of the right form that nobody made: the base point (RFC 8032, section 5.1) and 1.
+const ED25519_R: [u8; 32] = {
+    let mut point = [0x66; 32];
+    point[0] = 0x58;
+    point
+};
+const ED25519_S: [u8; 32] = {
+    let mut one = [0; 32];
+    one[0] = 1;
+    one
+};
+/// The same for ECDSA, in DER: r and s are 1.
+const ECDSA_ONES: [u8; 8] = [DER_SEQUENCE, 6, 2, 1, 1, 2, 1, 1];
+
+/// Bytes of the modulus in an `RSAPublicKey`, whose frame and exponent are some 14 bytes.
+fn modulus_bytes(key: &[u8]) -> usize {
+    key.len().saturating_sub(12) / 8 * 8
+}
+
 /// A public key.
 #[derive(Clone)]
 pub(super) enum PublicKey {
@@ -62,13 +84,51 @@ impl PublicKey {
                 let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).ok()?;
                 (!key.is_weak()).then(|| Self::Ed25519(Box::new(key)))
             }
-            PublicAlgorithm::EcdsaP256 => {
-                let point = bytes.len() == 65 && bytes.first() == Some(&4);
-                point.then_some(Self::EcdsaP256(bytes))
-            }
+            PublicAlgorithm::EcdsaP256 => is_on_curve(&bytes).then_some(Self::EcdsaP256(bytes)),
             PublicAlgorithm::RsaSha1 | PublicAlgorithm::RsaSha256 => {
-                (bytes.first() == Some(&0x30)).then_some(Self::Rsa(bytes, algorithm))
+                let bits = rsa_bits(&bytes)?;
+                RSA_BITS
+                    .contains(&bits)
+                    .then_some(Self::Rsa(bytes, algorithm))
             }
+        }
+    }
+
+    /// What is wrong with a text that [`PublicKey::parse`] does not take, to follow "secret 1".
+    pub(super) fn why_not(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> String {
+        let name = algorithm.name();
+        if text.contains("PRIVATE KEY-----") {
+            return "is a private key: it stays at the sender, who has a public key to it"
+                .to_owned();
+        }
+        if text.contains("-----BEGIN CERTIFICATE") {
+            return "is a certificate: take the public key out of it (openssl x509 -pubkey -noout)"
+                .to_owned();
+        }
+        let Some(bytes) = bare(algorithm, encoding, text) else {
+            return format!(
+                "is no public key for {name}: expected PEM, or base64 or hex of one, of this algorithm"
+            );
+        };
+        match algorithm {
+            PublicAlgorithm::Ed25519 if bytes.len() != 32 => {
+                format!("is no ed25519 key: it has {} bytes, not 32", bytes.len())
+            }
+            PublicAlgorithm::Ed25519 => {
+                "is an ed25519 key that verifies what nobody signed (a point of low order, or none)"
+                    .to_owned()
+            }
+            PublicAlgorithm::EcdsaP256 => {
+                "is no point of the curve P-256: the key is of another curve, or damaged".to_owned()
+            }
+            PublicAlgorithm::RsaSha1 | PublicAlgorithm::RsaSha256 => match rsa_bits(&bytes) {
+                Some(bits) => format!(
+                    "is an RSA key of {bits} bits: {} to {} are accepted",
+                    RSA_BITS.start(),
+                    RSA_BITS.end()
+                ),
+                None => format!("is no public key for {name}"),
+            },
         }
     }
 
@@ -78,6 +138,32 @@ impl PublicKey {
             Self::Ed25519(key) => key.as_bytes().to_vec(),
             Self::EcdsaP256(bytes) | Self::Rsa(bytes, _) => bytes.clone(),
         }
+    }
+
+    /// Whether a signature has the outer form of this key's: any other is refused before the message is read.
+    pub(super) fn may_have_made(&self, signature: &[u8]) -> bool {
+        match self {
+            Self::Ed25519(_) => signature.len() == ed25519_dalek::SIGNATURE_LENGTH,
+            // r and s in DER are a sequence.
+            Self::EcdsaP256(_) => signature.first() == Some(&DER_SEQUENCE),
+            Self::Rsa(key, _) => signature.len() == modulus_bytes(key),
+        }
+    }
+
+    /// Takes the time of a check where there is no signature. There is no secret that time could tell of; a refusal
+    /// just looks like any other.
+    pub(super) fn work_for_nothing(&self, message: &[u8]) {
+        let signature = match self {
+            Self::Ed25519(_) => [ED25519_R, ED25519_S].concat(),
+            Self::EcdsaP256(_) => ECDSA_ONES.to_vec(),
+            // Below every modulus of that length.
+            Self::Rsa(key, _) => {
+                let mut number = vec![1; modulus_bytes(key)];
+                number.iter_mut().take(1).for_each(|first| *first = 0);
+                number
+            }
+        };
+        black_box(self.verify(message, &signature));
     }
 
     pub(super) fn verify(&self, message: &[u8], received: &[u8]) -> bool {
@@ -101,6 +187,34 @@ impl PublicKey {
     }
 }
 
+/// Sizes of RSA keys that ring verifies with; smaller ones can be factored.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// Bits of the modulus of an `RSAPublicKey` (RFC 8017, appendix A.1.1).
+fn rsa_bits(bytes: &[u8]) -> Option<usize> {
+    let mut reader = SliceReader::new(bytes).ok()?;
+    let modulus = reader.sequence(|inner| {
+        let modulus = UintRef::decode(inner)?;
+        UintRef::decode(inner)?;
+        Ok::<_, spki::der::Error>(modulus)
+    });
+    let modulus = modulus.ok()?.as_bytes();
+    let first = modulus.first()?;
+    Some(modulus.len() * 8 - first.leading_zeros() as usize)
+}
+
+/// Whether these bytes are an uncompressed point of P-256: ring says so when it is asked to agree on a key.
+fn is_on_curve(bytes: &[u8]) -> bool {
+    use ring::agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral};
+    if bytes.len() != 65 || bytes.first() != Some(&4) {
+        return false;
+    }
+    let random = ring::rand::SystemRandom::new();
+    EphemeralPrivateKey::generate(&ECDH_P256, &random).is_ok_and(|private| {
+        agree_ephemeral(private, &UnparsedPublicKey::new(&ECDH_P256, bytes), |_| ()).is_ok()
+    })
+}
+
 fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
     if text.starts_with('{') {
@@ -112,7 +226,7 @@ fn bare(algorithm: PublicAlgorithm, encoding: KeyEncoding, text: &str) -> Option
     } else {
         match encoding {
             // Hex is longer than base64 of the same key, and base64 that is all hex digits is hardly a key.
-            KeyEncoding::Text => Encoding::Hex
+            KeyEncoding::Text | KeyEncoding::TextNfkd => Encoding::Hex
                 .decode(text)
                 .or_else(|| KeyEncoding::Base64.decode(text))?,
             KeyEncoding::Base64 | KeyEncoding::Hex => encoding.decode(text)?,

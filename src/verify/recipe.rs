@@ -1,5 +1,6 @@
 //! What is signed: a list of parts, written `"{ts}.{body}"` or `["v0:", "{ts}", ":", "{body}"]`.
 
+use super::json_form;
 use super::value::{OneOrMany, Source};
 use crate::model::Request;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -32,6 +33,10 @@ enum Part {
     UrlDecoded,
     /// The secret itself, in a plain digest.
     Secret,
+    /// Path of that URL.
+    UrlPath,
+    /// Its query, without the mark.
+    UrlQuery,
     /// A value of the request as received.
     Value(Source),
     /// All form fields, names and values joined, sorted by name.
@@ -40,6 +45,8 @@ enum Part {
     Crc32,
     /// SHA-256 of the body, lower-case hex.
     Sha256Hex,
+    /// The members of a JSON body as a form.
+    JsonUrlencoded,
 }
 
 impl Recipe {
@@ -58,7 +65,9 @@ impl Recipe {
             parse_text(text, &mut parts)?;
         }
         if parts.is_empty() || parts.len() > PARTS_MAX {
-            return Err(format!("`signed` has 1 to {PARTS_MAX} parts"));
+            return Err(format!(
+                "`signed` has 1 to {PARTS_MAX} parts, such as {{ts}}.{{body}}"
+            ));
         }
         let text = texts.concat();
         Ok(Self { text, parts })
@@ -78,7 +87,9 @@ impl Recipe {
     }
 
     pub(super) fn uses_url(&self) -> bool {
-        self.parts.contains(&Part::Url) || self.parts.contains(&Part::UrlDecoded)
+        [Part::Url, Part::UrlDecoded, Part::UrlPath, Part::UrlQuery]
+            .iter()
+            .any(|part| self.parts.contains(part))
     }
 
     /// The pieces in whose place the secret stands.
@@ -92,14 +103,21 @@ impl Recipe {
 
     /// Whether a place of the request is covered by the signature.
     pub(super) fn covers(&self, source: &Source) -> bool {
-        let body = self
-            .parts
-            .iter()
-            .any(|p| matches!(p, Part::Body | Part::Sha256Hex | Part::Crc32));
+        let body = self.parts.iter().any(|p| {
+            matches!(
+                p,
+                Part::Body | Part::Sha256Hex | Part::Crc32 | Part::JsonUrlencoded
+            )
+        });
         match source {
             Source::Json(_) | Source::Form(_) | Source::FormJson(..) if body => true,
             Source::Form(_) if self.parts.contains(&Part::FormSorted) => true,
-            Source::Query(_) if self.uses_url() => true,
+            Source::Query(_) => {
+                [Part::Url, Part::UrlDecoded, Part::UrlQuery]
+                    .iter()
+                    .any(|part| self.parts.contains(part))
+                    || self.parts.contains(&Part::Value(source.clone()))
+            }
             _ => self.parts.contains(&Part::Value(source.clone())),
         }
     }
@@ -124,6 +142,8 @@ impl Recipe {
                 Part::Method => Cow::Borrowed(request.method.as_bytes()),
                 Part::Url => Cow::Borrowed(request.url.as_bytes()),
                 Part::UrlDecoded => Cow::Owned(url_decoded(&request.url).into_bytes()),
+                Part::UrlPath => Cow::Borrowed(url_parts(&request.url).0.as_bytes()),
+                Part::UrlQuery => Cow::Borrowed(url_parts(&request.url).1.as_bytes()),
                 // The key puts it there.
                 Part::Secret => Cow::Borrowed(b"".as_slice()),
                 Part::Value(Source::Header(name)) => {
@@ -144,6 +164,10 @@ impl Recipe {
                 }
                 Part::FormSorted => Cow::Owned(form_sorted(&request.body)),
                 Part::Crc32 => Cow::Owned(crc32fast::hash(&request.wire_body).to_string().into()),
+                Part::JsonUrlencoded => {
+                    let form = json_form::urlencoded(&request.wire_body);
+                    Cow::Owned(form.ok_or("JSON object in the body")?)
+                }
                 Part::Sha256Hex => {
                     Cow::Owned(hex::encode(Sha256::digest(&request.wire_body)).into_bytes())
                 }
@@ -177,6 +201,13 @@ fn url_decoded(url: &str) -> String {
         }
     }
     url
+}
+
+/// Path and query of a URL as they were sent.
+fn url_parts(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let target = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+    target.split_once('?').unwrap_or((target, ""))
 }
 
 fn form_sorted(body: &[u8]) -> Vec<u8> {
@@ -232,13 +263,16 @@ fn part(name: &str) -> Result<Part, String> {
         "secret" => Part::Secret,
         "form_sorted" => Part::FormSorted,
         "crc32" => Part::Crc32,
-        "sha256_hex" => Part::Sha256Hex,
+        "sha256_hex" | "body_sha256" => Part::Sha256Hex,
+        "path" => Part::UrlPath,
+        "query" => Part::UrlQuery,
+        "json_urlencoded" => Part::JsonUrlencoded,
         _ => {
             let sources = OneOrMany::One(name.to_owned()).sources();
             let source = sources.ok().and_then(|s| s.into_iter().next());
             Part::Value(source.ok_or_else(|| {
                 format!(
-                    "`{{{name}}}` is no part: expected body, ts, id, method, url, url_decoded, secret, header:NAME, query:NAME, form:NAME, json:/pointer, path, form_sorted, crc32 or sha256_hex"
+                    "`{{{name}}}` is no part: expected body, ts, id, method, url, url_decoded, path, query, secret, header:NAME, query:NAME, form:NAME, json:/pointer, form_sorted, json_urlencoded, crc32, sha256_hex"
                 )
             })?)
         }
@@ -273,6 +307,7 @@ mod tests {
             (&["{ts}.{body}"][..], "17.b=2&a=1"),
             (&["v0:", "{ts}", ":", "{body}"], "v0:17:b=2&a=1"),
             (&["{method} {url}"], "POST http://h/hooks/x?q=a%20b"),
+            (&["{path}|{query}"], "/hooks/x|q=a%20b"),
             (&["{header:X-A}|{query:q}|{form:a}"], "1|a b|1"),
             (&["{form_sorted}"], "a1b2"),
             (&["{{{ts}}}"], "{17}"),

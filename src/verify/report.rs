@@ -75,13 +75,16 @@ pub(super) fn shown(text: &str) -> String {
 /// What to do when the credential is missing.
 pub(super) const HELP_MISSING: &str = "Usual causes: no secret is set at the sender, so it does not sign; a proxy removes the header; the request does not come from this sender.";
 /// What to do when the credential is there, in a wrong form.
-pub(super) const HELP_MALFORMED: &str = "Usual causes: the webhook's provider or scheme is not the sender's; a proxy adds or joins headers.";
+pub(super) const HELP_MALFORMED: &str = "Usual causes: the webhook's provider or scheme is not the sender's; a proxy adds, joins or rewrites headers; the request was made by hand, or by someone who guesses.";
 /// What to do when no signature matches.
 pub(super) const HELP_MISMATCH: &str = "Usual causes, in this order: the secret here is not the one at the sender; a proxy changes the body on its way; the scheme or what it signs is not the sender's.";
 /// What to do when the time is too far off.
 pub(super) const HELP_TIME: &str = "Usual causes, in this order: the clock of this machine is wrong; the request waited long on its way; someone sends an old request again.";
 /// What to do when a token or password is wrong.
-pub(super) const HELP_TOKEN: &str = "Usual causes: the secret here is not the one at the sender (look for blanks and quotes around it); the sender still uses an old one.";
+pub(super) const HELP_TOKEN: &str = "Usual causes: the secret here is not the one at the sender (look for blanks and quotes around it); the sender still uses an old one; the request does not come from this sender.";
+
+/// What to do when a token says that it is for somebody else.
+pub(super) const HELP_CLAIM: &str = "Usual causes: the token is for another receiver, or of another issuer; `audience` or `issuer` is not what the sender writes; `public_url` is not what the sender calls.";
 
 /// Codes that verification gives.
 pub(super) const CODES: &[Code] = &[
@@ -90,4 +93,5 @@ pub(super) const CODES: &[Code] = &[
     codes::SIGNATURE_MISMATCH,
     codes::TIMESTAMP_OUTSIDE,
     codes::TOKEN_MISMATCH,
+    codes::ADDRESS_OUTSIDE,
 ];

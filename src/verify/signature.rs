@@ -1,15 +1,16 @@
 //! Keyed hashes: every received signature against every secret that counts.
 
-use super::fresh::Freshness;
+use super::fresh::{Freshness, TimeSpec};
 use super::keyed::AnyKey;
 use super::report::{self, Report, shown};
 use super::spec::HmacSpec;
 use super::value::ValueSpec;
-use super::{DatedSecret, SchemeError, Verdict};
-use crate::codes;
+use super::{DatedSecret, SchemeError, Verdict, wording};
+use crate::codes::{self, Code};
 use crate::model::Request;
 use jiff::Timestamp;
 use std::borrow::Cow;
+use std::hint::black_box;
 
 /// A keyed hash with its keys.
 pub(super) struct HmacVerifier {
@@ -20,6 +21,29 @@ pub(super) struct HmacVerifier {
 struct DatedKey {
     key: AnyKey,
     until: Option<Timestamp>,
+}
+
+/// Why nothing can be compared.
+pub(super) type Failure = (Code, String);
+
+/// What a request says that somebody signed.
+struct Claim<'a> {
+    received: Vec<Cow<'a, str>>,
+    ts: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    freshness: Option<Freshness>,
+}
+
+/// What trying the secrets gave; numbers count from 1.
+#[derive(Default)]
+struct Checked {
+    tried: usize,
+    matched: Option<usize>,
+    expected: Vec<(usize, Vec<u8>)>,
+    /// Those whose `until` has passed.
+    run_out: Vec<usize>,
+    /// The one of these whose signature it is.
+    late: Option<usize>,
 }
 
 /// Characters of the right signature that the owner sees when none matches.
@@ -45,62 +69,107 @@ impl HmacVerifier {
         self.spec.method.name()
     }
 
+    /// Whatever is missing or malformed, a tag is computed with every secret, and over what would be signed:
+    /// how long a refusal takes does not tell why.
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new(self.scheme());
-        let received = match required(&mut report, &self.spec.signature, request) {
-            Ok(pieces) => pieces,
-            Err((code, message)) => return refuse(report, code, message),
+        let claim = match self.claim(&mut report, request, now) {
+            Ok(claim) => claim,
+            Err(failure) => return self.refuse(report, request, failure, now),
         };
-        let mut ts = None;
-        let mut id = None;
-        let values = [
-            (self.spec.time.as_ref().map(|t| &t.value), &mut ts),
-            (self.spec.id.as_ref(), &mut id),
-        ];
-        for (value, slot) in values {
-            let Some(value) = value else { continue };
-            match required(&mut report, value, request) {
-                Ok(pieces) => *slot = pieces.into_iter().next(),
-                Err((code, message)) => return refuse(report, code, message),
-            }
-        }
-        let freshness = self
-            .spec
-            .time
-            .as_ref()
-            .zip(ts.as_deref())
-            .map(|(time, text)| (time.check(text, now), time.unit_name()));
-        match &freshness {
-            Some((Freshness::NoTime, unit)) => {
-                let text = shown(ts.as_deref().unwrap_or(""));
-                report.fail("timestamp", format!("`{text}` is not {unit}"));
-                let message = format!("the timestamp `{text}` is not {unit}");
-                return refuse(report, codes::CREDENTIAL_MALFORMED, message);
-            }
-            Some((Freshness::Fresh(text), _)) => report.pass("timestamp", text.as_str()),
-            Some((Freshness::Outside(text), _)) => report.fail("timestamp", text.as_str()),
-            None => {}
-        }
-        let signed = match self
-            .spec
-            .signed
-            .resolve(request, ts.as_deref(), id.as_deref())
-        {
+        let (ts, id) = (claim.ts.as_deref(), claim.id.as_deref());
+        let signed = match self.spec.signed.resolve(request, ts, id) {
             Ok(signed) => signed,
             Err(part) => {
                 report.fail(part.as_str(), "absent, and part of what is signed");
                 let message = format!("the request has no {part}, which is part of what is signed");
-                return refuse(report, codes::CREDENTIAL_MISSING, message);
+                let failure = (codes::CREDENTIAL_MISSING, message);
+                return self.refuse(report, request, failure, now);
             }
         };
-        if let Err(message) = self.compare(&mut report, request, &received, &signed, now) {
+        if let Err(message) = self.compare(&mut report, request, &claim.received, &signed, now) {
             return report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH);
         }
-        if let Some((Freshness::Outside(text), _)) = freshness {
+        if let Some(Freshness::Outside(text)) = claim.freshness {
             let message = format!("the signature is right, but its timestamp is {text}");
             return report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME);
         }
         report.verified()
+    }
+
+    /// Refuses what cannot be compared, after the work of a comparison.
+    fn refuse(
+        &self,
+        report: Report,
+        request: &Request,
+        (code, message): Failure,
+        now: Timestamp,
+    ) -> Verdict {
+        let signed = self.spec.signed.resolve(request, Some(""), Some(""));
+        let body = || vec![Cow::Borrowed(request.wire_body.as_ref())];
+        black_box(self.check(&[], &signed.unwrap_or_else(|_| body()), now));
+        refuse(report, code, message)
+    }
+
+    /// What the request says of its signature; says in the report what was found. Everything is read, whatever is
+    /// missing.
+    fn claim<'a>(
+        &'a self,
+        report: &mut Report,
+        request: &'a Request,
+        now: Timestamp,
+    ) -> Result<Claim<'a>, Failure> {
+        let spec = &self.spec;
+        let received = required(report, &spec.signature, request);
+        if matches!(received, Err((codes::CREDENTIAL_MALFORMED, _)))
+            && let Some(values) = wording::uncut(request, &spec.signature)
+        {
+            report.fail("received", values);
+        }
+        let mut first = |value: Option<&'a ValueSpec>| -> Result<_, Failure> {
+            let Some(value) = value else { return Ok(None) };
+            Ok(required(report, value, request)?.into_iter().next())
+        };
+        let ts = first(spec.time.as_ref().map(|time| &time.value));
+        let id = first(spec.id.as_ref());
+        let (received, ts, id) = (received?, ts?, id?);
+        let freshness = match spec.time.as_ref().zip(ts.as_deref()) {
+            Some((time, text)) => Some(judge(report, time, text, now)?),
+            None => None,
+        };
+        Ok(Claim {
+            received,
+            ts,
+            id,
+            freshness,
+        })
+    }
+
+    /// Computes with every key, those that have run out too, and tells which one's the signature is.
+    fn check(
+        &self,
+        decoded: &[Option<Vec<u8>>],
+        signed: &[Cow<'_, [u8]>],
+        now: Timestamp,
+    ) -> Checked {
+        let mut checked = Checked::default();
+        for (number, key) in (1..).zip(&self.keys) {
+            let (right, tag) = key.key.check(decoded, signed);
+            if key.until.is_some_and(|until| now >= until) {
+                checked.run_out.push(number);
+                if right {
+                    checked.late = checked.late.or(Some(number));
+                }
+                continue;
+            }
+            checked.tried += 1;
+            if right {
+                checked.matched = checked.matched.or(Some(number));
+            }
+            // What a private key would have made is not known here.
+            checked.expected.extend(tag.map(|tag| (number, tag)));
+        }
+        checked
     }
 
     /// Whether a received signature is that of one of the secrets; says so in the report.
@@ -112,84 +181,130 @@ impl HmacVerifier {
         signed: &[Cow<'_, [u8]>],
         now: Timestamp,
     ) -> Result<(), String> {
-        let recipe = self.spec.signed.as_str();
+        let (recipe, scheme) = (self.spec.signed.as_str(), self.scheme());
         let decoded: Vec<_> = received
             .iter()
             .map(|text| self.spec.encoding.decode(text))
             .collect();
-        let mut expected = Vec::new();
-        let mut tried = 0;
+        let checked = self.check(&decoded, signed, now);
         let total = self.keys.len();
-        for (number, key) in (1..).zip(&self.keys) {
-            if key.until.is_some_and(|until| now >= until) {
-                continue;
-            }
-            tried += 1;
-            let (right, tag) = key.key.check(&decoded, signed);
-            if right {
-                let scheme = self.scheme();
-                report.pass(
-                    "signature",
-                    format!("{scheme} over {recipe}, secret {number} of {total}"),
-                );
-                return Ok(());
-            }
-            // What a private key would have made is not known here.
-            let Some(tag) = tag else { continue };
-            let text = self.spec.encoding.encode(&tag);
-            let text: String = text.chars().take(EXPECTED_CHARS).collect();
-            expected.push(format!("{text}… with secret {number} of {total}"));
+        if let Some(number) = checked.matched {
+            report.pass(
+                "signature",
+                format!("{scheme} over {recipe}, secret {number} of {total}"),
+            );
+            return Ok(());
         }
+        let (detail, message) = self.mismatch(request, received, &checked);
+        report.fail("signature", detail);
+        Err(message)
+    }
+
+    /// What does not match, for the record and in a sentence.
+    fn mismatch(
+        &self,
+        request: &Request,
+        received: &[Cow<'_, str>],
+        checked: &Checked,
+    ) -> (String, String) {
+        let (recipe, scheme) = (self.spec.signed.as_str(), self.scheme());
+        let (tried, total) = (checked.tried, self.keys.len());
+        let run_out = self.run_out(checked);
         if tried == 0 {
-            report.fail("signature", "every secret has run out");
-            return Err("no signature can match: every secret's `until` has passed".to_owned());
+            let message = "no signature can match: every secret's `until` has passed".to_owned();
+            return (
+                format!("every secret has run out{run_out}"),
+                format!("{message}{run_out}"),
+            );
         }
-        let texts: Vec<_> = received.iter().map(|text| shown(text)).collect();
         let mut detail = format!(
-            "{} over {recipe}: received {}",
-            self.scheme(),
-            texts.join(", ")
+            "{scheme} over {recipe}: received {}",
+            wording::received(received, &self.spec.signature)
         );
+        let expected = checked.expected.iter().map(|(number, tag)| {
+            let text = self.spec.encoding.encode(tag);
+            let text: String = text.chars().take(EXPECTED_CHARS).collect();
+            format!("{text}… with secret {number} of {total}")
+        });
+        let expected: Vec<_> = expected.collect();
         if !expected.is_empty() {
             detail.push_str(", expected ");
             detail.push_str(&expected.join(" or "));
         }
-        let mut message = format!(
-            "no signature matches: {} over {recipe}, {tried} of {total} secrets tried",
-            self.scheme()
+        let bytes = checked.expected.first().map(|(_, tag)| tag.len());
+        let url = match self.spec.signed.uses_url() {
+            true => url_note(request),
+            false => String::new(),
+        };
+        let notes = format!(
+            "{}{url}{run_out}",
+            wording::form_note(received, self.spec.encoding, bytes)
         );
-        if decoded.iter().all(Option::is_none) {
-            let note = format!("; what was received is not {}", self.spec.encoding.name());
-            detail.push_str(&note);
-            message.push_str(&note);
-        }
-        if self.spec.signed.uses_url() {
-            let note = url_note(request);
-            detail.push_str(&note);
-            message.push_str(&note);
-        }
-        report.fail("signature", detail);
-        Err(message)
+        detail.push_str(&notes);
+        let tried = match (tried, total) {
+            (1, 1) => "the secret was tried".to_owned(),
+            _ => format!("{tried} of {total} secrets were tried"),
+        };
+        let message = format!("no signature matches: {scheme} over {recipe}, {tried}{notes}");
+        (detail, message)
+    }
+
+    /// Secrets that no longer count, and whether the signature is that of one.
+    fn run_out(&self, checked: &Checked) -> String {
+        let times = (1..)
+            .zip(&self.keys)
+            .filter(|(n, _)| checked.run_out.contains(n));
+        let times = times.filter_map(|(number, key)| {
+            let until = wording::moment(key.until?);
+            Some(match checked.late {
+                Some(late) if late == number => {
+                    format!("; it is that of secret {number}, which no longer counts since {until}")
+                }
+                _ => format!("; secret {number} no longer counts since {until}"),
+            })
+        });
+        times.collect()
     }
 }
 
-/// Scheme and host of a URL: its path holds the slug, which is a secret.
-fn url_shown(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url
-        .get(host..)
-        .and_then(|rest| rest.find('/'))
-        .map_or(url.len(), |at| host + at);
-    url.get(..end).unwrap_or("")
+/// How old a request is by its timestamp; says so in the report.
+///
+/// # Errors
+/// The text is no time.
+pub(super) fn judge(
+    report: &mut Report,
+    time: &TimeSpec,
+    text: &str,
+    now: Timestamp,
+) -> Result<Freshness, Failure> {
+    let freshness = time.check(text, now);
+    match &freshness {
+        Freshness::Fresh(text) => report.pass("timestamp", text.as_str()),
+        Freshness::Outside(text) => report.fail("timestamp", text.as_str()),
+        Freshness::NoTime => {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let long = match digits && text.len() > 12 {
+                true => ": so many digits look like milliseconds",
+                false => "",
+            };
+            let wrong = format!("`{}` is not {}{long}", shown(text), time.unit_name());
+            report.fail("timestamp", wrong.as_str());
+            return Err((
+                codes::CREDENTIAL_MALFORMED,
+                format!("the timestamp {wrong}"),
+            ));
+        }
+    }
+    Ok(freshness)
 }
 
 /// Which URL was taken, for a message.
 pub(super) fn url_note(request: &Request) -> String {
-    let url = url_shown(&request.url);
-    format!("; the URL signed here is that of {url}")
+    let url = wording::url_shown(&request.url);
+    format!("; the URL signed here is {url}")
 }
 
-pub(super) fn refuse(report: Report, code: codes::Code, message: String) -> Verdict {
+pub(super) fn refuse(report: Report, code: Code, message: String) -> Verdict {
     let help = if code == codes::CREDENTIAL_MISSING {
         report::HELP_MISSING
     } else {
@@ -203,7 +318,7 @@ pub(super) fn required<'a>(
     report: &mut Report,
     value: &'a ValueSpec,
     request: &'a Request,
-) -> Result<Vec<Cow<'a, str>>, (codes::Code, String)> {
+) -> Result<Vec<Cow<'a, str>>, Failure> {
     let label = value.label();
     let found = match value.pieces(request) {
         Ok(found) => found,
@@ -221,8 +336,9 @@ pub(super) fn required<'a>(
         return Ok(found.pieces);
     }
     if !found.present {
-        report.fail(label.as_str(), "absent");
-        let message = format!("the request has no {label}");
+        let similar = wording::similar_headers(request, value);
+        report.fail(label.as_str(), format!("absent{similar}"));
+        let message = format!("the request has no {label}{similar}");
         return Err((codes::CREDENTIAL_MISSING, message));
     }
     let wrong = match value.prefix() {

@@ -1,5 +1,6 @@
 //! What `verify = …` says, read and checked before secrets are known.
 
+use super::address::AddressSpec;
 use super::digest::Hash;
 use super::digest_text::HashClaim;
 use super::encoding::{Encoding, KeyEncoding};
@@ -37,6 +38,7 @@ pub struct SchemeSpec(pub(super) Scheme);
 
 #[derive(Debug, Clone)]
 pub(super) enum Scheme {
+    Address(AddressSpec),
     Hmac(Box<HmacSpec>),
     Token(TokenSpec),
     BodyToken(BodyTokenSpec),
@@ -69,8 +71,9 @@ pub(super) struct TokenSpec {
 /// A token in the body that must equal the secret.
 #[derive(Debug, Clone)]
 pub(super) struct BodyTokenSpec {
+    /// The pointer, or the name of a form field.
     pub(super) text: String,
-    /// Of a JSON pointer, in which `*` is every item of a list.
+    /// Of a JSON pointer, in which `*` is every item of a list; none: a form field.
     pub(super) tokens: Vec<String>,
 }
 
@@ -115,14 +118,18 @@ pub(super) enum SchemeName {
     Jwt,
     BodyToken,
     Twilio,
+    TwilioSha256,
     AdyenItems,
     Braintree,
     Contentful,
     Hook0,
+    Plivo,
     Bearer,
     Basic,
     HeaderToken,
     QueryToken,
+    PathToken,
+    Address,
     None,
 }
 
@@ -142,14 +149,18 @@ impl SchemeName {
             Self::Jwt => "jwt",
             Self::BodyToken => "body-token",
             Self::Twilio => Special::Twilio.name(),
+            Self::TwilioSha256 => Special::TwilioSha256.name(),
             Self::AdyenItems => Special::AdyenItems.name(),
             Self::Braintree => Special::Braintree.name(),
             Self::Contentful => Special::Contentful.name(),
             Self::Hook0 => Special::Hook0.name(),
+            Self::Plivo => Special::Plivo.name(),
             Self::Bearer => "bearer",
             Self::Basic => "basic",
             Self::HeaderToken => "header-token",
             Self::QueryToken => "query-token",
+            Self::PathToken => "path-token",
+            Self::Address => "address",
             Self::None => "none",
         }
     }
@@ -195,6 +206,8 @@ impl VerifySpec {
         "key",
         "key_prefix",
         "json",
+        "form",
+        "networks",
         "algorithms",
         "issuer",
         "audience",
@@ -225,14 +238,18 @@ impl VerifySpec {
         "jwt",
         "body-token",
         "twilio",
+        "twilio-sha256",
         "adyen-items",
         "braintree",
         "contentful",
         "hook0",
+        "plivo",
         "bearer",
         "basic",
         "header-token",
         "query-token",
+        "path-token",
+        "address",
         "none",
     ];
 
@@ -240,7 +257,7 @@ impl VerifySpec {
     #[must_use]
     pub fn needs_secret(&self) -> bool {
         match self {
-            Self::None => false,
+            Self::None | Self::One(SchemeSpec(Scheme::Address(_))) => false,
             Self::One(_) => true,
             Self::Any(specs) | Self::All(specs) | Self::First(specs) => {
                 specs.iter().any(Self::needs_secret)
@@ -272,6 +289,7 @@ impl VerifySpec {
                     let places: Vec<_> = token.places.iter().map(ValueSpec::label).collect();
                     format!("{} in {}", token.name.as_str(), places.join(" or "))
                 }
+                Scheme::Address(networks) => networks.summary(),
                 Scheme::BodyToken(token) => format!("body-token in {}", token.text),
                 Scheme::Jwt(jwt) => {
                     format!("jwt ({:?}) in {}", jwt.algorithms, jwt.token.label())
@@ -349,6 +367,8 @@ pub(super) struct RawSpec {
     pub(super) key: Option<KeyEncoding>,
     pub(super) key_prefix: Option<OneOrMany>,
     pub(super) json: Option<String>,
+    pub(super) form: Option<String>,
+    networks: Option<Vec<String>>,
     pub(super) algorithms: Option<Vec<jsonwebtoken::Algorithm>>,
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
@@ -408,6 +428,8 @@ impl RawSpec {
             ("key", self.key.is_some()),
             ("key_prefix", self.key_prefix.is_some()),
             ("json", self.json.is_some()),
+            ("form", self.form.is_some()),
+            ("networks", self.networks.is_some()),
             ("algorithms", self.algorithms.is_some()),
             ("issuer", self.issuer.is_some()),
             ("audience", self.audience.is_some()),
@@ -457,10 +479,12 @@ impl RawSpec {
             SchemeName::Jwt => self.jwt(name)?,
             SchemeName::BodyToken => self.body_token(name)?,
             SchemeName::Twilio => self.special(name, Special::Twilio)?,
+            SchemeName::TwilioSha256 => self.special(name, Special::TwilioSha256)?,
             SchemeName::AdyenItems => self.special(name, Special::AdyenItems)?,
             SchemeName::Braintree => self.special(name, Special::Braintree)?,
             SchemeName::Contentful => self.special(name, Special::Contentful)?,
             SchemeName::Hook0 => self.special(name, Special::Hook0)?,
+            SchemeName::Plivo => self.special(name, Special::Plivo)?,
             SchemeName::Bearer => self.bearer()?,
             SchemeName::Basic => {
                 self.only(name, &[])?;
@@ -469,6 +493,18 @@ impl RawSpec {
             }
             SchemeName::HeaderToken => self.header_token()?,
             SchemeName::QueryToken => self.query_token()?,
+            SchemeName::PathToken => {
+                self.only(name, &[])?;
+                let place = ValueSpec::cut(vec![Source::Path], None, Some("/".to_owned()));
+                Scheme::Token(TokenSpec {
+                    name,
+                    places: vec![place],
+                })
+            }
+            SchemeName::Address => {
+                self.only(name, &["networks"])?;
+                Scheme::Address(AddressSpec::parse(self.networks)?)
+            }
         };
         Ok(VerifySpec::One(SchemeSpec(scheme)))
     }
@@ -541,6 +577,12 @@ impl RawSpec {
             (None, None, Some(name)) => cut(vec![Source::Query(name)]),
             _ => return Err("say where the signature is, once: `header = \"X-Signature\"`, `query = \"sig\"` or `signature = { from = … }`".to_owned()),
         };
+        let values = [Some(&signature), self.id.as_ref()];
+        if values.into_iter().flatten().any(ValueSpec::is_each) {
+            return Err(
+                "`each` is for delivery keys: a signature or an id has one place".to_owned(),
+            );
+        }
         let mut time = self.timestamp;
         match (&mut time, self.tolerance) {
             (Some(time), Some(limit)) => time.limit(limit),
@@ -606,6 +648,9 @@ fn signed_secret(signed: &Recipe, method: Method) -> Result<(), String> {
 
 pub(super) fn header_sources(header: OneOrMany) -> Result<Vec<Source>, String> {
     let names = header.into_vec();
+    if names.is_empty() || names.iter().any(|name| name.trim().is_empty()) {
+        return Err("`header` names no header".to_owned());
+    }
     let sources = names.iter().map(|name| format!("header:{name}")).collect();
     OneOrMany::Many(sources).sources()
 }

@@ -22,10 +22,19 @@ const ALGORITHMS: [Algorithm; 6] = [
 
 impl RawSpec {
     pub(super) fn body_token(self, name: SchemeName) -> Result<Scheme, String> {
-        self.only(name, &["json"])?;
-        let text = self
-            .json
-            .ok_or("`json` is missing: the pointer to the token, such as \"/passcode\"")?;
+        self.only(name, &["json", "form"])?;
+        let text = match (self.json, self.form) {
+            (Some(text), None) => text,
+            (None, Some(field)) if !field.is_empty() => {
+                return Ok(Scheme::BodyToken(BodyTokenSpec {
+                    text: field,
+                    tokens: Vec::new(),
+                }));
+            }
+            _ => {
+                return Err("say where in the body the token is, once: `json = \"/passcode\"` (a JSON pointer) or `form = \"token\"` (a field)".to_owned());
+            }
+        };
         let rest = text
             .strip_prefix('/')
             .ok_or_else(|| format!("`{text}` is no JSON pointer: it begins with `/`"))?;
@@ -64,6 +73,13 @@ impl RawSpec {
                 "`algorithms` lists algorithms of one family, of {ALGORITHMS:?}"
             ));
         }
+        if self
+            .body_hash
+            .as_ref()
+            .is_some_and(|hash| hash.of.is_some())
+        {
+            return Err("`of` belongs into `url_hash`: a body is hashed as it is".to_owned());
+        }
         let token = match (self.header, self.query) {
             (Some(header), None) => {
                 let sources = header_sources(header)?;
@@ -99,7 +115,7 @@ impl RawSpec {
         let timed = matches!(sender, Special::Contentful | Special::Hook0);
         self.only(name, if timed { &["tolerance"] } else { &[] })?;
         let (signature, mut time) = match sender {
-            Special::Twilio => (Some(header("x-twilio-signature")), None),
+            Special::Twilio | Special::TwilioSha256 => (Some(header("x-twilio-signature")), None),
             Special::AdyenItems => (None, None),
             Special::Braintree => {
                 let field = Source::Form("bt_signature".to_owned());
@@ -108,6 +124,13 @@ impl RawSpec {
             Special::Contentful => {
                 let time = TimeSpec::fixed(header(contentful::TIME), true, 30, 300);
                 (Some(header("x-contentful-signature")), Some(time))
+            }
+            Special::Plivo => {
+                // Subaccounts are signed with the main account's token, too.
+                let places = ["x-plivo-signature-v3", "x-plivo-signature-ma-v3"];
+                let places = places.map(|name| Source::Header(name.to_owned()));
+                let split = Some(",".to_owned());
+                (Some(ValueSpec::cut(places.to_vec(), split, None)), None)
             }
             Special::Hook0 => {
                 let place = vec![Source::Header("x-hook0-signature".to_owned())];

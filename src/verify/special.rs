@@ -4,25 +4,29 @@
 use super::fresh::{Freshness, TimeSpec};
 use super::mac::{Algorithm, Key};
 use super::report::{self, Report};
-use super::signature::{refuse, required, url_note};
+use super::signature::{Failure, judge, refuse, required, url_note};
 use super::spec::SpecialSpec;
 use super::{
-    DatedSecret, SchemeError, Verdict, adyen, braintree, contentful, hook0, secret_form, twilio,
+    DatedSecret, SchemeError, Verdict, adyen, braintree, contentful, hook0, plivo, secret_form,
+    twilio,
 };
-use crate::codes::{self, Code};
+use crate::codes;
 use crate::model::Request;
 use jiff::Timestamp;
 use std::borrow::Cow;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// Which sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
     Twilio,
+    /// The same with SHA-256, as accounts with a shared key of their own have it.
+    TwilioSha256,
     AdyenItems,
     Braintree,
     Contentful,
     Hook0,
+    Plivo,
 }
 
 /// Something that must be signed.
@@ -33,20 +37,26 @@ pub(super) struct Claim<'a> {
     pub(super) contents: Vec<Vec<Cow<'a, [u8]>>>,
 }
 
+/// A claim of nobody over the body, for the work alone.
+fn dummy(request: &Request) -> Claim<'_> {
+    Claim {
+        signatures: Vec::new(),
+        contents: vec![vec![Cow::Borrowed(request.wire_body.as_ref())]],
+    }
+}
+
 /// All of these must be signed.
 pub(super) struct Claims<'a> {
     pub(super) claims: Vec<Claim<'a>>,
-    pub(super) age: Option<Freshness>,
+    /// Why they are refused, right or not.
+    pub(super) failure: Option<Failure>,
 }
-
-/// Why nothing can be compared.
-pub(super) type Failure = (Code, String);
 
 impl<'a> Claims<'a> {
     pub(super) fn one(claim: Claim<'a>) -> Self {
         Self {
             claims: vec![claim],
-            age: None,
+            failure: None,
         }
     }
 }
@@ -67,18 +77,22 @@ impl Special {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Twilio => "twilio",
+            Self::TwilioSha256 => "twilio-sha256",
             Self::AdyenItems => "adyen-items",
             Self::Braintree => "braintree",
             Self::Contentful => "contentful",
             Self::Hook0 => "hook0",
+            Self::Plivo => "plivo",
         }
     }
 
-    fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
+    pub(super) fn key(self, secret: &str) -> Result<(Option<String>, Key), &'static str> {
         let wrong = "has a length that no key has";
         let (algorithm, bytes) = match self {
             Self::Twilio => (Algorithm::Sha1, secret.as_bytes().to_vec()),
-            Self::Contentful | Self::Hook0 => (Algorithm::Sha256, secret.as_bytes().to_vec()),
+            Self::TwilioSha256 | Self::Contentful | Self::Hook0 | Self::Plivo => {
+                (Algorithm::Sha256, secret.as_bytes().to_vec())
+            }
             Self::AdyenItems => {
                 let bytes = hex::decode(secret.trim()).map_err(|_| "is not hex")?;
                 if bytes.iter().all(|b| *b == 0) {
@@ -121,97 +135,122 @@ impl SpecialVerifier {
         self.spec.sender.name()
     }
 
+    /// Whatever is missing or malformed, everything is read, and tags are computed with every secret.
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {
         let mut report = Report::new(self.scheme());
-        let claims = match self.claims(&mut report, request, now) {
-            Ok(claims) => claims,
-            Err((code, message)) => {
-                report.fail("signed content", message.as_str());
-                return refuse(report, code, message);
-            }
+        let signature = match &self.spec.signature {
+            Some(value) => required(&mut report, value, request),
+            None => Ok(Vec::new()),
         };
-        if let Err(message) = self.compare(&mut report, request, &claims.claims, now) {
+        let age = match &self.spec.time {
+            Some(time) => age(&mut report, time, request, now).map(Some),
+            None => Ok(None),
+        };
+        let received = signature.as_ref().map_or(&[][..], Vec::as_slice);
+        let claims = match self.spec.sender {
+            Special::Twilio | Special::TwilioSha256 => twilio::claims(request, received),
+            Special::AdyenItems => adyen::claims(request),
+            Special::Braintree => braintree::claims(request, received),
+            Special::Contentful => contentful::claims(request, received),
+            Special::Hook0 => hook0::claims(request, received),
+            Special::Plivo => plivo::claims(request, received),
+        };
+        let (claims, failure) = match claims {
+            Ok(claims) => (claims.claims, claims.failure),
+            Err(failure) => (vec![dummy(request)], Some(failure)),
+        };
+        let right = self.check(&claims, now);
+        let (age, failure) = match (signature, age, failure) {
+            (Err(failure), ..) | (_, Err(failure), _) | (.., Some(failure)) => {
+                (None, Some(failure))
+            }
+            (Ok(_), Ok(age), None) => (age, None),
+        };
+        if let Some((code, message)) = failure {
+            report.fail("signed content", message.as_str());
+            return refuse(report, code, message);
+        }
+        if let Err(message) = self.tell(&mut report, request, &right, now) {
             return report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH);
         }
-        if let Some(Freshness::Outside(text)) = claims.age {
+        if let Some(Freshness::Outside(text)) = age {
             let message = format!("the signature is right, but its timestamp is {text}");
             return report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME);
         }
         report.verified()
     }
 
-    fn claims<'a>(
-        &'a self,
-        report: &mut Report,
-        request: &'a Request,
-        now: Timestamp,
-    ) -> Result<Claims<'a>, Failure> {
-        let signature = match &self.spec.signature {
-            Some(value) => required(report, value, request)?,
-            None => Vec::new(),
-        };
-        let age = match &self.spec.time {
-            Some(time) => Some(age(report, time, request, now)?),
-            None => None,
-        };
-        let mut claims = match self.spec.sender {
-            Special::Twilio => twilio::claims(request, &signature),
-            Special::AdyenItems => adyen::claims(request),
-            Special::Braintree => braintree::claims(request, &signature),
-            Special::Contentful => contentful::claims(request, &signature),
-            Special::Hook0 => hook0::claims(request, &signature),
-        }?;
-        claims.age = age;
-        Ok(claims)
+    fn live(&self, now: Timestamp) -> usize {
+        let live = |key: &&SpecialKey| key.until.is_none_or(|until| now < until);
+        self.keys.iter().filter(live).count()
     }
 
-    /// Whether every claim is signed by a secret that counts; says so in the report.
-    fn compare(
+    /// For each claim, the secret that counts and has signed it, from 1; 0 for none. Every key is tried, those that
+    /// have run out too.
+    fn check(&self, claims: &[Claim<'_>], now: Timestamp) -> Vec<u32> {
+        let which = |claim: &Claim<'_>| {
+            let mut which = 0_u32;
+            for (number, key) in (1_u32..).zip(&self.keys) {
+                let mut right = Choice::from(0);
+                let counts = key.until.is_none_or(|until| now < until);
+                for content in &claim.contents {
+                    let mac = key.key.mac(content);
+                    for (name, signature) in &claim.signatures {
+                        let ours = counts && (name.is_none() || *name == key.name);
+                        right |= signature.as_slice().ct_eq(&mac) & Choice::from(u8::from(ours));
+                    }
+                }
+                which.conditional_assign(&number, right);
+            }
+            which
+        };
+        claims.iter().map(which).collect()
+    }
+
+    /// Whether every claim is right; says so in the report.
+    fn tell(
         &self,
         report: &mut Report,
         request: &Request,
-        claims: &[Claim<'_>],
+        right: &[u32],
         now: Timestamp,
     ) -> Result<(), String> {
-        let counts = |key: &&SpecialKey| key.until.is_none_or(|until| now < until);
-        let live = self.keys.iter().filter(counts).count();
+        let (live, total) = (self.live(now), right.len());
         if live == 0 {
             report.fail("signature", "every secret has run out");
             return Err("no signature can match: every secret's `until` has passed".to_owned());
         }
-        let mut wrong = None;
-        for (number, claim) in (1..).zip(claims) {
-            let mut right = Choice::from(0);
-            for key in self.keys.iter().filter(counts) {
-                for content in &claim.contents {
-                    let mac = key.key.mac(content);
-                    for (name, signature) in &claim.signatures {
-                        let ours = name.is_none() || *name == key.name;
-                        right |= signature.as_slice().ct_eq(&mac) & Choice::from(u8::from(ours));
-                    }
-                }
-            }
-            if !bool::from(right) && wrong.is_none() {
-                wrong = Some(number);
-            }
-        }
         let scheme = self.scheme();
-        let Some(number) = wrong else {
+        let wrong = right.iter().position(|number| *number == 0);
+        let Some(wrong) = wrong.or((total == 0).then_some(0)) else {
+            let mut numbers = right.to_vec();
+            numbers.sort_unstable();
+            numbers.dedup();
+            let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+            let (numbers, of) = (numbers.join(" and "), self.keys.len());
+            let items = match total {
+                1 => String::new(),
+                _ => format!(" of {total} items"),
+            };
             report.pass(
                 "signature",
-                format!("{scheme}, {} signed, {live} secrets", claims.len()),
+                format!("{scheme}{items}, secret {numbers} of {of}"),
             );
             return Ok(());
         };
-        let mut message = if claims.len() > 1 {
-            format!(
-                "the signature of item {number} of {} does not match",
-                claims.len()
-            )
+        let mut message = if total > 1 {
+            let number = wrong + 1;
+            format!("the signature of item {number} of {total} does not match")
         } else {
             format!("no signature matches: {scheme}, {live} secrets tried")
         };
-        if matches!(self.spec.sender, Special::Twilio | Special::Contentful) {
+        let over_url = [
+            Special::Twilio,
+            Special::TwilioSha256,
+            Special::Contentful,
+            Special::Plivo,
+        ];
+        if over_url.contains(&self.spec.sender) {
             message.push_str(&url_note(request));
         }
         report.fail("signature", message.as_str());
@@ -219,7 +258,7 @@ impl SpecialVerifier {
     }
 }
 
-/// How old the request is; what is no time at all is refused at once.
+/// How old the request is.
 fn age(
     report: &mut Report,
     time: &TimeSpec,
@@ -228,14 +267,5 @@ fn age(
 ) -> Result<Freshness, Failure> {
     let pieces = required(report, &time.value, request)?;
     let text = pieces.first().map_or("", |text| text.as_ref());
-    let freshness = time.check(text, now);
-    match &freshness {
-        Freshness::Fresh(text) => report.pass("timestamp", text.as_str()),
-        Freshness::Outside(text) => report.fail("timestamp", text.as_str()),
-        Freshness::NoTime => {
-            let message = format!("the timestamp is not {}", time.unit_name());
-            return Err((codes::CREDENTIAL_MALFORMED, message));
-        }
-    }
-    Ok(freshness)
+    judge(report, time, text, now)
 }

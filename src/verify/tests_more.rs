@@ -120,6 +120,14 @@ fn keys_and_data_that_cannot_be_meant_are_refused() {
             r#"scheme = "jwt", header = "X", algorithms = ["RS256"]"#,
             KEY,
         ),
+        (
+            r#"scheme = "jwt", header = "X", algorithms = ["HS256"], body_hash = { claim = "h", of = "atlassian-qsh" }"#,
+            KEY,
+        ),
+        (
+            r#"scheme = "jwt", header = "X", algorithms = ["HS256"], url_hash = { claim = "h", of = "qsh" }"#,
+            KEY,
+        ),
         (r#"scheme = "sha1", header = "X", signed = "{body}""#, KEY),
         (
             r#"scheme = "hmac-sha1", header = "X", signed = "{secret}{body}""#,

@@ -5,13 +5,15 @@ use super::report::{self, Report};
 use super::signature::required;
 use super::spec::{SchemeName, TokenSpec};
 use super::value::Source;
+use super::wording::moment;
 use super::{DatedSecret, SchemeError, Verdict, secret_form};
 use crate::codes;
 use crate::model::Request;
 use crate::model::http_file::Masking;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use std::hint::black_box;
+use subtle::{Choice, ConstantTimeEq};
 
 /// Whether a text equals a secret, in the same time whatever the two are.
 pub(crate) fn equal_secret(text: &str, secret: &crate::model::Secret) -> bool {
@@ -30,6 +32,12 @@ struct DatedDigest {
     digest: [u8; 32],
     bytes: usize,
     until: Option<Timestamp>,
+}
+
+impl DatedDigest {
+    fn counts(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 impl TokenVerifier {
@@ -66,6 +74,7 @@ impl TokenVerifier {
             match source {
                 Source::Header(name) => masking.headers.push(name.clone()),
                 Source::Query(name) => masking.query.push(name.clone()),
+                Source::Path => masking.path = true,
                 _ => {}
             }
         }
@@ -76,6 +85,7 @@ impl TokenVerifier {
         let (label, received) = match self.received(&mut report, request) {
             Ok(received) => received,
             Err((code, message)) => {
+                black_box(self.matching(b"", now));
                 let help = if code == codes::CREDENTIAL_MISSING {
                     report::HELP_MISSING
                 } else {
@@ -84,34 +94,57 @@ impl TokenVerifier {
                 return report.refused(code, message, help);
             }
         };
-        let digest: [u8; 32] = Sha256::digest(&received).into();
         let total = self.secrets.len();
-        let mut tried = Vec::new();
-        for (number, secret) in (1..).zip(&self.secrets) {
-            if secret.until.is_some_and(|until| now >= until) {
-                continue;
-            }
-            if bool::from(secret.digest.ct_eq(&digest)) {
-                report.pass(self.what(), format!("equals secret {number} of {total}"));
-                return report.verified();
-            }
-            tried.push(secret.bytes.to_string());
+        if let Some(number) = self.matching(&received, now) {
+            report.pass(self.what(), format!("equals secret {number} of {total}"));
+            return report.verified();
         }
+        let live = self.secrets.iter().filter(|secret| secret.counts(now));
+        let tried: Vec<_> = live.map(|secret| secret.bytes.to_string()).collect();
         let what = self.what();
         let (detail, message) = if tried.is_empty() {
             let text = format!("no {what} can match: every secret's `until` has passed");
             (text.clone(), text)
         } else {
+            let late = self.run_out(&received, now);
             let detail = format!(
-                "{} bytes received, {} expected",
+                "{} bytes received, {} expected{late}",
                 received.len(),
                 tried.join(" or ")
             );
-            let message = format!("the {what} in {label} is not the configured one");
+            let message = format!("the {what} in {label} is not the configured one{late}");
             (detail, message)
         };
         report.fail(what, detail);
         report.refused(codes::TOKEN_MISMATCH, message, report::HELP_TOKEN)
+    }
+
+    /// Whether it is a secret that no longer counts, and what to say of that.
+    fn run_out(&self, received: &[u8], now: Timestamp) -> String {
+        let digest: [u8; 32] = Sha256::digest(received).into();
+        let late = (1..)
+            .zip(&self.secrets)
+            .find(|(_, secret)| !secret.counts(now) && bool::from(secret.digest.ct_eq(&digest)));
+        match late.and_then(|(number, secret)| Some((number, secret.until?))) {
+            Some((number, until)) => format!(
+                "; it is secret {number}, which no longer counts since {}",
+                moment(until)
+            ),
+            None => String::new(),
+        }
+    }
+
+    /// Which secret it is, from 1. Every secret is compared, whatever was found.
+    fn matching(&self, received: &[u8], now: Timestamp) -> Option<usize> {
+        let digest: [u8; 32] = Sha256::digest(received).into();
+        let mut found = None;
+        for (number, secret) in (1..).zip(&self.secrets) {
+            let right = secret.digest.ct_eq(&digest) & Choice::from(u8::from(secret.counts(now)));
+            if bool::from(right) {
+                found = found.or(Some(number));
+            }
+        }
+        found
     }
 
     /// The one credential of the request and where it is.

@@ -2,13 +2,26 @@
 //! and sorted; a body of another type is bound by `bodySHA256` in the signed query (Twilio's own libraries).
 
 use super::encoding::Encoding;
-use super::special::{Claim, Claims, Failure};
+use super::signature::Failure;
+use super::special::{Claim, Claims};
 use crate::codes;
 use crate::model::Request;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use subtle::ConstantTimeEq;
+
+/// What Node's `querystring` escapes, with which Twilio's library writes a query anew.
+const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*');
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -22,6 +35,7 @@ pub(super) fn claims<'a>(
         .filter(|(name, _)| name == "bodySHA256")
         .map(|(_, value)| value)
         .collect();
+    let mut failure = None;
     let fields = match hashes.as_slice() {
         [] if request.wire_body.is_empty() => Vec::new(),
         [] if request.media_type() == FORM => sorted_fields(&request.wire_body),
@@ -36,7 +50,7 @@ pub(super) fn claims<'a>(
             });
             if !right {
                 let message = "the body does not have the hash that bodySHA256 names".to_owned();
-                return Err((codes::SIGNATURE_MISMATCH, message));
+                failure = Some((codes::SIGNATURE_MISMATCH, message));
             }
             Vec::new()
         }
@@ -53,10 +67,11 @@ pub(super) fn claims<'a>(
         .into_iter()
         .map(|url| vec![Cow::Owned(url.into_bytes()), Cow::Owned(fields.clone())])
         .collect();
-    Ok(Claims::one(Claim {
+    let claims = vec![Claim {
         signatures,
         contents,
-    }))
+    }];
+    Ok(Claims { claims, failure })
 }
 
 fn sorted_fields(body: &[u8]) -> Vec<u8> {
@@ -74,15 +89,34 @@ fn sorted_fields(body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The URL as it is, without its port, and with the one that its scheme implies: Twilio does either.
+/// What Twilio's servers may have signed, as its library tries: the URL as it is, then as a browser would write
+/// it, then with its query encoded anew; each as it is, and without or with its port.
 fn urls(url: &str) -> Vec<String> {
+    let mut urls = with_and_without_port(url);
+    if let Ok(parsed) = url::Url::parse(url) {
+        let normal = parsed.to_string();
+        let more = [re_encoded(&normal), Some(normal)];
+        urls.extend(
+            more.into_iter()
+                .flatten()
+                .flat_map(|url| with_and_without_port(&url)),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    urls.retain(|url| seen.insert(url.clone()));
+    urls
+}
+
+/// As it is, without its port, and with the one that its scheme implies.
+fn with_and_without_port(url: &str) -> Vec<String> {
     let mut urls = vec![url.to_owned()];
     let Some((scheme, rest)) = url.split_once("://") else {
         return urls;
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
-    let host_end = authority.rfind(']').map_or(0, |at| at + 1);
+    let host_start = authority.rfind('@').map_or(0, |at| at + 1);
+    let host_end = authority.rfind(']').map_or(host_start, |at| at + 1);
     let port_at = authority.get(host_end..).and_then(|rest| rest.find(':'));
     match port_at.and_then(|at| authority.get(..host_end + at)) {
         Some(host) => urls.push(format!("{scheme}://{host}{tail}")),
@@ -92,6 +126,22 @@ fn urls(url: &str) -> Vec<String> {
         }
     }
     urls
+}
+
+/// The URL with its query decoded and encoded again, values of one name side by side.
+fn re_encoded(url: &str) -> Option<String> {
+    let (head, query) = url.split_once('?').filter(|(_, q)| !q.is_empty())?;
+    let mut fields: indexmap::IndexMap<Cow<'_, str>, Vec<Cow<'_, str>>> = indexmap::IndexMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        fields.entry(name).or_default().push(value);
+    }
+    let escape = |text: &str| percent_encoding::utf8_percent_encode(text, ESCAPED).to_string();
+    let pairs: Vec<_> = fields
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+        .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
+        .collect();
+    Some(format!("{head}?{}", pairs.join("&")))
 }
 
 #[cfg(test)]
@@ -107,9 +157,15 @@ mod tests {
             ("https://[::1]/x", "https://[::1]:443/x"),
             ("https://[::1]:8443/x", "https://[::1]/x"),
         ] {
-            assert_eq!(urls(url), [url, other]);
+            assert_eq!(with_and_without_port(url), [url, other]);
         }
         assert_eq!(urls("x"), ["x"]);
+        assert_eq!(urls("https://a.example/x?y=1").len(), 2);
+        let more = urls("https://u:p@a.example/x?y='a b'&z=%2a&y=+");
+        assert!(more.contains(&"https://u:p@a.example:443/x?y='a b'&z=%2a&y=+".to_owned()));
+        assert!(more.contains(&"https://u:p@a.example/x?y=%27a%20b%27&z=%2a&y=+".to_owned()));
+        assert!(more.contains(&"https://u:p@a.example/x?y='a%20b'&y=%20&z=*".to_owned()));
+        assert_eq!(more.len(), 6);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A value: where it is in a request, and how to cut it out.
 
+use super::items::{Each, ItemKey};
 use super::json::Pointer;
 use crate::model::limits::SIGNATURES_MAX;
 use crate::model::request::header_text;
@@ -21,23 +22,26 @@ const SOURCES_MAX: usize = 100;
 /// `json:/pointer` (`*` for every item of an array),
 /// `path`, `hash` (SHA-256 of method, query and body), or a list of these; `header:NAME-{1..9}` is a list too.
 /// `{ join = [VALUE, …], with = ":" }` makes one value of several, and is absent when one of them is.
+/// `{ each = "json:/items/*", key = "/id" }` (for delivery keys) gives each item of a batch its own;
+/// `key = "hash"` is the digest of the item's text. The items are all that is in the body.
 #[derive(Debug, Clone)]
-pub struct ValueSpec(Kind);
+pub struct ValueSpec(pub(super) Kind);
 
 #[derive(Debug, Clone)]
-enum Kind {
+pub(super) enum Kind {
     Cut(Cut),
     Join {
         values: Vec<ValueSpec>,
         with: String,
     },
+    Each(Box<Each>),
 }
 
 #[derive(Debug, Clone)]
-struct Cut {
-    from: Vec<Source>,
-    split: Option<String>,
-    prefix: Option<String>,
+pub(super) struct Cut {
+    pub(super) from: Vec<Source>,
+    pub(super) split: Option<String>,
+    pub(super) prefix: Option<String>,
     /// Prefixes such as `Bearer ` are compared without case.
     fold_case: bool,
     /// A header may arrive more than once with different values.
@@ -84,6 +88,25 @@ impl ValueSpec {
             |_| Vec::new(),
             |found| found.pieces.into_iter().map(Cow::into_owned).collect(),
         )
+    }
+
+    /// The key of each item, where this is a rule for items and there are any; `None` for an item without.
+    #[must_use]
+    pub fn items(&self, request: &Request) -> Option<Vec<Option<ItemKey>>> {
+        match &self.0 {
+            Kind::Each(each) => Some(each.keys(request)).filter(|keys| !keys.is_empty()),
+            Kind::Cut(_) | Kind::Join { .. } => None,
+        }
+    }
+
+    /// Whether it is a rule for the items of a batch, which is no place of a signature.
+    #[must_use]
+    pub fn is_each(&self) -> bool {
+        match &self.0 {
+            Kind::Each(_) => true,
+            Kind::Join { values, .. } => values.iter().any(Self::is_each),
+            Kind::Cut(_) => false,
+        }
     }
 
     /// The value at a place, uncut.
@@ -138,6 +161,13 @@ impl ValueSpec {
                     pieces,
                 })
             }
+            Kind::Each(each) => {
+                let keys = each.keys(request);
+                Ok(Pieces {
+                    present: !keys.is_empty(),
+                    pieces: keys.into_iter().flatten().map(|k| k.key.into()).collect(),
+                })
+            }
         }
     }
 
@@ -153,6 +183,7 @@ impl ValueSpec {
                 let labels: Vec<_> = values.iter().map(Self::label).collect();
                 labels.join(" + ")
             }
+            Kind::Each(each) => each.label(),
         }
     }
 
@@ -160,8 +191,14 @@ impl ValueSpec {
     pub(crate) fn prefix(&self) -> Option<&str> {
         match &self.0 {
             Kind::Cut(cut) => cut.prefix.as_deref(),
-            Kind::Join { .. } => None,
+            Kind::Join { .. } | Kind::Each(_) => None,
         }
+    }
+
+    /// Whether a header may be repeated with other values.
+    #[cfg(test)]
+    pub(crate) fn repeats(&self) -> bool {
+        matches!(&self.0, Kind::Cut(cut) if cut.repeat)
     }
 
     /// Every place it is read from.
@@ -169,6 +206,7 @@ impl ValueSpec {
         match &self.0 {
             Kind::Cut(cut) => cut.from.iter().collect(),
             Kind::Join { values, .. } => values.iter().flat_map(Self::sources).collect(),
+            Kind::Each(each) => each.sources().iter().collect(),
         }
     }
 }
@@ -227,7 +265,7 @@ impl Cut {
     }
 
     /// What a piece holds behind the prefix, if it has it.
-    fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
+    pub(super) fn keep<'t>(&self, piece: &'t str) -> Option<&'t str> {
         let piece = piece.trim();
         let rest = match self.prefix.as_deref() {
             None => piece,
@@ -253,7 +291,7 @@ impl Cut {
 }
 
 impl Source {
-    fn parse(text: &str) -> Result<Vec<Self>, String> {
+    pub(super) fn parse(text: &str) -> Result<Vec<Self>, String> {
         let bad = || {
             format!(
                 "`{text}` is no place in a request: expected `header:NAME`, `query:NAME`, `form:NAME`, `json:/pointer`, `path` or `hash`"
@@ -350,7 +388,7 @@ impl fmt::Display for Source {
 }
 
 /// The values of a form field, of a multipart form as of an ordinary one; a file is none.
-fn form_fields<'a>(request: &'a Request, name: &str) -> Vec<Cow<'a, str>> {
+pub(super) fn form_fields<'a>(request: &'a Request, name: &str) -> Vec<Cow<'a, str>> {
     match request.media_type().as_str() {
         "application/x-www-form-urlencoded" => {
             let pairs = form_urlencoded::parse(&request.body).filter(|(n, _)| n == name);
@@ -425,12 +463,30 @@ struct RawValueSpec {
     repeat: bool,
     join: Option<Vec<ValueSpec>>,
     with: Option<String>,
+    each: Option<String>,
+    key: Option<OneOrMany>,
 }
 
 impl RawValueSpec {
     fn check(self) -> Result<ValueSpec, String> {
         if self.split.as_deref() == Some("") {
             return Err("`split` is empty".to_owned());
+        }
+        let cut = self.split.is_some() || self.prefix.is_some() || self.repeat;
+        if let (Some(each), Some(key)) = (&self.each, self.key.clone()) {
+            let other = self.from.is_some() || self.join.is_some() || cut;
+            let spec = Each::parse(each, key.into_vec(), self.with)?;
+            return if other {
+                Err("a value with `each` has `key` (and `with`), nothing else".to_owned())
+            } else {
+                Ok(ValueSpec(Kind::Each(Box::new(spec))))
+            };
+        }
+        if self.each.is_some() || self.key.is_some() {
+            return Err(
+                "`each` (the items of a batch) and `key` (where the key is in one) belong together"
+                    .to_owned(),
+            );
         }
         match (self.from, self.join) {
             (Some(from), None) if self.with.is_none() => Ok(ValueSpec(Kind::Cut(Cut {
@@ -440,9 +496,7 @@ impl RawValueSpec {
                 fold_case: false,
                 repeat: self.repeat,
             }))),
-            (None, Some(values))
-                if self.split.is_none() && self.prefix.is_none() && !self.repeat =>
-            {
+            (None, Some(values)) if !cut => {
                 if values.is_empty() || values.len() > SIGNATURES_MAX {
                     return Err(format!("`join` names 1 to {SIGNATURES_MAX} values"));
                 }
@@ -450,7 +504,7 @@ impl RawValueSpec {
                 Ok(ValueSpec(Kind::Join { values, with }))
             }
             _ => Err(
-                "a value has `from` (with `split`, `prefix`, `repeat`) or `join` (with `with`)"
+                "a value has `from` (with `split`, `prefix`, `repeat`), `join` (with `with`) or `each` (with `key`)"
                     .to_owned(),
             ),
         }

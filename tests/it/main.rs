@@ -13,18 +13,25 @@
 )]
 
 mod accept;
+mod batches;
 mod cli;
+mod compare;
 mod crash;
 mod deliver;
+mod even;
 #[allow(dead_code, reason = "parts of it serve the unit tests alone")]
 mod harness;
 mod hunt;
 mod kinds;
+mod learn;
 mod limits;
 mod own;
 mod prefect;
 mod reject;
 mod reload;
+mod rotate;
 mod secrets;
+mod send;
+mod senders;
 mod tidy;
 mod tls;

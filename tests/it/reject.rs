@@ -190,3 +190,53 @@ fn slack_shakes_hands_only_when_signed() {
     assert_eq!(send(&signature.replace("v0=", "v0=00")).status, 401);
     assert!(gateway.all_events(10).is_empty());
 }
+
+#[test]
+fn a_refusal_is_explained_everywhere_and_a_path_token_is_kept_nowhere() {
+    let token = "fake-path-token-0001";
+    let webhooks = format!(
+        "{}\n[[webhook]]\nname = \"p\"\nslug = \"{}\"\nsubpaths = true\n\
+         verify = {{ scheme = \"path-token\", token = {{ env = \"T\" }} }}\n\
+         event = {{ event = \"e\", resource = {{ \"prefect.resource.id\" = \"r\" }}, payload = {{ path = \"{{{{ path }}}}\" }} }}\n",
+        provider("github"),
+        slug(2)
+    );
+    let gateway = Setup::new(webhooks)
+        .env("S", sign::GITHUB_SECRET)
+        .env("T", token)
+        .start();
+    let signature = sign::github(b"{\"zen\":\"x\"}");
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("X-GitHub-Event", "ping"),
+        ("X-Hub-Signature-256", &*signature),
+    ];
+    let reply = gateway.post(&slug(1), &headers, b"{\"zen\":\"x\"}\n");
+    assert_eq!(reply.status, 401);
+    let rejected = gateway.api("/api/v1/deliveries?outcome=rejected");
+    let id = rejected["data"][0]["id"].as_str().unwrap();
+    let one = gateway.api(&format!("/api/v1/deliveries/{id}")).to_string();
+    let page = gateway
+        .admin("GET", &format!("/deliveries/{id}"), &[], b"")
+        .text();
+    for shown in [&one, &page] {
+        assert!(shown.contains("without the line end behind it"), "{shown}");
+        assert!(shown.contains("expected "), "{shown}");
+    }
+
+    let path = format!("/hooks/{}/{token}", slug(2));
+    let reply = gateway.send("POST", &path, &[], b"x");
+    assert_eq!(reply.status, 204, "{}", reply.text());
+    let delivery = gateway.delivery(&reply);
+    assert_eq!(delivery["events"][0]["payload"]["path"], "/***");
+    assert!(!delivery.to_string().contains(token), "{delivery}");
+    let id = delivery["id"].as_str().unwrap();
+    let kept = format!("/api/v1/deliveries/{id}/request");
+    let kept = gateway.admin("GET", &kept, &[], b"").text();
+    assert!(
+        kept.starts_with("POST /hooks/{slug}/*** HTTP/1.1"),
+        "{kept}"
+    );
+    let wrong = format!("/hooks/{}/fake-path-token-0002", slug(2));
+    assert_eq!(gateway.send("POST", &wrong, &[], b"x").status, 401);
+}

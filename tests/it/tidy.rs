@@ -31,6 +31,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    ("learn", &["config", "log", "state", "telemetry", "verify"]),
     (
         "engine",
         &["verify", "translate", "intake", "config", "log"],

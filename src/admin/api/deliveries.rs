@@ -2,10 +2,11 @@
 
 use super::parameters::Parameters;
 use super::views::DeliveryView;
-use super::{block, id_segment, json, search, shared, to_json};
+use super::{block, id_segment, json, requests, search, shared, to_json};
 use crate::admin::Admin;
 use crate::admin::problem::ApiError;
 use crate::feed::DeliveryRow;
+use crate::model::Outcome;
 use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
@@ -32,8 +33,19 @@ pub(super) async fn one(
     Parameters::read(request.query_string(), &[])?;
     let id = id_segment(&request, "delivery")?;
     let admin = shared(&admin);
-    let row = block(move || find(&admin, id)).await?;
-    json(&DeliveryView::from(&row))
+    let (row, hints) = block(move || {
+        let row = find(&admin, id)?;
+        let hints = match row.delivery.outcome {
+            Outcome::Rejected => {
+                let stored = requests::stored(&admin, &row)?;
+                requests::hints(&admin.config.current(), &row, stored.as_deref())
+            }
+            _ => Vec::new(),
+        };
+        Ok((row, hints))
+    })
+    .await?;
+    json(&DeliveryView::from(&row).with_hints(hints))
 }
 
 /// A delivery by its id; blocks.

@@ -9,6 +9,7 @@ pub(crate) mod parameters;
 mod render;
 pub(crate) mod requests;
 mod search;
+mod secrets;
 mod sinks;
 pub(crate) mod views;
 mod webhooks;
@@ -49,6 +50,22 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             .service(at("/sinks/{name}/resume", web::post().to(sinks::resume)))
             .service(at("/webhooks", get().to(webhooks::list)))
             .service(at("/webhooks/{name}", get().to(webhooks::one)))
+            .service(at(
+                "/webhooks/{name}/secret/learn",
+                web::post().to(secrets::learn),
+            ))
+            .service(at(
+                "/webhooks/{name}/secret/confirm",
+                web::post().to(secrets::confirm),
+            ))
+            .service(at(
+                "/webhooks/{name}/secret/forget",
+                web::post().to(secrets::forget),
+            ))
+            .service(at(
+                "/webhooks/{name}/secret/reveal",
+                web::post().to(secrets::reveal),
+            ))
             .service(at("/render", web::post().to(render::render)))
             .service(at("/config/reload", web::post().to(webhooks::reload)))
             .default_service(web::to(HttpResponse::NotFound)),

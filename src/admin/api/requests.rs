@@ -5,9 +5,12 @@ use super::{accepts, block, deliveries, id_segment, json, shared};
 use crate::admin::Admin;
 use crate::admin::problem::ApiError;
 use crate::codes;
+use crate::config::Config;
+use crate::engine;
 use crate::feed::DeliveryRow;
+use crate::model::delivery::Check;
 use crate::model::request::header_text;
-use crate::model::{Request, http_file};
+use crate::model::{Outcome, Request, http_file};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
@@ -101,6 +104,32 @@ pub(super) fn gone(row: &DeliveryRow) -> ApiError {
             "the request of delivery {id} is no longer kept; `requests` in `[store]` says for how long"
         ),
     )
+}
+
+/// What would have let a refused request in, by the configuration of now, as checks; none for anything else.
+pub(crate) fn hints(config: &Config, row: &DeliveryRow, stored: Option<&[u8]>) -> Vec<Check> {
+    let delivery = &row.delivery;
+    let name = delivery.webhook.as_deref();
+    let webhook = config
+        .webhooks
+        .iter()
+        .find(|w| Some(w.name.as_str()) == name);
+    let (Outcome::Rejected, Some(webhook), Some(bytes)) = (delivery.outcome, webhook, stored)
+    else {
+        return Vec::new();
+    };
+    let Ok(mut request) = parse(row, bytes) else {
+        return Vec::new();
+    };
+    let whole = delivery
+        .request
+        .as_ref()
+        .is_some_and(|r| r.body_bytes == request.wire_body.len() as u64);
+    if !whole || engine::receive(&mut request, webhook, Some(&config.edge)).is_err() {
+        return Vec::new();
+    }
+    let hints = webhook.verifier.hints(&request, delivery.received);
+    hints.into_iter().map(engine::hint).collect()
 }
 
 /// The kept bytes as a request with the delivery's time and sender.

@@ -2,9 +2,10 @@
 
 use crate::codes::Code;
 use crate::feed::{DeliveryRow, EventRow};
-use crate::model::delivery::{RequestSummary, Timing, Verification};
+use crate::model::delivery::{Check, RequestSummary, Timing, Verification};
 use crate::model::{Event, Note, Outcome, Problem, Seq, time};
 use serde::Serialize;
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// A delivery. What is absent is `null`, so that readers need not ask whether a name is there.
@@ -24,7 +25,7 @@ pub(crate) struct DeliveryView<'a> {
     duplicates: u64,
     events: &'a [Event],
     notes: &'a [Note],
-    verification: Option<&'a Verification>,
+    verification: Option<Cow<'a, Verification>>,
     request: Option<&'a RequestSummary>,
     masked: &'a [String],
     timing: Option<Timing>,
@@ -49,13 +50,23 @@ impl<'a> From<&'a DeliveryRow> for DeliveryView<'a> {
             duplicates: row.duplicates,
             events: &delivery.events,
             notes: &delivery.notes,
-            verification: delivery.verification.as_ref(),
+            verification: delivery.verification.as_ref().map(Cow::Borrowed),
             request: delivery.request.as_ref(),
             masked: &delivery.masked,
             timing: delivery.timing,
             replay_of: delivery.replay_of,
             duplicate_of: delivery.duplicate_of,
         }
+    }
+}
+
+impl DeliveryView<'_> {
+    /// With hints among its checks.
+    pub(crate) fn with_hints(mut self, hints: Vec<Check>) -> Self {
+        if let Some(record) = self.verification.as_mut().filter(|_| !hints.is_empty()) {
+            record.to_mut().checks.extend(hints);
+        }
+        self
     }
 }
 

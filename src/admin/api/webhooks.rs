@@ -8,6 +8,7 @@ use crate::admin::Admin;
 use crate::admin::problem::ApiError;
 use crate::config::{Config, Severity, Webhook};
 use crate::feed::{DeliveryRow, Paging};
+use crate::learn::Status;
 use crate::query::Query;
 use crate::translate::Translator;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -23,8 +24,12 @@ struct WebhookView<'a> {
     enabled: bool,
     methods: &'a [String],
     url: String,
+    /// The same webhook at the gateway's own listener, whatever senders call.
+    local_url: String,
     /// Name of the scheme; `none`: anyone who knows the URL is accepted.
     verified_by: String,
+    /// How it stands with the secret that its sender delivers; none where it is configured or not needed.
+    learned_secret: Option<Status>,
     /// `definition`, `template`, `cloudevents`.
     translation: &'static str,
     tests: usize,
@@ -52,7 +57,9 @@ fn view<'a>(admin: &Admin, config: &Config, webhook: &'a Webhook) -> WebhookView
         enabled: webhook.enabled,
         methods: &webhook.methods,
         url: admin.url_of(config, webhook),
+        local_url: format!("{}/hooks/{}", admin.public, webhook.slug.expose()),
         verified_by: webhook.verifier.scheme(),
+        learned_secret: admin.learner.status(&webhook.name, Timestamp::now()),
         translation: match webhook.translator {
             Translator::Definition(_) => "definition",
             Translator::Template(_) => "template",

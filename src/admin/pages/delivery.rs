@@ -91,6 +91,7 @@ pub(super) async fn page(
 fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
     let delivery = &row.delivery;
     let stored = requests::stored(&ask.admin, row);
+    let checks = checks(ask, row, stored.as_ref().ok().and_then(Option::as_deref));
     let (request, request_note) = match (&delivery.request, stored) {
         (None, _) => (
             None,
@@ -115,7 +116,6 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         None => None,
     };
     let summary = delivery.request.as_ref();
-    let verification = delivery.verification.as_ref();
     Ok(DeliveryPage {
         id: delivery.id.to_string(),
         outcome: delivery.outcome.as_str(),
@@ -136,14 +136,14 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         request,
         request_note,
         masked: delivery.masked.clone(),
-        scheme: verification.map(|verification| {
+        scheme: delivery.verification.as_ref().map(|verification| {
             if is_open(delivery) {
                 "the webhook accepts anyone who knows its URL".to_owned()
             } else {
                 verification.scheme.clone()
             }
         }),
-        checks: verification.map_or_else(Vec::new, |verification| verification.checks.clone()),
+        checks,
         error: delivery.error.as_ref().map(error_part),
         notes: delivery.notes.clone(),
         events: delivery
@@ -159,6 +159,15 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         events_more: delivery.events.len().saturating_sub(EVENTS_SHOWN),
         sinks,
     })
+}
+
+/// The checks of the record, and what may explain a refusal.
+fn checks(ask: &Ask, row: &DeliveryRow, kept: Option<&[u8]>) -> Vec<Check> {
+    let Some(record) = &row.delivery.verification else {
+        return Vec::new();
+    };
+    let hints = requests::hints(&ask.config(), row, kept);
+    [record.checks.as_slice(), &hints].concat()
 }
 
 /// The page's heading after the outcome: what came of it, or what is wrong.

@@ -52,6 +52,8 @@ struct Frame<'a, T: Serialize> {
     q: &'a str,
     /// A refused newer configuration, as one line.
     refused: Option<String>,
+    /// Webhooks whose learned secret is pending.
+    pending: Vec<String>,
     page: T,
 }
 
@@ -131,7 +133,7 @@ impl Pages {
         template: &str,
         here: &'static str,
         q: &str,
-        refused: Option<String>,
+        (refused, pending): (Option<String>, Vec<String>),
         page: T,
     ) -> Result<String, ApiError> {
         let frame = Frame {
@@ -140,6 +142,7 @@ impl Pages {
             here,
             q,
             refused,
+            pending,
             page,
         };
         let rendered = self
@@ -169,7 +172,8 @@ impl Pages {
             detail: &error.detail,
             errors: &error.errors,
         };
-        self.render("error.html", "", "", None, page).ok()
+        self.render("error.html", "", "", (None, Vec::new()), page)
+            .ok()
     }
 }
 
@@ -202,7 +206,8 @@ impl Ask {
         let html = api::block(move || {
             let page = gather(&self)?;
             let refused = super::health::refusal(&self.admin.config.last());
-            self.pages.render(template, here, &q, refused, page)
+            let notices = (refused, self.admin.learner.pending());
+            self.pages.render(template, here, &q, notices, page)
         })
         .await?;
         Ok(HttpResponse::Ok()

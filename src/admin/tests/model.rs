@@ -5,11 +5,16 @@ use crate::config::reload::{ConfigHandle, ReloadReport};
 use crate::config::{Config, Finding, Overrides};
 use crate::feed::{DeliveryRow, EventRow, Feed, FeedError, Page, Paging, RingEntry};
 use crate::forward::Forwarders;
+use crate::learn::Learner;
 use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record, RetentionFloor};
 use crate::model::delivery::{Check, RequestSummary, Timing, Verification};
 use crate::model::{Delivery, Event, Labels, Outcome, Place, Position, Problem, Seq};
 use crate::query::Query;
-use crate::state::{Cursor, DeadLetter, NewDeadLetter, SkippedRange, State, StateError};
+use crate::state::stores::sqlite::SqliteState;
+use crate::state::{
+    Cursor, DeadLetter, LearnedRow, NewDeadLetter, SecretStore, SkippedRange, State, StateError,
+    Vault,
+};
 use crate::telemetry::Metrics;
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -298,6 +303,28 @@ pub(super) struct FakeState {
     pub(super) dead: Mutex<Vec<DeadLetter>>,
 }
 
+/// Learns nothing.
+impl SecretStore for FakeState {
+    fn learned(&self) -> Result<Vec<LearnedRow>, StateError> {
+        Ok(Vec::new())
+    }
+    fn learn(&self, _: &LearnedRow) -> Result<bool, StateError> {
+        Ok(false)
+    }
+    fn confirm(&self, _: &str, _: Timestamp) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn forget(&self, _: &str) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn waiting_since(&self, _: &str, now: Timestamp) -> Result<Timestamp, StateError> {
+        Ok(now)
+    }
+    fn wait_again(&self, _: &str, _: Timestamp) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
 impl State for FakeState {
     fn cursor(&self, _: &str) -> Result<Option<Cursor>, StateError> {
         Ok(None)
@@ -393,6 +420,8 @@ pub(super) struct World {
     pub(super) log: Arc<FakeLog>,
     pub(super) feed: Arc<FakeFeed>,
     pub(super) state: Arc<FakeState>,
+    /// Holds what was learned.
+    _folder: tempfile::TempDir,
 }
 
 pub(super) const WEBHOOKS: &str = r#"
@@ -467,12 +496,19 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         findings,
     };
     let (log_again, state_again) = (log.clone(), state.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let secrets = Arc::new(SqliteState::open(&path).unwrap());
+    let vault = Vault::new(folder.path());
+    let learner = Arc::new(Learner::new(secrets, vault, log.clone(), metrics.clone()));
+    assert!(learner.apply(&config, time(0)).is_empty());
     let admin = Arc::new(Admin {
         config: Arc::new(ConfigHandle::new(config, Vec::new(), Overrides::default())),
         reload: Arc::new(move || report.clone()),
         forwarders: Arc::new(Forwarders::new(log_again, state_again, metrics.clone())),
         log: log.clone(),
         state: state.clone(),
+        learner,
         feed: feed.clone(),
         metrics,
         readiness: Arc::new(Readiness::new()),
@@ -483,5 +519,6 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         log,
         feed,
         state,
+        _folder: folder,
     }
 }

@@ -232,3 +232,73 @@ async fn every_answer_has_the_headers() {
         assert_eq!(answer.header("access-control-allow-origin"), "");
     }
 }
+
+#[actix_web::test]
+async fn secrets_are_changed_and_shown_only_on_purpose() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("webhooks.toml");
+    let toml = "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nprovider = \"notion\"\n\
+                [[webhook]]\nname = \"open\"\nslug = \"fakeslug00000000000002\"\nverify = \"none\"\nprovider = \"notion\"\n";
+    std::fs::write(&file, toml).unwrap();
+    let config = crate::config::load(&file, &crate::config::Overrides::default());
+    let world = super::model::world_of(config.config.unwrap(), Vec::new(), Vec::new());
+    let admin = &world.admin;
+    let path = |name: &str, action: &str| format!("/api/v1/webhooks/{name}/secret/{action}");
+    // Nothing is learned yet; what is no webhook, or learns nothing, is told apart.
+    for action in ["confirm", "forget", "reveal"] {
+        send(admin, post(&path("w", action), "{}"))
+            .await
+            .problem(409, "HG0811");
+    }
+    for action in ["learn", "confirm", "forget", "reveal"] {
+        send(admin, post(&path("none", action), "{}"))
+            .await
+            .problem(404, "HG0801");
+        send(admin, post(&path("open", action), "{}"))
+            .await
+            .problem(409, "HG0811");
+        send(admin, get(&path("w", action)))
+            .await
+            .problem(405, "HG0802");
+    }
+    let json = send(admin, post(&path("w", "learn"), "{}")).await.json();
+    assert_eq!(json["learned_secret"]["state"], "waiting", "{json}");
+
+    let current = admin.config.current();
+    let slot = current.webhooks[0].verifier.learned().unwrap();
+    let lesson = crate::learn::Lesson {
+        delivery: super::model::id(1),
+        from: "192.0.2.1".parse().unwrap(),
+        received: jiff::Timestamp::now(),
+    };
+    let secret = crate::model::Secret::new("secret_fake-0001".to_owned());
+    let taught = admin.learner.teach("w", slot, &secret, &lesson);
+    assert!(matches!(taught, Ok(crate::learn::Taught::Learned)));
+    let shown = send(admin, get("/api/v1/webhooks")).await.text();
+    assert!(
+        shown.contains("\"state\":\"pending\"") && !shown.contains("secret_fake"),
+        "{shown}"
+    );
+    let page = send(admin, get("/").insert_header(("accept", "text/html")))
+        .await
+        .text();
+    assert!(page.contains("The secret of w is pending") && !page.contains("secret_fake"));
+    // Another site's form cannot ask.
+    let foreign = actix_web::test::TestRequest::post()
+        .uri(&path("w", "reveal"))
+        .insert_header(("host", "127.0.0.1:8081"))
+        .insert_header(("origin", "https://evil.example"))
+        .insert_header(("content-type", "application/json"));
+    send(admin, foreign).await.problem(403, "HG0805");
+    let revealed = send(admin, post(&path("w", "reveal"), "{}")).await;
+    assert_eq!(revealed.json()["secret"], "secret_fake-0001");
+    assert_eq!(revealed.header("cache-control"), "no-store");
+    let json = send(admin, post(&path("w", "confirm"), "{}")).await.json();
+    assert_eq!(json["learned_secret"]["state"], "confirmed", "{json}");
+    send(admin, post(&path("w", "reveal"), "{}"))
+        .await
+        .problem(409, "HG0811");
+    send(admin, post(&path("w", "forget"), "{}")).await.json();
+    let shown = send(admin, get("/api/v1/webhooks/w")).await.json();
+    assert_eq!(shown["learned_secret"]["state"], "missing", "{shown}");
+}

@@ -139,7 +139,7 @@ fn watched(files: Vec<PathBuf>) -> (Watcher, Receiver<()>) {
     (watcher.unwrap(), calls)
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn writing_and_renaming_over_are_seen() {

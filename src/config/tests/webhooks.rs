@@ -299,7 +299,7 @@ fn verification() {
         Did you mean `github`?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha255\" }"), @r#"
-    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "bearer", "basic", "header-token", "query-token", "none"
+    E HG0204 4:21 ‹"hmac-sha255"› `verify.scheme`: "hmac-sha255" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "hmac-sha256"?
     "#);
     insta::assert_snapshot!(said("verify = { scheme = \"hmac-sha256\", header = \"X-S\" }"), @r#"
@@ -314,14 +314,17 @@ fn verification() {
     E HG0204 4:39 ‹{ env = "CARGO_PKG_NAME" }› `verify.token`: there is a `secret` too
         they mean the same: keep one
     "#);
-    insta::assert_snapshot!(said(&format!("verify = {{ scheme = \"basic\", secret = {env} }}")), @r#"E HG0221 4:39 ‹{ env = "CARGO_PKG_NAME" }› secret 1 is not `user:password`"#);
+    insta::assert_snapshot!(said(&format!("verify = {{ scheme = \"basic\", secret = {env} }}")), @r#"
+    E HG0221 4:39 ‹{ env = "CARGO_PKG_NAME" }› secret 1 is not `user:password`
+        write user and password with a colon between them
+    "#);
     insta::assert_snapshot!(said(&format!("provider = \"standard-webhooks\"\nsecret = {env}")), @"");
     let two = format!(
         "verify = {{ any = [{{ scheme = \"bearer\", token = {env} }}, {{ scheme = \"header-token\", header = \"X-T\", secret = {env} }}] }}"
     );
     assert_eq!(said(&two), "");
     insta::assert_snapshot!(said(&two.replace("header-token", "header-tokn")), @r#"
-    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "adyen-items", "braintree", "contentful", "hook0", "bearer", "basic", "header-token", "query-token", "none"
+    E HG0204 4:89 ‹"header-tokn"› `verify.any[1].scheme`: "header-tokn" is none of "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512", "ed25519", "ecdsa-p256-sha256", "rsa-sha1", "rsa-sha256", "sha1", "sha256", "jwt", "body-token", "twilio", "twilio-sha256", "adyen-items", "braintree", "contentful", "hook0", "plivo", "bearer", "basic", "header-token", "query-token", "path-token", "address", "none"
         did you mean "header-token"?
     "#);
 }
@@ -368,6 +371,29 @@ fn every_scheme_of_a_list_has_its_own_secret() {
 }
 
 #[test]
+fn old_slugs_are_no_others_and_end() {
+    let slug = |n: u8| format!("fakeoldslug00000000000{n}");
+    let text = with_event(&format!(
+        "old_slugs = [{{ slug = \"{}\", until = 2126-01-01T00:00:00Z }}, {{ slug = \"{}\", until = 2026-01-01T00:00:00Z }}]",
+        slug(1),
+        slug(2)
+    ));
+    let webhook = only(&text);
+    let old: Vec<&str> = webhook
+        .old_slugs
+        .iter()
+        .map(|old| old.slug.expose())
+        .collect();
+    assert_eq!(old, [slug(1), slug(2)]);
+    assert_eq!(webhook.masking.slugs.len(), 2);
+    let told = findings(&text);
+    assert!(told.contains("the old slug's time has passed"), "{told}");
+    let twice = text.replace(&slug(2), &slug(1));
+    assert!(findings(&twice).contains("HG0205"), "{}", findings(&twice));
+    assert!(!findings(&twice).contains(&slug(1)), "a slug is shown");
+}
+
+#[test]
 fn edge_settings_of_a_webhook() {
     insta::assert_snapshot!(findings(&with_event(r#"
 methods = ["post", "OPTIONS", "POST"]
@@ -380,7 +406,7 @@ response = { status = 204, body = "x" }
 on_error = "ignore"
 default_payload = "nothing"
 undefined = "error"
-old_slugs = []
+old_slugs = [{ slug = "a b" }, { until = "soon" }, 1]
 trace = "link"
 each = "body"
 enabled = 1
@@ -398,8 +424,13 @@ enabled = 1
         write status = 200
     E HG0204 14:12 ‹"ignore"› `on_error`: "ignore" is none of "refuse", "accept"
     E HG0204 15:19 ‹"nothing"› `default_payload`: "nothing" is none of "request", "none"
-    E HG0201 17:1 ‹old_slugs› `old_slugs` is not supported yet in this version
-        remove it; nothing is read of it
+    E HG0204 17:23 ‹"***"› `old_slugs[0].slug`: a slug is made of A-Z a-z 0-9 _ -; character 2 is none of them
+    E HG0203 17:14 ‹{ slug = "***" }› `old_slugs[0]` lacks the key `until`
+        old_slugs = [{ slug = "…", until = 2026-12-01T00:00:00Z }]
+    E HG0203 17:32 ‹{ until = "soon" }› `old_slugs[1]` lacks the key `slug`
+        old_slugs = [{ slug = "…", until = 2026-12-01T00:00:00Z }]
+    E HG0204 17:42 ‹"soon"› `old_slugs[1].until`: must be a time with zone, such as 2026-12-01T00:00:00Z
+    E HG0202 17:52 ‹1› `old_slugs[2]` must be a table, not a whole number
     E HG0201 18:1 ‹trace› `trace` is not supported yet in this version
         remove it; nothing is read of it
     E HG0202 20:11 ‹1› `enabled` must be true or false, not a whole number
@@ -454,4 +485,59 @@ expect_error = "HG9999"
         panic!()
     };
     assert!(test.verify && test.expect.as_deref() == Some(&[]) && test.line == 6);
+}
+
+#[test]
+fn what_the_sender_delivers_need_not_be_configured() {
+    let asana = |lines: &str| {
+        format!(
+            "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nprovider = \"asana\"\n{lines}\n"
+        )
+    };
+    let learns = |lines: &str| only(&asana(lines)).verifier.learned().is_some();
+    assert_eq!(findings(&asana("")), "");
+    assert!(learns(""));
+    assert!(only(&asana("")).masking.hides_header("x-hook-secret"));
+    let secret = "secret = { env = \"CARGO_PKG_NAME\" }";
+    assert!(!learns(secret));
+    assert!(only(&asana(secret)).masking.hides_header("x-hook-secret"));
+    assert!(!learns("verify = \"none\""));
+    // An own scheme has its own secret.
+    let own = asana("verify = { scheme = \"hmac-sha256\", header = \"X-S\" }");
+    assert!(findings(&own).starts_with("E HG0212"), "{}", findings(&own));
+    // A list is a way to learn nothing by mistake, too.
+    assert!(findings(&asana("secret = []")).contains("the list is empty"));
+}
+
+#[test]
+fn a_provider_that_teaches_verifies_with_what_it_teaches() {
+    let load_provider = |verify: &str| {
+        let provider = format!(
+            "title = \"Own\"\n{verify}\n[[handshake]]\ntitle = \"t\"\nmatch = {{ method = \"POST\", query = \"secret\" }}\nteaches = \"query:secret\"\n"
+        );
+        let toml = format!(
+            "[[webhook]]\nname = \"w\"\nslug = \"fakeslug00000000000001\"\nprovider = \"own\"\n{EVENT}"
+        );
+        load_text(
+            &toml,
+            &[("templates/providers/own/provider.toml", &provider)],
+        )
+    };
+    let hmac = "[verify]\nscheme = \"hmac-sha256\"\nheader = \"X-S\"";
+    let loaded = load_provider(hmac);
+    assert_eq!(lines(&loaded), "");
+    let config = loaded.config.unwrap();
+    let webhook = &config.webhooks[0];
+    assert!(webhook.verifier.learned().is_some() && webhook.masking.hides_query("secret"));
+    for (verify, why) in [
+        ("", "nothing is verified with it"),
+        ("verify = \"none\"", "nothing is verified with it"),
+        (
+            "[verify]\nscheme = \"ed25519\"\nheader = \"X-S\"",
+            "cannot be learned",
+        ),
+    ] {
+        let said = lines(&load_provider(verify));
+        assert!(said.starts_with("E ") && said.contains(why), "{said}");
+    }
 }

@@ -282,7 +282,7 @@ async fn a_stop_does_not_wait_for_a_sink_that_stalls() {
     until("a call", || !server.seen().is_empty()).await;
     let started = std::time::Instant::now();
     bench.forwarders.stop(Duration::from_millis(20)).await;
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(20));
     assert_eq!(bench.state.seq("out"), Some(0));
 }
 

@@ -1,5 +1,7 @@
 //! The state in SQLite: `state.db`, one connection behind a mutex, every call its own synced transaction.
 
+mod secrets;
+
 use crate::codes::Code;
 use crate::log::OpenError;
 use crate::log::stores::schema::{self, Schema};
@@ -42,6 +44,7 @@ impl SqliteState {
              CREATE TABLE skipped(id INTEGER PRIMARY KEY, sink TEXT NOT NULL, first INTEGER NOT NULL, \
                last INTEGER NOT NULL, at TEXT NOT NULL);
              CREATE TABLE holds(sink TEXT PRIMARY KEY) WITHOUT ROWID",
+            secrets::TABLES,
         ],
     };
 

@@ -15,7 +15,7 @@ pub(crate) use event::json_into;
 
 use super::input::Input;
 use super::json::Doc;
-use super::{CloudEventsOptions, Failure, Keys, Scope, Translated, schema};
+use super::{CloudEventsOptions, Failure, Keys, Scope, Translated, keys, schema};
 use crate::codes;
 use crate::model::{Headers, Problem};
 use mode::Mode;
@@ -102,10 +102,12 @@ pub(crate) fn translate(
     })?;
     let keyless = Scope {
         keys: &Keys::None,
+        own_keys: false,
         ..*scope
     };
     let mut notes = Vec::new();
-    let mut events = schema::events(&doc, &Input::new(&keyless), &mut notes)?;
+    let (mut events, _) = schema::events(&doc, &Input::new(&keyless), &mut notes)?;
+    keys::agree(scope.keys, events.len())?;
     let mut keys = Vec::with_capacity(events.len());
     for (event, cloud) in events.iter_mut().zip(&decoded.events) {
         let key = format!("{}\n{}", cloud.source, cloud.id);
@@ -114,7 +116,12 @@ pub(crate) fn translate(
     }
     Ok(Translated {
         events,
-        item_keys: Some(keys),
+        keys: match scope.keys {
+            Keys::None | Keys::PerItem(_) if scope.own_keys => {
+                Keys::PerEvent(keys.iter().map(|key| keys::bounded(key)).collect())
+            }
+            owners => owners.clone(),
+        },
         notes,
         undefined: Vec::new(),
     })

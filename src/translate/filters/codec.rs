@@ -54,16 +54,21 @@ fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-fn from_json(state: &State, text: &Value) -> Result<Value, Error> {
-    let text = text
-        .as_str()
-        .ok_or_else(|| failed(format!("fromjson needs a text, not {}", text.kind())))?;
+/// The value that a JSON text stands for; `default` in place of an error where it is none.
+fn from_json(state: &State, text: &Value, default: Option<Value>) -> Result<Value, Error> {
+    let or = |error: Error| default.clone().ok_or(error);
+    let Some(text) = text.as_str() else {
+        return or(failed(format!(
+            "fromjson needs a text, not {}",
+            text.kind()
+        )));
+    };
     charge(state, text.len())?;
-    value::parse(text.to_owned()).map_err(|invalid| {
-        failed(format!(
+    value::parse(text.to_owned()).or_else(|invalid| {
+        or(failed(format!(
             "fromjson: at byte {}, {}",
             invalid.at, invalid.what
-        ))
+        )))
     })
 }
 
@@ -72,7 +77,8 @@ pub(super) fn charge(state: &State, n: usize) -> Result<(), Error> {
     state.consume_fuel(u64::try_from(n / 16).unwrap_or(u64::MAX))
 }
 
-fn b64decode(text: &Value) -> Result<Value, Error> {
+/// What base64 in either alphabet stands for, as text; `default` in place of an error where it is none.
+fn b64decode(text: &Value, default: Option<Value>) -> Result<Value, Error> {
     let text = text::printed(text);
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let decoded = if packed.contains(['-', '_']) {
@@ -80,14 +86,19 @@ fn b64decode(text: &Value) -> Result<Value, Error> {
     } else {
         ORDINARY.decode(&packed)
     };
-    let decoded = decoded.map_err(|_| failed("b64decode: this is no base64".into()))?;
+    let decoded = match (decoded, default) {
+        (Ok(decoded), _) => decoded,
+        (Err(_), Some(default)) => return Ok(default),
+        (Err(_), None) => return Err(failed("b64decode: this is no base64".into())),
+    };
     Ok(match String::from_utf8(decoded) {
         Ok(text) => Value::from(text),
         Err(error) => Value::from(String::from_utf8_lossy(error.as_bytes()).into_owned()),
     })
 }
 
-fn iso(value: &Value) -> Result<Value, Error> {
+/// A time in any accepted form as RFC 3339; `default` in place of an error, or of nothing, where it is none.
+fn iso(value: &Value, default: Option<Value>) -> Result<Value, Error> {
     let time = if value.is_number() {
         f64::try_from(value.clone())
             .ok()
@@ -95,10 +106,11 @@ fn iso(value: &Value) -> Result<Value, Error> {
     } else {
         value.as_str().and_then(time::parse)
     };
-    match time {
-        Some(time) => Ok(Value::from(time::to_rfc3339(time))),
-        None if value.is_undefined() || value.is_none() => Ok(value.clone()),
-        None => Err(failed(format!("iso: {} is no time", short(value)))),
+    match (time, default) {
+        (Some(time), _) => Ok(Value::from(time::to_rfc3339(time))),
+        (None, Some(default)) => Ok(default),
+        (None, None) if value.is_undefined() || value.is_none() => Ok(value.clone()),
+        (None, None) => Err(failed(format!("iso: {} is no time", short(value)))),
     }
 }
 

@@ -268,7 +268,7 @@ fn judge(text: &str, method: &str) -> Option<Value> {
         "isdecimal" => flat(is_decimal),
         "isdigit" => flat(is_digit),
         "isspace" => flat(casing::is_space),
-        "isprintable" => Value::from(!text.chars().any(text::is_unprintable)),
+        "isprintable" => Value::from(!text.chars().any(crate::model::python::is_unprintable)),
         "isidentifier" => Value::from(
             text.chars()
                 .next()

@@ -2,6 +2,9 @@
 
 use super::{DEPTH_MAX, Entry, Invalid, Kind};
 
+/// Bodies are seldom nested deeper.
+const DEPTH_USUAL: usize = 16;
+
 /// Reads a text into entries.
 pub(super) struct Parser<'t> {
     bytes: &'t [u8],
@@ -12,16 +15,10 @@ pub(super) struct Parser<'t> {
     pub(super) depth: usize,
 }
 
-/// What may come next.
-#[derive(Clone, Copy, PartialEq)]
-enum Expect {
-    Value,
-    /// A value, or the end of an array that has just begun.
-    ValueOrEnd,
-    Key,
-    /// A key, or the end of an object that has just begun.
-    KeyOrEnd,
-    CommaOrEnd,
+/// An array or object that is not closed yet.
+struct Open {
+    entry: u32,
+    is_object: bool,
 }
 
 impl<'t> Parser<'t> {
@@ -43,59 +40,90 @@ impl<'t> Parser<'t> {
         if u32::try_from(self.bytes.len()).is_err() {
             return Err(self.invalid("the text is too long"));
         }
-        let mut open: Vec<u32> = Vec::new();
-        let mut expect = Expect::Value;
+        let mut open: Vec<Open> = Vec::with_capacity(DEPTH_USUAL);
         loop {
-            self.white();
-            let Some(byte) = self.bytes.get(self.at).copied() else {
-                return Err(self.invalid("the text ends too early"));
-            };
-            match (expect, byte) {
-                (Expect::ValueOrEnd, b']') | (Expect::KeyOrEnd, b'}') => self.close(&mut open),
-                (Expect::CommaOrEnd, b',') => {
-                    self.at += 1;
-                    expect = match self.innermost(&open) {
-                        Kind::Object => Expect::Key,
-                        _ => Expect::Value,
-                    };
-                    continue;
-                }
-                (Expect::CommaOrEnd, b']') if self.innermost(&open) == Kind::Array => {
-                    self.close(&mut open);
-                }
-                (Expect::CommaOrEnd, b'}') if self.innermost(&open) == Kind::Object => {
-                    self.close(&mut open);
-                }
-                (Expect::CommaOrEnd, _) => {
-                    return Err(self.invalid("a comma or a closing bracket is missing"));
-                }
-                (Expect::Key | Expect::KeyOrEnd, b'"') => {
-                    self.string()?;
-                    self.white();
-                    if self.bytes.get(self.at) != Some(&b':') {
-                        return Err(self.invalid("a colon is missing after a key"));
-                    }
-                    self.at += 1;
-                    expect = Expect::Value;
-                    continue;
-                }
-                (Expect::Key | Expect::KeyOrEnd, _) => {
-                    return Err(self.invalid("a key must be a string in double quotes"));
-                }
-                (Expect::Value | Expect::ValueOrEnd, b'{' | b'[') => {
-                    if open.len() >= DEPTH_MAX {
-                        return Err(self.invalid("the nesting is too deep"));
-                    }
-                    expect = self.open(byte, &mut open);
-                    continue;
-                }
-                (Expect::Value | Expect::ValueOrEnd, _) => self.scalar(byte)?,
+            if self.value(&mut open)? {
+                continue;
             }
-            if open.is_empty() {
-                break;
+            loop {
+                let Some(innermost) = open.last() else {
+                    return self.end();
+                };
+                let is_object = innermost.is_object;
+                match self.next()? {
+                    b',' => {
+                        self.at += 1;
+                        if is_object {
+                            let byte = self.next()?;
+                            self.key(byte)?;
+                        }
+                        break;
+                    }
+                    b'}' if is_object => self.close(&mut open),
+                    b']' if !is_object => self.close(&mut open),
+                    _ => return Err(self.invalid("a comma or a closing bracket is missing")),
+                }
             }
-            expect = Expect::CommaOrEnd;
         }
+    }
+
+    /// Reads a value, or the beginning of one: true when the first value inside it is next.
+    fn value(&mut self, open: &mut Vec<Open>) -> Result<bool, Invalid> {
+        let byte = self.next()?;
+        if byte != b'{' && byte != b'[' {
+            self.scalar(byte)?;
+            return Ok(false);
+        }
+        if open.len() >= DEPTH_MAX {
+            return Err(self.invalid("the nesting is too deep"));
+        }
+        let is_object = byte == b'{';
+        open.push(Open {
+            entry: short(self.entries.len()),
+            is_object,
+        });
+        self.depth = self.depth.max(open.len());
+        let kind = if is_object { Kind::Object } else { Kind::Array };
+        self.push(kind, self.at, self.at);
+        self.at += 1;
+        let first = self.next()?;
+        match (is_object, first) {
+            (true, b'}') | (false, b']') => {
+                self.close(open);
+                return Ok(false);
+            }
+            (true, _) => self.key(first)?,
+            (false, _) => {}
+        }
+        Ok(true)
+    }
+
+    /// Reads a key and its colon.
+    fn key(&mut self, byte: u8) -> Result<(), Invalid> {
+        if byte != b'"' {
+            return Err(self.invalid("a key must be a string in double quotes"));
+        }
+        self.string()?;
+        self.white();
+        if self.bytes.get(self.at) != Some(&b':') {
+            return Err(self.invalid("a colon is missing after a key"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn close(&mut self, open: &mut Vec<Open>) {
+        self.at += 1;
+        let (end, next) = (short(self.at), short(self.entries.len()));
+        let entry = open.pop().map_or(usize::MAX, |open| open.entry as usize);
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.end = end;
+            entry.next = next;
+        }
+    }
+
+    /// Nothing may follow the outermost value.
+    fn end(&mut self) -> Result<(), Invalid> {
         self.white();
         if self.at < self.bytes.len() {
             return Err(self.invalid("there is more after the end of the JSON"));
@@ -103,32 +131,13 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    fn open(&mut self, byte: u8, open: &mut Vec<u32>) -> Expect {
-        let (kind, expect) = if byte == b'{' {
-            (Kind::Object, Expect::KeyOrEnd)
-        } else {
-            (Kind::Array, Expect::ValueOrEnd)
-        };
-        open.push(short(self.entries.len()));
-        self.depth = self.depth.max(open.len());
-        self.push(kind, self.at, self.at);
-        self.at += 1;
-        expect
-    }
-
-    fn close(&mut self, open: &mut Vec<u32>) {
-        self.at += 1;
-        let (end, next) = (short(self.at), short(self.entries.len()));
-        if let Some(entry) = open.pop().and_then(|at| self.entries.get_mut(at as usize)) {
-            entry.end = end;
-            entry.next = next;
+    /// The next byte that is no white space.
+    fn next(&mut self) -> Result<u8, Invalid> {
+        self.white();
+        match self.bytes.get(self.at) {
+            Some(byte) => Ok(*byte),
+            None => Err(self.invalid("the text ends too early")),
         }
-    }
-
-    fn innermost(&self, open: &[u32]) -> Kind {
-        open.last()
-            .and_then(|at| self.entries.get(*at as usize))
-            .map_or(Kind::Null, |entry| entry.kind)
     }
 
     fn scalar(&mut self, byte: u8) -> Result<(), Invalid> {
@@ -194,12 +203,7 @@ impl<'t> Parser<'t> {
         let mut kind = Kind::Plain;
         self.at = start;
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-            let run = rest
-                .iter()
-                .position(|b| *b == b'"' || *b == b'\\' || *b < 0x20)
-                .unwrap_or(rest.len());
-            self.at += run;
+            self.at = super::plain_until(self.bytes, self.at);
             match self.bytes.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => {

@@ -43,6 +43,7 @@ fn run(case: &Json) -> Result<Translated, Failure> {
         webhook: "cloudevents",
         masking: &masking,
         keys: &Keys::None,
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     };
@@ -134,11 +135,11 @@ fn ids_follow_from_webhook_source_and_id() {
         ]
     );
     assert_eq!(
-        translated.item_keys.unwrap(),
-        [
-            "/mycontext/subcontext\n1234-1234-1234",
-            "/other\n1234-1234-1234"
-        ]
+        translated.keys,
+        Keys::PerEvent(vec![
+            "/mycontext/subcontext\n1234-1234-1234".into(),
+            "/other\n1234-1234-1234".into()
+        ])
     );
 }
 
@@ -160,6 +161,7 @@ fn header_bytes_that_are_not_utf8_are_refused() {
         webhook: "w",
         masking: &masking,
         keys: &Keys::None,
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     };

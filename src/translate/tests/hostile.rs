@@ -61,6 +61,7 @@ fn shape(
             webhook: "c",
             masking: &Masking::default(),
             keys: &Keys::None,
+            own_keys: false,
             default_payload: false,
             body: &ParsedBody::default(),
         })

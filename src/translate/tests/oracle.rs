@@ -43,7 +43,7 @@ const ON_PURPOSE: &[(&str, &str)] = &[
     ("1e400|tojson", ""),
     ("pprint", ""),
     (":", "range("),
-    ("items() is sequence", ""),
+    ("sequence", ""),
     ("'floor'", "e+"),
     ("'ceil'", "e+"),
 ];
@@ -103,6 +103,7 @@ fn with_scope<T>(pair: &Json, run: impl FnOnce(&Scope<'_>) -> T) -> T {
         webhook: "oracle",
         masking: &Masking::default(),
         keys: &Keys::None,
+        own_keys: false,
         default_payload: true,
         body: &ParsedBody::default(),
     })

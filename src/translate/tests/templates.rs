@@ -38,6 +38,7 @@ fn run(case: &Json) -> Result<Translated, Failure> {
         webhook: "c",
         masking: &masking,
         keys: &Keys::None,
+        own_keys: true,
         default_payload: true,
         body: &ParsedBody::default(),
     };

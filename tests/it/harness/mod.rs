@@ -1,5 +1,7 @@
 //! Starts the real binary in a temporary folder, speaks HTTP to it, and leaves nothing behind.
 
+pub mod cases;
+pub mod clock;
 pub mod fake_sink;
 pub mod http;
 pub mod sign;
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A slug of the length that hookgate makes.
 pub fn slug(n: usize) -> String {
@@ -49,7 +51,7 @@ pub struct Setup {
     pub server: String,
     pub store: String,
     pub rest: String,
-    pub env: Vec<(&'static str, String)>,
+    pub env: Vec<(String, String)>,
     pub files: Vec<(String, Vec<u8>)>,
 }
 
@@ -71,8 +73,8 @@ impl Setup {
         self
     }
 
-    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.env.push((name, value.into()));
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
         self
     }
 
@@ -97,15 +99,10 @@ impl Setup {
         }
         std::fs::write(folder.path().join("webhooks.toml"), self.toml()).expect("webhooks.toml");
         let tls = self.server.contains("tls =");
-        let env = self
-            .env
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut gateway = Gateway {
             folder,
-            env,
+            env: self.env,
             child: None,
             public: nowhere,
             admin: nowhere,
@@ -190,6 +187,7 @@ impl Gateway {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("kill -9");
             child.wait().expect("it is dead");
+            clock::clean_up(child.id());
         }
     }
 

@@ -108,9 +108,9 @@ pub(super) fn put(log: &dyn EventLog, append: Append) -> Result<Appended, LogErr
         .unwrap_or(Err(LogError::Closed))
 }
 
-/// Waits until something holds, at most ten seconds.
+/// Waits until something holds, at most a minute: the machine may have other work.
 pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = std::time::Instant::now() + Duration::from_secs(10);
+    let until = std::time::Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(std::time::Instant::now() < until, "{what}");
         std::thread::yield_now();
