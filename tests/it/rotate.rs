@@ -114,7 +114,7 @@ fn add_keeps_the_file_and_refuses_what_would_not_load() {
         &[],
     ));
     assert!(
-        out.contains("Asana sends it when you register") && !out.contains("variable"),
+        out.contains("Asana sends it in its first request") && !out.contains("variable"),
         "{out}"
     );
     let after = now();
