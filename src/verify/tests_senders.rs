@@ -397,6 +397,12 @@ impl Sender {
             _ => None,
         });
         let mut encodings = encodings;
+        // Neither names of headers in its list nor the hex digits have a case.
+        let is_hook0 =
+            |scheme: &Scheme| matches!(scheme, Scheme::Special(s) if s.sender == Special::Hook0);
+        if self.schemes.iter().any(is_hook0) && old.eq_ignore_ascii_case(new) {
+            return true;
+        }
         encodings.any(|encoding| {
             let (old, new) = (encoding.decode(old), encoding.decode(new));
             old.is_some() && old == new

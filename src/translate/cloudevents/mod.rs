@@ -123,6 +123,7 @@ pub(crate) fn translate(
             owners => owners.clone(),
         },
         notes,
+        undefined: Vec::new(),
     })
 }
 
