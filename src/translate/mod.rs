@@ -9,6 +9,7 @@ mod env;
 mod expression;
 mod filters;
 mod fixed;
+mod hidden;
 mod input;
 mod json;
 mod keys;

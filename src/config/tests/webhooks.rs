@@ -465,7 +465,7 @@ fn old_slugs_are_no_others_and_end() {
         .map(|old| old.slug.expose())
         .collect();
     assert_eq!(old, [slug(1), slug(2)]);
-    assert_eq!(webhook.masking.slugs.len(), 2);
+    assert_eq!(webhook.masking.slugs.len(), 3);
     let told = findings(&text);
     assert!(told.contains("the old slug's time has passed"), "{told}");
     let twice = text.replace(&slug(2), &slug(1));
