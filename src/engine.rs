@@ -11,7 +11,9 @@ use crate::codes;
 use crate::config::{KeyRule, Webhook};
 use crate::model::delivery::Check;
 use crate::model::{Event, Note, Outcome, Problem, Request};
-use crate::translate::{Failure, ItemKey, Keys, ParsedBody, Scope, Translator, bounded, whole};
+use crate::translate::{
+    Failure, ItemKey, Keys, ParsedBody, Scope, Traced, Translator, bounded, whole,
+};
 use crate::verify::{KeysAtHand, ValueSpec, Verdict};
 use jiff::Timestamp;
 
@@ -28,6 +30,8 @@ pub struct Translation {
     pub key: Option<String>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
+    /// What was read that the request has not, with its place; the notes tell of it too.
+    pub undefined: Vec<Problem>,
     /// Why it was parked.
     pub error: Option<Problem>,
     /// Whether the answer is 415 (the request is no CloudEvent) instead of 400.
@@ -107,8 +111,15 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
         Ok(translated) => translated,
         Err(failure) => return parked(keys, failure),
     };
+    if webhook.undefined_fails
+        && let Some(problem) = translated.undefined.first()
+    {
+        return parked(keys, failure(problem.clone()));
+    }
     if translated.events.is_empty() {
-        return ignored(keys, translated.notes);
+        let mut ignored = ignored(keys, translated.notes);
+        ignored.undefined = translated.undefined;
+        return ignored;
     }
     Translation {
         outcome: Outcome::Accepted,
@@ -116,9 +127,21 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
         key: key_text(&translated.keys),
         keys: translated.keys,
         notes: translated.notes,
+        undefined: translated.undefined,
         error: None,
         unsupported_type: false,
     }
+}
+
+/// What a webhook's translation reads of a request, and what that was.
+#[must_use]
+pub fn trace(webhook: &Webhook, request: &Request) -> Vec<Traced> {
+    let (none, body) = (Keys::None, ParsedBody::default());
+    let found = keys(webhook, &scope(webhook, request, &none, &body));
+    let keys = found.as_ref().unwrap_or(&none);
+    webhook
+        .translator
+        .trace(&scope(webhook, request, keys, &body))
 }
 
 fn scope<'a>(
@@ -225,6 +248,7 @@ fn ignored(keys: &Keys, notes: Vec<Note>) -> Translation {
         keys: Keys::None,
         key: key_text(keys),
         notes,
+        undefined: Vec::new(),
         error: None,
         unsupported_type: false,
     }
@@ -243,6 +267,7 @@ fn parked(keys: &Keys, failure: Failure) -> Translation {
         },
         key: key_text(keys),
         notes: Vec::new(),
+        undefined: Vec::new(),
         error: Some(failure.problem),
         unsupported_type: failure.unsupported_type,
     }

@@ -1,5 +1,7 @@
 //! `check`: is the file right? One line an item, then the failures in full.
 
+mod bless;
+
 use super::{Exit, Global, output};
 use crate::codes;
 use crate::config::findings::{github, render};
@@ -22,6 +24,9 @@ pub(super) struct Arguments {
     /// Run only the tests of this name
     #[arg(long, value_name = "NAME")]
     test: Option<String>,
+    /// Write the events that came into `expect`, after showing what differs
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    bless: bool,
     /// Warnings are errors
     #[arg(long)]
     deny_warnings: bool,
@@ -86,7 +91,49 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
             }
         }
     }
+    if arguments.bless && checked.exit() == Exit::No {
+        return bless(global, arguments, &checked);
+    }
     checked.exit()
+}
+
+/// Makes what came what is expected, and checks again.
+fn bless(global: &Global, arguments: &Arguments, checked: &Checked) -> Exit {
+    let path = file(global, arguments);
+    let failed = |why: String| {
+        output::err(&format!("nothing was written: {why}\n"));
+        Exit::No
+    };
+    let old = match config::read_text(&path, config::CONFIG_FILE_BYTES_MAX) {
+        Ok(old) => old,
+        Err(why) => return failed(why),
+    };
+    let (new, count) = match bless::blessed(&old, &checked.results) {
+        Ok(blessed) => blessed,
+        Err(test) => {
+            return failed(format!(
+                "the `expect` of test {test:?} must be changed by hand"
+            ));
+        }
+    };
+    if let Err(why) = std::fs::write(&path, new) {
+        return failed(why.to_string());
+    }
+    match examine(global, arguments) {
+        Some(again) if !again.loaded.has_errors() => {
+            output::out(&format!("\n{} blessed\n", plural(count, "test")));
+            again.exit()
+        }
+        _ => {
+            let back = std::fs::write(&path, old);
+            failed(match back {
+                Ok(()) => "the file would not be valid any more".to_owned(),
+                Err(why) => {
+                    format!("the file is not valid any more, and cannot be restored: {why}")
+                }
+            })
+        }
+    }
 }
 
 fn file(global: &Global, arguments: &Arguments) -> PathBuf {
@@ -164,6 +211,10 @@ fn place(result: &TestResult, name: &str) -> Place {
 /// What a test's request was translated with, as warnings.
 fn notes(result: &TestResult, name: &str) -> Vec<Finding> {
     let finding = |note: &crate::model::Note| {
+        // These have a place of their own.
+        if note.code == Some(codes::UNDEFINED_VALUE) {
+            return None;
+        }
         let message = format!("test \"{}\": {}", result.name, note.message);
         Some(Finding {
             severity: Severity::Warning,
@@ -171,7 +222,24 @@ fn notes(result: &TestResult, name: &str) -> Vec<Finding> {
             webhook: Some(result.webhook.clone()),
         })
     };
-    result.notes.iter().filter_map(finding).collect()
+    let undefined = result.undefined.iter().map(|problem| {
+        let mut problem = problem.clone();
+        let seen = format!("Seen with test \"{}\".", result.name);
+        problem.help = Some(match problem.help.take() {
+            Some(help) => format!("{help} {seen}"),
+            None => seen,
+        });
+        if problem.place.is_none() {
+            problem = problem.at(place(result, name));
+        }
+        Finding {
+            severity: Severity::Warning,
+            problem,
+            webhook: Some(result.webhook.clone()),
+        }
+    });
+    let notes = result.notes.iter().filter_map(finding);
+    notes.chain(undefined).collect()
 }
 
 /// A failed test as one finding.

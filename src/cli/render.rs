@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// Check the signature too
     #[arg(long)]
     verify: bool,
+    /// Say what was read of the request, and what it was
+    #[arg(long)]
+    trace: bool,
     /// Change the request first: header.x=…, query.x=…, body.a.b=…
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -70,7 +73,31 @@ fn render(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
             return Ok(Exit::No);
         }
     }
+    if arguments.trace {
+        trace(global, webhook, &request);
+    }
     Ok(show(global, webhook, &engine::translate(webhook, &request)))
+}
+
+/// One line on stderr for each path that is read.
+fn trace(global: &Global, webhook: &Webhook, request: &Request) {
+    for traced in engine::trace(webhook, request) {
+        let place = traced.place.as_ref();
+        if global.json() {
+            output::json_error(&serde_json::json!({
+                "trace": traced.path,
+                "value": traced.value,
+                "file": place.map(|p| &p.file),
+                "line": place.map(|p| p.line),
+                "column": place.map(|p| p.column),
+            }));
+        } else {
+            let at = place.map_or_else(String::new, |p| {
+                format!("  ({}:{}:{})", p.file, p.line, p.column)
+            });
+            output::err(&format!("{} = {}{at}\n", traced.path, traced.value));
+        }
+    }
 }
 
 /// Shows check by check what was found; as JSON only where the request is refused.

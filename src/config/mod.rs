@@ -144,6 +144,8 @@ pub struct Webhook {
     pub when: Option<Expression>,
     /// How requests become events.
     pub translator: Translator,
+    /// Whether a value that the request has not parks the delivery.
+    pub undefined_fails: bool,
     /// How the delivery key is found.
     pub key: KeyRule,
     /// Answer on success.
@@ -278,7 +280,7 @@ pub struct Loaded {
 }
 
 /// Bytes of `webhooks.toml`: a thousand webhooks with long inline templates are 5 MB.
-const CONFIG_FILE_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const CONFIG_FILE_BYTES_MAX: u64 = 16 << 20;
 
 impl Overrides {
     /// What `HOOKGATE_LISTEN`, `HOOKGATE_ADMIN` and `HOOKGATE_STORE_PATH` say; empty ones say nothing.
@@ -405,6 +407,7 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
         rate: None,
         when: None,
         translator,
+        undefined_fails: false,
         key: KeyRule::None,
         response: Response::NoContent,
         bare_refusals: false,

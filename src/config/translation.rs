@@ -36,7 +36,14 @@ pub(super) fn read(
         );
     }
     // Each is compiled though there are two: its mistakes count whichever is kept.
-    let event = event.map(|v| definition(cx, &v).map(Translator::Definition));
+    let each = each(cx, table, event.is_some());
+    let event = event.map(|v| {
+        let definition = definition(cx, &v)?;
+        Some(Translator::Definition(match each {
+            Some(each) => definition.for_each(each?),
+            None => definition,
+        }))
+    });
     let template = template.map(|v| self::template(cx, &v).map(Translator::Template));
     let cloudevents = cloudevents.map(|v| options(cx, &v).map(Translator::CloudEvents));
     if let Some(translator) = event.or(template).or(cloudevents) {
@@ -56,6 +63,20 @@ pub(super) fn read(
         },
         None => none(cx, table, ""),
     }
+}
+
+/// The list that gives a definition's events.
+fn each(cx: &Context, table: &Table<'_, '_, '_>, has_event: bool) -> Option<Option<Expression>> {
+    let value = table.get("each")?;
+    if !has_event {
+        cx.error_help(
+            codes::NO_EFFECT,
+            value.key_span.clone(),
+            "`each` needs a definition, `event = { … }`",
+            "in a template, a loop prints a list of events",
+        );
+    }
+    Some(expression(cx, &value))
 }
 
 fn none(cx: &Context, table: &Table<'_, '_, '_>, more: &str) -> Option<Translator> {

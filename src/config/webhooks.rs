@@ -68,6 +68,10 @@ fn read(
     let translator = translation::read(cx, table, provider.as_ref());
     let cloudevents = table.get("cloudevents").is_some();
     let when = table.get("when").map(|v| translation::expression(cx, &v));
+    let undefined_fails = table
+        .get("undefined")
+        .and_then(|v| v.choice(cx, &["empty", "error"]))
+        == Some("error");
     let key = key_rule(cx, table, known);
     let description = description(cx, table);
     let methods = methods(cx, table, known, cloudevents);
@@ -83,7 +87,7 @@ fn read(
     let (subpaths, enabled) = (flag("subpaths", false), flag("enabled", true));
     let tests = expectations::read(cx, table);
     let old_slugs = old_slugs(cx, table, seen, name.as_deref());
-    later(cx, table);
+    later(table);
     let guard = guard.and_then(|guard| {
         let verifier = subscriptions::apply(cx, table, guard.verifier, &mut shakes)?;
         Some(verify::Guard { verifier, ..guard })
@@ -116,6 +120,7 @@ fn read(
             None => None,
         },
         translator: translator?,
+        undefined_fails,
         key: key?,
         response: response?,
         bare_refusals: known.is_some_and(|p| p.answer.bare_refusals),
@@ -128,15 +133,8 @@ fn read(
 }
 
 /// Keys of later versions whose default is honoured.
-fn later(cx: &Context, table: &Table<'_, '_, '_>) {
-    for key in ["each", "trace"] {
-        table.not_yet(key);
-    }
-    if let Some(value) = table.get("undefined")
-        && value.choice(cx, &["empty", "error"]) == Some("error")
-    {
-        value.invalid(cx, "\"error\" is not supported yet in this version");
-    }
+fn later(table: &Table<'_, '_, '_>) {
+    table.not_yet("trace");
 }
 
 /// The name of a webhook or sink: it appears in ids, labels and paths.

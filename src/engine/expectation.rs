@@ -23,6 +23,8 @@ pub struct TestResult {
     pub line: u32,
     /// What its request was translated with.
     pub notes: Vec<Note>,
+    /// What was read that its request has not, with its place.
+    pub undefined: Vec<Problem>,
     /// How long it took, reading the file included.
     pub duration: Duration,
     /// Why it failed; none: it passed.
@@ -71,7 +73,7 @@ pub fn check_tests(config: &Config, only: Option<&str>) -> Vec<TestResult> {
 
 fn run(config: &Config, webhook: &Webhook, test: &WebhookTest, folder: &Path) -> TestResult {
     let start = Instant::now();
-    let mut notes = Vec::new();
+    let (mut notes, mut undefined) = (Vec::new(), Vec::new());
     let name = test.request.display().to_string();
     let failure = read_named(&folder.join(&test.request), &name)
         .and_then(|mut request| {
@@ -81,6 +83,7 @@ fn run(config: &Config, webhook: &Webhook, test: &WebhookTest, folder: &Path) ->
         .and_then(|request| outcome(webhook, test, &request))
         .and_then(|translation| {
             notes.clone_from(&translation.notes);
+            undefined.clone_from(&translation.undefined);
             compare(test, translation)
         })
         .err();
@@ -89,6 +92,7 @@ fn run(config: &Config, webhook: &Webhook, test: &WebhookTest, folder: &Path) ->
         name: test.name.clone(),
         line: test.line,
         notes,
+        undefined,
         duration: start.elapsed(),
         failure,
     }

@@ -284,3 +284,66 @@ fn cost_of_expressions() {
         );
     }
 }
+
+const ALERTS: &str = r#"each = "body.alerts"
+event = { event = "alert.{{ item.status }}", resource = { "prefect.resource.id" = "alert.{{ item.id }}", host = "{{ item.host }}" }, payload = { all = "{{ body.alerts|length }}", alert = "{{ item }}" } }
+"#;
+
+#[test]
+fn each_item_of_a_list_gives_an_event() {
+    let made = run(
+        ALERTS,
+        r#"{"alerts": [{"id": 1, "status": "firing", "host": "a"}, {"id": 2, "status": "resolved", "host": "b"}]}"#,
+    );
+    let events: Vec<serde_json::Value> = made
+        .events
+        .iter()
+        .map(|event| serde_json::to_value(event).unwrap())
+        .collect();
+    assert_eq!(events.len(), 2, "{:?}", made.error);
+    assert_eq!(events[1]["event"], "alert.resolved");
+    assert_eq!(events[1]["resource"]["prefect.resource.id"], "alert.2");
+    assert_eq!(events[1]["payload"]["all"], 2);
+    assert_eq!(events[1]["payload"]["alert"]["host"], "b");
+    for none in [r#"{"alerts": []}"#, "{}", r#"{"alerts": null}"#] {
+        assert_eq!(run(ALERTS, none).outcome, Outcome::Ignored, "{none}");
+    }
+    let wrong = run(ALERTS, r#"{"alerts": {"id": 1}}"#).error.unwrap();
+    assert_eq!(wrong.code, codes::EXPRESSION_FAILED);
+    assert!(
+        wrong.message.contains("`each` gives no list: {'id': 1}"),
+        "{wrong:?}"
+    );
+    let keyed = format!("{ALERTS}delivery_key = \"body.alerts|map(attribute='id')|list\"\n");
+    let made = run(
+        &keyed,
+        r#"{"alerts": [{"id": 7, "status": "s"}, {"id": 8, "status": "s"}]}"#,
+    );
+    assert_eq!(made.keys, Keys::PerEvent(vec!["7".into(), "8".into()]));
+}
+
+#[test]
+fn an_undefined_value_is_noted_or_parks() {
+    let body = r#"{"alerts": [{"id": 1, "status": "firing", "hst": "a"}]}"#;
+    let noted = run(ALERTS, body);
+    assert_eq!(noted.outcome, Outcome::Accepted);
+    let note = noted
+        .notes
+        .first()
+        .map(|n| n.message.as_str())
+        .unwrap_or_default();
+    assert!(
+        note.contains("`resource.host`: The template reads `item.host`")
+            && note.contains("`item.hst`"),
+        "{note}"
+    );
+    let strict = run(&format!("{ALERTS}undefined = \"error\"\n"), body);
+    assert_eq!(strict.outcome, Outcome::Parked);
+    let problem = strict.error.unwrap();
+    assert_eq!(problem.code, codes::UNDEFINED_VALUE);
+    assert_eq!(problem.place.map(|place| place.line > 1), Some(true));
+    assert_eq!(problem.help.as_deref(), Some("Did you mean `item.hst`?"));
+    let good = r#"{"alerts": [{"id": 1, "status": "firing", "host": "a"}]}"#;
+    let fine = run(&format!("{ALERTS}undefined = \"error\"\n"), good);
+    assert_eq!(fine.outcome, Outcome::Accepted, "{:?}", fine.error);
+}

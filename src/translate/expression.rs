@@ -1,6 +1,7 @@
 //! Single expressions: `when`, `delivery_key`.
 
 use super::input::Input;
+use super::rewrite::RewrittenExpression;
 use super::template::used_names;
 use super::{Scope, env, names, problem, rewrite, text};
 use crate::codes;
@@ -13,6 +14,7 @@ use std::collections::HashSet;
 pub struct Expression {
     file: String,
     source: String,
+    rewritten: Box<RewrittenExpression>,
     inner: minijinja::Expression<'static, 'static>,
     used: HashSet<String>,
 }
@@ -24,19 +26,31 @@ impl Expression {
     /// Syntax, with the column in the expression's text.
     pub fn compile(file: &str, source: &str) -> Result<Self, Problem> {
         names::check_expression(file, source)?;
+        let rewritten = rewrite::operators_of_expression(source);
         let inner = env::base()
-            .compile_expression_owned(rewrite::operators_of_expression(source))
-            .map_err(|error| problem::of(&error, file, source, codes::TEMPLATE_SYNTAX))?;
+            .compile_expression_owned(rewritten.text().to_owned())
+            .map_err(|error| {
+                let original = |range| rewritten.original_span(range);
+                problem::of_rewritten(&error, file, source, codes::TEMPLATE_SYNTAX, &original)
+            })?;
         Ok(Self {
             file: file.to_owned(),
             source: source.to_owned(),
+            rewritten: Box::new(rewritten),
             inner,
             used: used_names(source),
         })
     }
 
     fn value(&self, scope: &Scope<'_>) -> Result<Value, Problem> {
-        let input = Input::new(scope);
+        self.value_of(&Input::new(scope))
+    }
+
+    /// Its value as it is.
+    ///
+    /// # Errors
+    /// When it fails or uses up its budget.
+    pub(crate) fn value_of(&self, input: &Input<'_>) -> Result<Value, Problem> {
         let context = Value::from_object(input.context(&self.used));
         self.inner
             .eval(context)
@@ -44,7 +58,13 @@ impl Expression {
     }
 
     fn problem(&self, error: &minijinja::Error) -> Problem {
-        problem::of(error, &self.file, &self.source, codes::EXPRESSION_FAILED)
+        problem::of_rewritten(
+            error,
+            &self.file,
+            &self.source,
+            codes::EXPRESSION_FAILED,
+            &|range| self.rewritten.original_span(range),
+        )
     }
 
     /// Its value; undefined is `None`.

@@ -3,13 +3,18 @@
 //! A string that is one whole expression gives the value itself, any other is rendered to text. Nothing
 //! needs escaping: the result is a value, not text to be read again.
 
-use super::input::{Context, Input, ParsedBody};
+use super::expression::Expression;
+use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
 use super::template::used_names;
-use super::{Failure, Keys, Scope, Translated, env, keys, names, problem, rewrite, schema, text};
+use super::undefined::{self, Read};
+use super::{
+    Failure, Keys, Scope, Traced, Translated, env, keys, names, problem, rewrite, schema, text,
+};
 use crate::codes;
 use crate::model::http_file::Masking;
-use crate::model::{Headers, Place, Problem, Request};
+use crate::model::{Headers, Place, Problem, Request, limits};
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Value};
 use serde_json::Value as Json;
 use std::collections::HashSet;
@@ -26,13 +31,23 @@ const FIELDS: [&str; 8] = [
     keys::FIELD,
 ];
 
+/// Undefined values of one delivery that are told.
+const UNDEFINED_MAX: usize = 10;
+/// The name of an item of `each`.
+const ITEM: &str = "item";
+
 /// A compiled event definition.
 #[derive(Debug)]
 pub struct Definition {
     root: Vec<(String, Part)>,
     env: Environment<'static>,
     used: HashSet<String>,
+    /// A list: one event for each of its items.
+    each: Option<Expression>,
 }
+
+/// Events of one request by `each`.
+const EVENTS_MAX: usize = 10_000;
 
 /// A part of a definition.
 #[derive(Debug)]
@@ -55,6 +70,7 @@ struct Source {
     text: String,
     path: String,
     place: Option<Place>,
+    reads: Vec<Read>,
 }
 
 struct Compiler<'p> {
@@ -103,24 +119,81 @@ impl Definition {
     pub(crate) fn translate(&self, scope: &Scope<'_>) -> Result<Translated, Failure> {
         let input = Input::new(scope);
         let mut notes = Vec::new();
-        let json = self.json(&input)?;
-        let doc = Doc::parse(json).map_err(|(_, invalid)| {
-            Problem::new(
-                codes::EXPRESSION_FAILED,
-                format!("The definition gave no JSON: {}.", invalid.what),
-            )
-        })?;
-        let (events, keys) = schema::events(&doc, &input, &mut notes)?;
+        let mut undefined = Vec::new();
+        let json = self.json(&input, &mut undefined)?;
+        let (events, keys) = if json.is_empty() {
+            (Vec::new(), scope.keys.clone())
+        } else {
+            let doc = Doc::parse(json).map_err(|(_, invalid)| {
+                Problem::new(
+                    codes::EXPRESSION_FAILED,
+                    format!("The definition gave no JSON: {}.", invalid.what),
+                )
+            })?;
+            schema::events(&doc, &input, &mut notes)?
+        };
+        undefined.truncate(UNDEFINED_MAX);
+        notes.extend(undefined.iter().map(undefined::note));
         notes.extend(input.notes());
         Ok(Translated {
             events,
             keys,
             notes,
+            undefined,
         })
     }
 
-    fn json(&self, input: &Input<'_>) -> Result<String, Problem> {
-        self.rendered(input.context(&self.used))
+    /// What its expressions read of a request, and what that was.
+    pub(crate) fn trace(&self, scope: &Scope<'_>) -> Vec<Traced> {
+        let input = Input::new(scope);
+        let context = Value::from_object(input.context(&self.used));
+        let mut out = Vec::new();
+        self.root
+            .iter()
+            .for_each(|(_, part)| part.trace(&context, &mut out));
+        out
+    }
+
+    /// With a list that gives one event for each of its items, which are `item` in expressions.
+    #[must_use]
+    pub fn for_each(mut self, each: Expression) -> Self {
+        self.each = Some(each);
+        self
+    }
+
+    /// The event as JSON, a list of them where there is `each`, nothing where that list has no items.
+    fn json(&self, input: &Input<'_>, undefined: &mut Vec<Problem>) -> Result<String, Problem> {
+        let mut out = String::with_capacity(512);
+        let Some(each) = &self.each else {
+            let context = Value::from_object(input.context(&self.used));
+            self.map_into(&mut out, &self.root, &context, undefined)?;
+            return Ok(out);
+        };
+        let list = each.value_of(input)?;
+        if list.is_undefined() || list.is_none() {
+            return Ok(out);
+        }
+        if !matches!(list.kind(), ValueKind::Seq | ValueKind::Iterable) {
+            return Err(Problem::new(
+                codes::EXPRESSION_FAILED,
+                format!("`each` gives no list: {}.", text::glance(&list)),
+            )
+            .help("It names a list in the request, such as `body.alerts`; each of its items is `item`."));
+        }
+        for (i, item) in list.try_iter().into_iter().flatten().enumerate() {
+            if i >= EVENTS_MAX || out.len() > limits::EVENTS_BYTES_MAX {
+                let message =
+                    format!("`each` gives more than {EVENTS_MAX} events, or too large ones.");
+                return Err(Problem::new(codes::TEMPLATE_BUDGET, message));
+            }
+            out.push(if i == 0 { '[' } else { ',' });
+            let context = Value::from_object(input.context(&self.used).with(ITEM, item));
+            self.map_into(&mut out, &self.root, &context, undefined)?;
+        }
+        if !out.is_empty() {
+            out.push(']');
+        }
+        Ok(out)
     }
 
     /// The JSON of its fields with one more name in scope.
@@ -130,16 +203,12 @@ impl Definition {
     pub(crate) fn json_with(
         &self,
         input: &Input<'_>,
-        name: &'static str,
-        value: Value,
+        (name, value): (&'static str, Value),
+        undefined: &mut Vec<Problem>,
     ) -> Result<String, Problem> {
-        self.rendered(input.context(&self.used).with(name, value))
-    }
-
-    fn rendered(&self, context: Context) -> Result<String, Problem> {
-        let context = Value::from_object(context);
+        let context = Value::from_object(input.context(&self.used).with(name, value));
         let mut out = String::with_capacity(512);
-        self.map_into(&mut out, &self.root, &context)?;
+        self.map_into(&mut out, &self.root, &context, undefined)?;
         Ok(out)
     }
 
@@ -148,6 +217,7 @@ impl Definition {
         out: &mut String,
         members: &[(String, Part)],
         context: &Value,
+        undefined: &mut Vec<Problem>,
     ) -> Result<(), Problem> {
         out.push('{');
         for (key, part) in members {
@@ -157,7 +227,7 @@ impl Definition {
             }
             string_into(out, key);
             out.push(':');
-            if !self.part_into(out, part, context)? {
+            if !self.part_into(out, part, context, undefined)? {
                 out.truncate(before);
             }
         }
@@ -166,13 +236,22 @@ impl Definition {
     }
 
     /// Appends a part's value; false: it has none, and its key is left out.
-    fn part_into(&self, out: &mut String, part: &Part, context: &Value) -> Result<bool, Problem> {
+    fn part_into(
+        &self,
+        out: &mut String,
+        part: &Part,
+        context: &Value,
+        undefined: &mut Vec<Problem>,
+    ) -> Result<bool, Problem> {
         match part {
             Part::Static(json) => out.push_str(json),
             Part::Whole(expression, source) => {
                 let value = expression
                     .eval(context.clone())
                     .map_err(|error| source.problem(&error))?;
+                if value.is_undefined() {
+                    source.note_undefined(context, undefined);
+                }
                 if value.is_undefined() || (value.is_none() && source.in_labels()) {
                     return Ok(false);
                 }
@@ -187,16 +266,17 @@ impl Definition {
                 let text = template
                     .render(context.clone())
                     .map_err(|error| source.problem(&error))?;
+                source.note_undefined(context, undefined);
                 string_into(out, &text);
             }
-            Part::Map(members) => self.map_into(out, members, context)?,
+            Part::Map(members) => self.map_into(out, members, context, undefined)?,
             Part::List(parts) => {
                 out.push('[');
                 for (i, part) in parts.iter().enumerate() {
                     if i > 0 {
                         out.push(',');
                     }
-                    if !self.part_into(out, part, context)? {
+                    if !self.part_into(out, part, context, undefined)? {
                         out.push_str("null");
                     }
                 }
@@ -240,6 +320,29 @@ impl Definition {
 }
 
 impl Part {
+    fn trace(&self, context: &Value, out: &mut Vec<Traced>) {
+        match self {
+            Self::Static(_) => {}
+            Self::Whole(_, source) | Self::Text(_, source) => {
+                for read in undefined::all_reads(&source.text) {
+                    let path = read.shown();
+                    if !path.starts_with(ITEM) && !out.iter().any(|traced| traced.path == path) {
+                        let value = read.value(context);
+                        out.push(Traced {
+                            place: source.place.clone(),
+                            path,
+                            value,
+                        });
+                    }
+                }
+            }
+            Self::Map(members) => members
+                .iter()
+                .for_each(|(_, part)| part.trace(context, out)),
+            Self::List(parts) => parts.iter().for_each(|part| part.trace(context, out)),
+        }
+    }
+
     fn is_static(&self) -> bool {
         match self {
             Self::Static(_) => true,
@@ -253,6 +356,20 @@ impl Part {
 impl Source {
     fn in_labels(&self) -> bool {
         self.path.starts_with("resource") || self.path.starts_with("related")
+    }
+
+    /// Adds what its text reads that the request has not.
+    fn note_undefined(&self, context: &Value, undefined: &mut Vec<Problem>) {
+        if undefined.len() >= UNDEFINED_MAX {
+            return;
+        }
+        for mut problem in undefined::problems(context, &self.reads, "", &self.text) {
+            problem.message = format!("`{}`: {}", self.path, problem.message);
+            problem.place = self.place.clone();
+            if !undefined.contains(&problem) {
+                undefined.push(problem);
+            }
+        }
     }
 
     fn problem(&self, error: &minijinja::Error) -> Problem {
@@ -285,6 +402,7 @@ impl<'p> Compiler<'p> {
             root,
             env: self.env,
             used: self.used,
+            each: None,
         })
     }
 
@@ -364,6 +482,7 @@ impl<'p> Compiler<'p> {
             text: text.to_owned(),
             path: path.join("."),
             place: (self.place)(path),
+            reads: undefined::reads(text),
         };
         if let Err(mut problem) = names::check("", text) {
             problem.place = None;
@@ -372,8 +491,8 @@ impl<'p> Compiler<'p> {
             return Part::Static("null".into());
         }
         if let Some(inner) = whole(text)
-            && let Ok(expression) =
-                env::base().compile_expression_owned(rewrite::operators_of_expression(inner))
+            && let Ok(expression) = env::base()
+                .compile_expression_owned(rewrite::operators_of_expression(inner).text().to_owned())
         {
             return Part::Whole(expression, source);
         }

@@ -14,6 +14,7 @@ mod json;
 mod keys;
 mod marks;
 mod names;
+mod number;
 mod problem;
 mod rewrite;
 mod schema;
@@ -83,6 +84,19 @@ pub struct Translated {
     pub keys: Keys,
     /// What is worth knowing.
     pub notes: Vec<Note>,
+    /// What it read that the request has not; a note tells of each.
+    pub undefined: Vec<Problem>,
+}
+
+/// Something that was read of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    /// Where it is read first.
+    pub place: Option<crate::model::Place>,
+    /// As it is written there, such as `body.repository.name`.
+    pub path: String,
+    /// The beginning of its text.
+    pub value: String,
 }
 
 /// Why a request cannot be translated. The delivery is parked with it.
@@ -142,6 +156,18 @@ impl From<Problem> for Failure {
         Self {
             problem,
             unsupported_type: false,
+        }
+    }
+}
+
+impl Translator {
+    /// What it reads of a request, and what that was. Nothing for CloudEvents, which read all.
+    #[must_use]
+    pub fn trace(&self, scope: &Scope<'_>) -> Vec<Traced> {
+        match self {
+            Self::Definition(definition) => definition.trace(scope),
+            Self::Template(template) => template.trace(scope),
+            Self::CloudEvents(_) => Vec::new(),
         }
     }
 }

@@ -5,6 +5,10 @@ use crate::codes::{self, Code};
 use crate::model::{Place, Problem};
 use minijinja::{Error, ErrorKind};
 use std::error::Error as _;
+use std::ops::Range;
+
+/// How the engine words an undefined value where a number is needed.
+const UNDEFINED_OPERAND: &str = "cannot convert undefined to i64";
 
 /// Which code an error of the engine has. `failed` is the code of an ordinary failure.
 fn code(error: &Error, failed: Code) -> Code {
@@ -29,7 +33,7 @@ fn code(error: &Error, failed: Code) -> Code {
 
 /// An error of the engine as a problem. `source` is the text that was compiled, `file` its name.
 pub(crate) fn of(error: &Error, file: &str, source: &str, failed: Code) -> Problem {
-    of_rewritten(error, file, source, failed, &|position| position)
+    of_rewritten(error, file, source, failed, &|range| range)
 }
 
 /// As [`of`], for a template that was rewritten: `original` maps positions back.
@@ -38,14 +42,14 @@ pub(crate) fn of_rewritten(
     file: &str,
     source: &str,
     failed: Code,
-    original: &dyn Fn(usize) -> usize,
+    original: &dyn Fn(Range<usize>) -> Range<usize>,
 ) -> Problem {
     let inner = innermost(error);
     let code = code(inner, failed);
     let mut problem = Problem::new(code, message(inner, code));
     let place = inner
         .range()
-        .map(|range| Place::of_span(file, source, original(range.start)..original(range.end)))
+        .map(|range| Place::of_span(file, source, original(range)))
         .or_else(|| {
             let line = inner.line().or_else(|| error.line())?;
             let start: usize = source
@@ -75,6 +79,14 @@ fn innermost(error: &Error) -> &Error {
 
 fn message(error: &Error, code: Code) -> String {
     let detail = error.detail().unwrap_or("");
+    if let Some(rest) = detail.strip_prefix(UNDEFINED_OPERAND) {
+        let what = rest.trim().trim_matches(['(', ')']);
+        return if what.is_empty() {
+            "The template uses an undefined value.".into()
+        } else {
+            format!("The template uses an undefined value: {what}.")
+        };
+    }
     match error.kind() {
         ErrorKind::OutOfFuel if detail.is_empty() => {
             "The template used up its instruction budget.".into()

@@ -6,11 +6,13 @@
 //! printed. Only insertions are made, lines stay the same, and positions are mapped back for errors.
 
 mod fragments;
+mod operators;
 
 use super::json;
 use super::tokens::{self, Segment, SegmentKind, Token, TokenKind, closing};
 use crate::model::Problem;
 use fragments::Fragments;
+use std::ops::Range;
 
 /// A template as it is compiled.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct Rewritten {
     pub(crate) source: String,
     /// Where it is longer than the original: position in the new text, bytes added.
     added: Vec<(usize, usize)>,
+    /// Whole expressions by the position of their operator, both in the original.
+    operators: Vec<(usize, Range<usize>)>,
 }
 
 /// One change: bytes `at .. at + removed` become `text`.
@@ -26,6 +30,8 @@ struct Edit {
     at: usize,
     removed: usize,
     text: String,
+    /// Order among the edits at one position.
+    order: i64,
 }
 
 impl Rewritten {
@@ -40,6 +46,13 @@ impl Rewritten {
         }
         position - shift
     }
+
+    /// The place in the original of a place in the new text; an operator's is its whole expression's.
+    pub(crate) fn original_span(&self, range: Range<usize>) -> Range<usize> {
+        let (start, end) = (self.original(range.start), self.original(range.end));
+        let operator = self.operators.iter().find(|(at, _)| *at == start);
+        operator.map_or(start..end, |(_, whole)| whole.clone())
+    }
 }
 
 /// Rewrites a template.
@@ -51,12 +64,13 @@ pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
         return Ok(Rewritten {
             source: source.to_owned(),
             added: Vec::new(),
+            operators: Vec::new(),
         });
     };
     let fragments = Fragments::find(file, source, &segments)?;
-    let mut edits = Vec::new();
+    let (mut edits, mut spans) = (Vec::new(), Vec::new());
     for (i, segment) in segments.iter().enumerate() {
-        operators(&mut edits, source, segment);
+        operators::rewrite(&mut edits, &mut spans, source, segment);
         fragments.calls(&mut edits, source, segment);
         match segment.kind {
             SegmentKind::Print => print(&mut edits, source, segment, fragments.place(i)),
@@ -67,30 +81,48 @@ pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
             SegmentKind::Text | SegmentKind::Comment => {}
         }
     }
-    Ok(apply(source, edits))
+    Ok(apply(source, edits, spans))
 }
 
 /// As [`rewrite`], for what gives text or a value and no JSON: only what the engine lacks is put in.
 pub(crate) fn operators_of(source: &str) -> Rewritten {
-    let mut edits = Vec::new();
+    let (mut edits, mut spans) = (Vec::new(), Vec::new());
     for segment in tokens::segments(source).unwrap_or_default() {
-        operators(&mut edits, source, &segment);
+        operators::rewrite(&mut edits, &mut spans, source, &segment);
         set_value(&mut edits, source, &segment);
     }
-    apply(source, edits)
+    apply(source, edits, spans)
 }
+
+/// A single expression as it is compiled.
+#[derive(Debug)]
+pub(crate) struct RewrittenExpression(Rewritten);
 
 /// As [`operators_of`], for a single expression.
-pub(crate) fn operators_of_expression(source: &str) -> String {
-    let rewritten = operators_of(&format!("{{{{ {source} }}}}")).source;
-    let inner = rewritten
-        .strip_prefix("{{ ")
-        .and_then(|rest| rest.strip_suffix(" }}"));
-    inner.unwrap_or(source).to_owned()
+pub(crate) fn operators_of_expression(source: &str) -> RewrittenExpression {
+    RewrittenExpression(operators_of(&format!("{OPEN}{source} }}}}")))
 }
 
-fn apply(source: &str, mut edits: Vec<Edit>) -> Rewritten {
-    edits.sort_by_key(|edit| edit.at);
+/// What is put before an expression, so that it is read as one of a template.
+const OPEN: &str = "{{ ";
+
+impl RewrittenExpression {
+    /// The text to compile.
+    pub(crate) fn text(&self) -> &str {
+        let text = self.0.source.strip_prefix(OPEN).unwrap_or("");
+        text.strip_suffix(" }}").unwrap_or(text)
+    }
+
+    /// The place in the original of a place in the new text.
+    pub(crate) fn original_span(&self, range: Range<usize>) -> Range<usize> {
+        let there = range.start + OPEN.len()..range.end + OPEN.len();
+        let here = self.0.original_span(there);
+        here.start.saturating_sub(OPEN.len())..here.end.saturating_sub(OPEN.len())
+    }
+}
+
+fn apply(source: &str, mut edits: Vec<Edit>, operators: Vec<(usize, Range<usize>)>) -> Rewritten {
+    edits.sort_by_key(|edit| (edit.at, edit.order));
     let mut out = String::with_capacity(source.len() + 256);
     let mut added = Vec::new();
     let mut from = 0;
@@ -103,7 +135,11 @@ fn apply(source: &str, mut edits: Vec<Edit>) -> Rewritten {
         from = edit.at + edit.removed;
     }
     out.push_str(source.get(from..).unwrap_or(""));
-    Rewritten { source: out, added }
+    Rewritten {
+        source: out,
+        added,
+        operators,
+    }
 }
 
 fn insert(edits: &mut Vec<Edit>, at: usize, text: impl Into<String>) {
@@ -111,57 +147,24 @@ fn insert(edits: &mut Vec<Edit>, at: usize, text: impl Into<String>) {
         at,
         removed: 0,
         text: text.into(),
+        order: 0,
     });
 }
 
-/// `'%s' % x` becomes `'%s'|__percent(x)`: the engine has no such operator.
-fn operators(edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
-    let tokens = &segment.tokens;
-    for (i, pair) in tokens.windows(2).enumerate() {
-        let [literal, operator] = pair else { continue };
-        if literal.kind != TokenKind::Text || !operator.is(b'%') {
-            continue;
-        }
-        let end = operand_end(tokens, i + 2, source);
-        if let Some(last) = end
-            .checked_sub(1)
-            .and_then(|at| tokens.get(at))
-            .filter(|_| end > i + 2)
-        {
-            edits.push(Edit {
-                at: operator.span.start,
-                removed: 1,
-                text: "|__percent(".into(),
-            });
-            insert(edits, last.span.end, ")");
-        }
-    }
-}
-
-/// The index behind an operand with its attributes, calls, subscripts and filters.
-fn operand_end(tokens: &[Token], from: usize, source: &str) -> usize {
-    let mut at = from;
-    match tokens.get(at).map(|t| t.kind) {
-        Some(TokenKind::Sign(b'(' | b'[' | b'{')) => at = closing(tokens, at).unwrap_or(from),
-        Some(TokenKind::Name | TokenKind::Text | TokenKind::Number) => at += 1,
-        _ => return from,
-    }
-    loop {
-        match tokens.get(at).map(|t| t.kind) {
-            Some(TokenKind::Sign(b'.' | b'|'))
-                if tokens
-                    .get(at + 1)
-                    .is_some_and(|t| !t.text(source).is_empty()) =>
-            {
-                at += 2
-            }
-            Some(TokenKind::Sign(b'(' | b'[')) => match closing(tokens, at) {
-                Some(end) => at = end,
-                None => return at,
-            },
-            _ => return at,
-        }
-    }
+/// Puts text around a whole expression, outside of all that is put inside it.
+fn surround(edits: &mut Vec<Edit>, range: Range<usize>, open: String, close: String) {
+    edits.push(Edit {
+        at: range.start,
+        removed: 0,
+        text: open,
+        order: operators::OPEN_FIRST,
+    });
+    edits.push(Edit {
+        at: range.end,
+        removed: 0,
+        text: close,
+        order: operators::CLOSE_LAST,
+    });
 }
 
 /// Marks what `{{ … }}` prints.
@@ -181,6 +184,9 @@ fn print(
         }
     } else if let Some(join) = quoting_join(tokens, source) {
         insert(edits, join.span.start, "__");
+    } else if ends_in_safe(tokens, source) {
+        // The author's word: printed as it is.
+        suffix.push_str(")|__fragment");
     } else if escapes_by_hand(tokens, source) {
         suffix.push_str(")|__kept");
     }
@@ -191,12 +197,21 @@ fn print(
         ));
     }
     if !suffix.is_empty() {
-        insert(
-            edits,
-            segment.inner.start,
-            "(".repeat(suffix.matches(")|__").count()),
-        );
-        insert(edits, segment.inner.end, suffix);
+        let open = "(".repeat(suffix.matches(")|__").count());
+        surround(edits, segment.inner.clone(), open, suffix);
+    }
+}
+
+/// Whether the last filter of an expression is `safe`.
+fn ends_in_safe(tokens: &[Token], source: &str) -> bool {
+    let end = match tokens {
+        // `safe()` is the same.
+        [.., open, close] if open.is(b'(') && close.is(b')') => tokens.len() - 2,
+        _ => tokens.len(),
+    };
+    match tokens.get(..end) {
+        Some([.., bar, name]) => bar.is(b'|') && name.text(source) == "safe",
+        _ => false,
     }
 }
 
@@ -288,16 +303,17 @@ fn set_value(edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
     let (Some(first), Some(last)) = (value.first(), value.last()) else {
         return;
     };
+    let range = first.span.start..last.span.end;
     if literal_result(value, source).is_some_and(|literals| {
         literals
             .iter()
             .any(|text| text.contains('"') && !json::is_json(text))
     }) {
-        insert(edits, first.span.start, "(");
-        insert(edits, last.span.end, ")|__literal");
+        surround(edits, range, "(".into(), ")|__literal".into());
+    } else if ends_in_safe(value, source) {
+        surround(edits, range, "(".into(), ")|__fragment".into());
     } else if segment.tokens.iter().take(equals).any(|t| t.is(b'.')) {
         // A namespace can nest a list in itself without end; see the filter.
-        insert(edits, first.span.start, "(");
-        insert(edits, last.span.end, ")|__counted");
+        surround(edits, range, "(".into(), ")|__counted".into());
     }
 }

@@ -30,8 +30,6 @@ pub(crate) struct Written {
     probed: bool,
     /// How often an undefined value was printed.
     undefined: usize,
-    /// Whether a text marked safe is printed as it is: only `|safe` makes one.
-    raw_safe: bool,
     script: Script,
 }
 
@@ -54,13 +52,6 @@ impl Object for Sink {}
 struct Remembered(Option<Sink>);
 
 impl Sink {
-    /// Nothing written. `raw_safe`: a text marked safe can only come from `|safe`.
-    pub(crate) fn new(raw_safe: bool) -> Self {
-        let sink = Self::default();
-        sink.lock().raw_safe = raw_safe;
-        sink
-    }
-
     fn lock(&self) -> MutexGuard<'_, Written> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -231,12 +222,11 @@ fn printed<'v>(
         written.probed = false;
     }
     out.write_str("")?;
-    let (real, place, raw_safe) = {
+    let (real, place) = {
         let written = sink.lock();
-        (written.probed, written.lexer.place(), written.raw_safe)
+        (written.probed, written.lexer.place())
     };
-    let raw = raw_safe && value.is_safe() && matches!(state.auto_escape(), AutoEscape::None);
-    if !real || raw {
+    if !real {
         return Ok(plain(state, value));
     }
     at(place, state, value)

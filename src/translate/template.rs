@@ -4,7 +4,8 @@ use super::input::{Context, Input, NAMES, ORIGINAL};
 use super::json::Doc;
 use super::rewrite::{self, Rewritten};
 use super::sink::{self, Sink};
-use super::{Failure, Scope, Translated, env, names, problem, schema, undefined};
+use super::undefined::Read;
+use super::{Failure, Scope, Traced, Translated, env, names, problem, schema, undefined};
 use crate::codes;
 use crate::model::{Place, Problem};
 use minijinja::{Environment, Value};
@@ -23,11 +24,17 @@ pub struct Template {
     rewritten: Rewritten,
     env: Environment<'static>,
     /// The template as one of plain text, compiled when it is first used so.
-    plain: OnceLock<Box<Result<Environment<'static>, Problem>>>,
+    plain: OnceLock<Box<Plain>>,
     used: HashSet<String>,
-    /// Paths that it reads, such as `body.repository.name`.
-    paths: Vec<String>,
-    raw_safe: bool,
+    /// Paths that it reads, such as `body.repository.name`, and where.
+    reads: Vec<Read>,
+}
+
+/// A template as one of plain text.
+#[derive(Debug)]
+struct Plain {
+    rewritten: Rewritten,
+    env: Result<Environment<'static>, Problem>,
 }
 
 /// The names of the request's context that a text mentions. A name mentioned for something else costs a little time only.
@@ -55,24 +62,14 @@ impl Template {
         env.add_template_owned(file.to_owned(), rewritten.source.clone())
             .map_err(|error| {
                 problem::of_rewritten(&error, file, &source, codes::TEMPLATE_SYNTAX, &|at| {
-                    rewritten.original(at)
+                    rewritten.original_span(at)
                 })
             })?;
-        let paths = env.get_template(file).map_or_else(
-            |_| HashSet::new(),
-            |template| template.undeclared_variables(true),
-        );
-        let mut paths: Vec<String> = paths
-            .into_iter()
-            .filter(|path| path.contains('.'))
-            .collect();
-        paths.sort();
         Ok(Self {
             file: file.to_owned(),
-            paths,
+            reads: undefined::reads(&source),
             plain: OnceLock::new(),
             used: used_names(&source),
-            raw_safe: !source.contains("autoescape"),
             source,
             rewritten,
             env,
@@ -86,17 +83,20 @@ impl Template {
     pub fn render_text(&self, scope: &Scope<'_>) -> Result<String, Problem> {
         let input = Input::new(scope);
         let context = Value::from_object(input.context(&self.used));
-        let env = self.plain.get_or_init(|| {
+        let plain = self.plain.get_or_init(|| {
             let mut env = env::base().clone();
-            let source = rewrite::operators_of(&self.source).source;
-            let added = env.add_template_owned(self.file.clone(), source);
-            Box::new(added.map(|()| env).map_err(|error| self.problem(&error)))
+            let rewritten = rewrite::operators_of(&self.source);
+            let added = env.add_template_owned(self.file.clone(), rewritten.source.clone());
+            let env = added
+                .map(|()| env)
+                .map_err(|error| self.problem_in(&rewritten, &error));
+            Box::new(Plain { rewritten, env })
         });
-        let env = env.as_ref().as_ref().map_err(Clone::clone)?;
+        let env = plain.env.as_ref().map_err(Clone::clone)?;
         let template = env.get_template(&self.file);
         template
             .and_then(|template| template.render(context))
-            .map_err(|error| self.problem(&error))
+            .map_err(|error| self.problem_in(&plain.rewritten, &error))
     }
 
     /// Translates a request.
@@ -105,7 +105,13 @@ impl Template {
     /// When it fails, or what it prints is no JSON or no valid event.
     pub(crate) fn translate(&self, scope: &Scope<'_>) -> Result<Translated, Failure> {
         let input = Input::new(scope);
-        let (output, undefined) = self.render(&input)?;
+        let (output, printed) = self.render(&input)?;
+        let mut undefined = Vec::new();
+        if printed > 0 {
+            let context = Value::from_object(input.context(&self.used));
+            undefined =
+                undefined::printed(&context, &self.reads, printed, &self.file, &self.source);
+        }
         let mut notes = Vec::new();
         let (events, keys) = if output.trim().is_empty() {
             (Vec::new(), scope.keys.clone())
@@ -118,17 +124,16 @@ impl Template {
                         .into());
                 }
             };
-            schema::events(&doc, &input, &mut notes)?
+            schema::events(&doc, &input, &mut notes)
+                .map_err(|problem| because(problem, &undefined))?
         };
-        if undefined > 0 {
-            let context = Value::from_object(input.context(&self.used));
-            notes.extend(undefined::notes(&context, &self.paths, undefined));
-        }
+        notes.extend(undefined.iter().map(undefined::note));
         notes.extend(input.notes());
         Ok(Translated {
             events,
             keys,
             notes,
+            undefined,
         })
     }
 
@@ -144,7 +149,7 @@ impl Template {
     }
 
     fn render(&self, input: &Input<'_>) -> Result<(String, usize), Problem> {
-        let sink = Sink::new(self.raw_safe);
+        let sink = Sink::default();
         let context = self.context(input, &sink);
         match self.template()?.render_captured_to(context, sink.clone()) {
             Ok(_) => Ok(sink.take()),
@@ -153,7 +158,11 @@ impl Template {
     }
 
     fn problem(&self, error: &minijinja::Error) -> Problem {
-        let original = |at| self.rewritten.original(at);
+        self.problem_in(&self.rewritten, error)
+    }
+
+    fn problem_in(&self, rewritten: &Rewritten, error: &minijinja::Error) -> Problem {
+        let original = |range| rewritten.original_span(range);
         problem::of_rewritten(
             error,
             &self.file,
@@ -163,15 +172,81 @@ impl Template {
         )
     }
 
+    /// What a template reads of a request, and what it was: place, path, value.
+    pub(crate) fn trace(&self, scope: &Scope<'_>) -> Vec<Traced> {
+        let input = Input::new(scope);
+        let context = Value::from_object(input.context(&self.used));
+        let mut out: Vec<Traced> = Vec::new();
+        for read in undefined::all_reads(&self.source) {
+            let path = read.shown();
+            if !out.iter().any(|traced| traced.path == path) {
+                let place = Place::of_span(&self.file, &self.source, read.span());
+                let value = read.value(&context);
+                out.push(Traced {
+                    place: Some(place),
+                    path,
+                    value,
+                });
+            }
+        }
+        out
+    }
+
+    /// What the paths were that the failing piece of a template reads.
+    fn values(&self, input: &Input<'_>, place: &Place) -> Option<String> {
+        const SHOWN_MAX: usize = 3;
+        let context = Value::from_object(input.context(&self.used));
+        let segments = super::tokens::segments(&self.source)?;
+        let spot = |at: usize| Place::of_span(&self.file, &self.source, at..at + 1);
+        let failing = segments.iter().find(|segment| {
+            let (from, to) = (
+                spot(segment.span.start),
+                spot(segment.span.end.saturating_sub(1)),
+            );
+            let here = (place.line, place.column);
+            (from.line, from.column) <= here && here <= (to.line, to.column)
+        })?;
+        let shown: Vec<String> = undefined::all_reads(&self.source)
+            .iter()
+            .filter(|read| failing.span.contains(&read.span().start))
+            .take(SHOWN_MAX)
+            .map(|read| {
+                let value = read.value(&context);
+                let stop = if value.ends_with('.') || value.ends_with('?') {
+                    ""
+                } else {
+                    "."
+                };
+                format!("`{}` is {value}{stop}", read.shown())
+            })
+            .collect();
+        (!shown.is_empty()).then(|| shown.join(" "))
+    }
+
     /// Fails once more with the engine's memory of where undefined values came from.
     fn explain(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
+        let mut problem = self.explained(input, error);
+        let values = problem
+            .place
+            .as_ref()
+            .and_then(|place| self.values(input, place));
+        if let Some(values) = values.filter(|_| problem.code == codes::TEMPLATE_FAILED) {
+            problem.help = Some(match problem.help.take() {
+                Some(help) => format!("{values} {help}"),
+                None => values,
+            });
+        }
+        problem
+    }
+
+    fn explained(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
         let plain = self.problem(error);
         if plain.code != codes::TEMPLATE_FAILED {
             return plain;
         }
         let mut env = self.env.clone();
         env.set_debug(true);
-        let sink = Sink::new(self.raw_safe);
+        let sink = Sink::default();
         let context = self.context(input, &sink);
         let again = env
             .get_template(&self.file)
@@ -209,7 +284,7 @@ impl Template {
     /// The place in the template that wrote byte `at` of the output.
     fn writer_of(&self, input: &Input<'_>, at: usize) -> Option<Place> {
         let template = self.env.get_template(&self.file).ok()?;
-        let recording = Sink::new(self.raw_safe);
+        let recording = Sink::default();
         recording.record();
         template
             .render_captured_to(self.context(input, &recording), recording.clone())
@@ -226,7 +301,23 @@ impl Template {
         } else {
             source
         };
-        let from = self.rewritten.original(from.start)..self.rewritten.original(from.end);
+        let from = self.rewritten.original_span(from);
         Some(Place::of_span(&self.file, &self.source, from))
     }
+}
+
+/// What does not fit the schema, with what was printed as nothing: most often that is why.
+fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
+    if let Some(first) = undefined.first() {
+        if problem.place.is_none() {
+            problem.place.clone_from(&first.place);
+        }
+        let parts = [
+            problem.help.take(),
+            Some(first.message.clone()),
+            first.help.clone(),
+        ];
+        problem.help = Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+    }
+    problem
 }

@@ -1,6 +1,8 @@
 //! Values as text: as Python prints them, and as JSON.
 
+use super::filters::{Group, View};
 use super::json;
+use super::number;
 use super::value::Node;
 use crate::model::limits::TEMPLATE_OUTPUT_BYTES_MAX;
 pub(crate) use crate::model::python::float;
@@ -35,7 +37,7 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
     }
     match value.kind() {
         ValueKind::String => repr_text(out, value.as_str().unwrap_or("")),
-        ValueKind::Number => number(out, value),
+        ValueKind::Number => digits(out, value),
         ValueKind::None => out.push_str("None"),
         ValueKind::Undefined => out.push_str("Undefined"),
         ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
@@ -52,11 +54,11 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
             out.push('}');
         }
         ValueKind::Seq | ValueKind::Iterable if value.len().is_some() => {
-            let (open, close) = if value.is_tuple() {
-                ('(', ')')
-            } else {
-                ('[', ']')
-            };
+            if let Some(view) = value.downcast_object_ref::<View>() {
+                return view.repr(out, depth);
+            }
+            let tuple = value.is_tuple() || value.downcast_object_ref::<Group>().is_some();
+            let (open, close) = if tuple { ('(', ')') } else { ('[', ']') };
             out.push(open);
             let mut count = 0;
             for item in value.try_iter().into_iter().flatten() {
@@ -69,12 +71,23 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
                 repr(out, &item, depth + 1);
                 count += 1;
             }
-            if value.is_tuple() && count == 1 {
+            if tuple && count == 1 {
                 out.push(',');
             }
             out.push(close);
         }
         _ => out.push_str(&value.to_string()),
+    }
+}
+
+/// The beginning of a value's `repr`, for errors.
+pub(crate) fn glance(value: &Value) -> String {
+    const CHARACTERS: usize = 60;
+    let mut shown = String::new();
+    repr(&mut shown, value, DEPTH_MAX - 2);
+    match shown.char_indices().nth(CHARACTERS) {
+        Some((at, _)) => format!("{}…", shown.get(..at).unwrap_or("")),
+        None => shown,
     }
 }
 
@@ -88,7 +101,7 @@ pub(crate) fn pairs(value: &Value) -> impl Iterator<Item = (Value, Value)> {
 }
 
 /// A number as Python prints it.
-pub(crate) fn number(out: &mut String, value: &Value) {
+pub(crate) fn digits(out: &mut String, value: &Value) {
     if value.is_integer() {
         out.push_str(&value.to_string());
     } else {
@@ -138,7 +151,7 @@ pub(crate) fn json_into(
         ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
         ValueKind::Number => {
             let at = out.len();
-            number(out, value);
+            digits(out, value);
             if out.get(at..).is_some_and(|text| text.ends_with(['n', 'f'])) {
                 out.truncate(at);
                 out.push_str("null");
@@ -169,6 +182,7 @@ pub(crate) fn json_into(
             }
             seq_into(out, value, layout, depth)?;
         }
+        _ if number::is_big(value) => out.push_str(&value.to_string()),
         _ => string(out, &value.to_string(), layout),
     }
     Ok(())

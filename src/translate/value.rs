@@ -1,6 +1,7 @@
 //! What a template sees of JSON: template values that look into a [`Doc`] when they are asked.
 
 use super::json::{Doc, Kind, Ref};
+use super::number::int_value;
 use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Value};
 use std::cmp::Ordering;
 use std::fmt;
@@ -45,7 +46,10 @@ pub(crate) fn to_value(doc: &Arc<Doc>, value: Ref<'_>) -> Value {
     }
 }
 
-/// A JSON number: integers exactly up to 128 bits, others as a double; what neither holds stays its text.
+/// Digits of an integer that is a number to a template.
+const DIGITS_MAX: usize = 4_300;
+
+/// A JSON number: integers exactly, others as a double; what neither holds stays its text.
 pub(crate) fn number(text: &str) -> Value {
     if !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
         if let Ok(n) = text.parse::<i64>() {
@@ -54,9 +58,14 @@ pub(crate) fn number(text: &str) -> Value {
         if let Ok(n) = text.parse::<i128>() {
             return Value::from(n);
         }
-        return text
-            .parse::<u128>()
-            .map_or_else(|_| Value::from(text), Value::from);
+        // Python reads no longer ones either; as text it is kept.
+        if text.len() > DIGITS_MAX {
+            return Value::from(text);
+        }
+        return match text.parse::<num_bigint::BigInt>() {
+            Ok(big) => int_value(big),
+            Err(_) => Value::from(text),
+        };
     }
     match text.parse::<f64>() {
         Ok(n) if n.is_finite() => Value::from(n),

@@ -114,7 +114,7 @@ fn add_keeps_the_file_and_refuses_what_would_not_load() {
         &[],
     ));
     assert!(
-        out.contains("Asana sends it when you register") && !out.contains("variable"),
+        out.contains("Asana sends it in its first request") && !out.contains("variable"),
         "{out}"
     );
     let after = now();
@@ -149,7 +149,7 @@ fn refused(folder: &Path, after: &str) {
             "--name shop-2 is free",
         ),
         (&["add", "gihub"], 6, "Did you mean `github`"),
-        (&["send", "learns"], 1, "learns its secret from the sender"),
+        (&["send", "learns"], 1, "only the running gateway has it"),
         (&["add"], 2, "hookgate add PROVIDER"),
         (
             &["add", "github", "--name", "No Good"],

@@ -156,3 +156,56 @@ fn differences_are_shown_by_line() {
         "    {\n      \"a\": 1,\n  -   \"b\": 2\n  +   \"b\": 3\n    }\n"
     );
 }
+
+#[test]
+fn what_came_is_blessed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("webhooks.toml", GOOD),
+        ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"b\"}"),
+        TEMPLATE,
+    ] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let file = folder.path().join("webhooks.toml");
+    let line = |flags: &[&str]| {
+        let all = ["check", "-c", file.to_str().unwrap()];
+        Line::parse_from(all.iter().chain(flags).copied())
+    };
+    let plain = line(&[]);
+    assert_eq!(run(&plain.global, &plain.arguments), Exit::No);
+    let blessing = line(&["--bless"]);
+    assert_eq!(run(&blessing.global, &blessing.arguments), Exit::Done);
+    assert_eq!(run(&plain.global, &plain.arguments), Exit::Done);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text, GOOD.replace("event = \"a\"", "event = \"b\""));
+}
+
+#[test]
+fn an_undefined_value_has_its_place_in_the_template() {
+    let template = (
+        "templates/t.json.j2",
+        "{\"event\": \"a{{ body.repositry }}\",\n \"resource\": {\"prefect.resource.id\": \"r\"}}",
+    );
+    let files = [
+        ("webhooks.toml", GOOD),
+        template,
+        ("r.http", "POST / HTTP/1.1\n\n{\"repository\": 1}"),
+    ];
+    let (_, findings, exit) = check(&[], &files);
+    let place = findings[0].problem.place.clone().unwrap();
+    assert_eq!((exit, findings.len()), (Exit::Done, 1));
+    assert_eq!(
+        (place.file.as_str(), place.line, place.column),
+        ("templates/t.json.j2", 1, 16)
+    );
+    let help = findings[0].problem.help.clone().unwrap();
+    assert!(
+        help.contains("`body.repository`") && help.contains("test \"one\""),
+        "{help}"
+    );
+    let (_, _, exit) = check(&["--deny-warnings"], &files);
+    assert_eq!(exit, Exit::Invalid);
+}

@@ -515,7 +515,6 @@ enabled = 1
         write status = 200
     E HG0204 14:12 ‹"ignore"› `on_error`: "ignore" is none of "refuse", "accept"
     E HG0204 15:19 ‹"nothing"› `default_payload`: "nothing" is none of "request", "none"
-    E HG0204 16:13 ‹"error"› `undefined`: "error" is not supported yet in this version
     E HG0204 17:23 ‹"***"› `old_slugs[0].slug`: a slug is made of A-Z a-z 0-9 _ -; character 2 is none of them
     E HG0203 17:14 ‹{ slug = "***" }› `old_slugs[0]` lacks the key `until`
         old_slugs = [{ slug = "…", until = 2026-12-01T00:00:00Z }]
@@ -524,8 +523,6 @@ enabled = 1
     E HG0204 17:42 ‹"soon"› `old_slugs[1].until`: must be a time with zone, such as 2026-12-01T00:00:00Z
     E HG0202 17:52 ‹1› `old_slugs[2]` must be a table, not a whole number
     E HG0201 18:1 ‹trace› `trace` is not supported yet in this version
-        remove it; nothing is read of it
-    E HG0201 19:1 ‹each› `each` is not supported yet in this version
         remove it; nothing is read of it
     E HG0202 20:11 ‹1› `enabled` must be true or false, not a whole number
     "#);

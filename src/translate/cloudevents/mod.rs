@@ -16,10 +16,11 @@ pub(crate) use event::json_into;
 use super::input::Input;
 use super::json::Doc;
 use super::{
-    CloudEventsOptions, Definition, Failure, Keys, Scope, Translated, keys, schema, value,
+    CloudEventsOptions, Definition, Failure, Keys, Scope, Translated, keys, schema, undefined,
+    value,
 };
 use crate::codes;
-use crate::model::{Headers, Problem};
+use crate::model::{Headers, Problem, limits};
 use mode::Mode;
 use uuid::Uuid;
 
@@ -99,31 +100,12 @@ pub(crate) fn translate(
         ..*scope
     };
     let input = Input::new(&keyless);
-    let mut json = String::with_capacity(scope.request.body.len() + 1024);
-    let mut own_ids = vec![false; decoded.events.len()];
-    json.push('[');
-    for ((i, event), own_id) in decoded.events.iter().enumerate().zip(&mut own_ids) {
-        if i > 0 {
-            json.push(',');
-        }
-        match &options.overrides {
-            None => json_into(&mut json, event),
-            Some(overrides) => {
-                let doc = overridden(overrides, &input, event).map_err(|mut problem| {
-                    if decoded.batch {
-                        problem.message = format!("Event {i}: {}", problem.message);
-                    }
-                    problem
-                })?;
-                *own_id = event::present(doc.root(), "id").is_some();
-                event::overridden_into(&mut json, event, Some(doc.root()));
-            }
-        }
-    }
-    json.push(']');
+    let mut undefined = Vec::new();
+    let (json, own_ids) = json(options, &input, &decoded, &mut undefined)?;
     let doc = Doc::parse(json).map_err(|(_, invalid)| no_json(invalid.what))?;
     let mut notes = Vec::new();
     let (mut events, _) = schema::events(&doc, &input, &mut notes)?;
+    notes.extend(undefined.iter().map(undefined::note));
     keys::agree(scope.keys, events.len())?;
     let mut keys = Vec::with_capacity(events.len());
     for ((event, cloud), own_id) in events.iter_mut().zip(&decoded.events).zip(own_ids) {
@@ -142,7 +124,46 @@ pub(crate) fn translate(
             owners => owners.clone(),
         },
         notes,
+        undefined,
     })
+}
+
+/// The events as a JSON array, and which of them have an id of the webhook's own mapping.
+fn json(
+    options: &CloudEventsOptions,
+    input: &Input<'_>,
+    decoded: &Decoded,
+    undefined: &mut Vec<Problem>,
+) -> Result<(String, Vec<bool>), Problem> {
+    let mut out = String::with_capacity(input.scope.request.body.len() + 1024);
+    let mut own_ids = Vec::with_capacity(decoded.events.len());
+    out.push('[');
+    for (i, event) in decoded.events.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        let Some(overrides) = &options.overrides else {
+            json_into(&mut out, event);
+            own_ids.push(false);
+            continue;
+        };
+        let doc = overridden(overrides, input, event, undefined).map_err(|mut problem| {
+            if decoded.batch {
+                problem.message = format!("Event {i}: {}", problem.message);
+            }
+            problem
+        })?;
+        own_ids.push(event::present(doc.root(), "id").is_some());
+        event::overridden_into(&mut out, event, Some(doc.root()));
+        // Each event may hold the whole batch: what no log takes is not made first.
+        if out.len() > limits::EVENTS_BYTES_MAX {
+            let message = "The events of this request would be above 64 MiB.";
+            return Err(Problem::new(codes::EVENT_TOO_LARGE, message)
+                .help("Take less than the whole `body` into each event."));
+        }
+    }
+    out.push(']');
+    Ok((out, own_ids))
 }
 
 /// What the webhook's own mapping makes of an event.
@@ -150,10 +171,10 @@ fn overridden(
     overrides: &Definition,
     input: &Input<'_>,
     event: &CloudEvent,
+    undefined: &mut Vec<Problem>,
 ) -> Result<Doc, Problem> {
-    let cloudevent =
-        value::parse(event::envelope(event)).map_err(|invalid| no_json(invalid.what))?;
-    let json = overrides.json_with(input, NAME, cloudevent)?;
+    let value = value::parse(event::envelope(event)).map_err(|invalid| no_json(invalid.what))?;
+    let json = overrides.json_with(input, (NAME, value), undefined)?;
     Doc::parse(json).map_err(|(_, invalid)| no_json(invalid.what))
 }
 

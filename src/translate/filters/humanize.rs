@@ -4,11 +4,14 @@
 mod spans;
 
 use super::args::{Args, bind, failed};
-use super::numbers::{cut, float_of, int_of};
+use super::numbers::{cut, float_of, integer_of, integer_text};
 use super::pyformat;
+use crate::translate::number::{Number, int_value, true_division};
 use crate::translate::text;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
+use num_bigint::BigInt;
+use num_traits::{Signed, ToPrimitive};
 
 /// Registers them.
 pub(super) fn register(env: &mut Environment<'static>) {
@@ -25,8 +28,8 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("humanize_naturaldate", as_it_is);
     env.add_filter("humanize_naturalday", as_it_is);
     env.add_filter("humanize_abs_timedelta", |v: &Value| {
-        if v.is_number() {
-            super::lists::absolute(v)
+        if Number::of(v).is_some() {
+            super::numbers::abs(v)
         } else {
             Ok(Value::from(text::printed(v)))
         }
@@ -74,7 +77,7 @@ fn as_it_is(value: &Value, _args: Args) -> Result<String, Error> {
 }
 
 fn by_format(state: &State, format: &str, number: f64) -> Result<String, Error> {
-    pyformat::percent(state, format, &Value::from(number))
+    pyformat::percent(state, format, &Value::from(number), false)
 }
 
 fn power(base: f64, exponent: usize) -> f64 {
@@ -151,17 +154,19 @@ fn intcomma(value: &Value, args: Args) -> Result<String, Error> {
         ValueKind::String => {
             let plain = text::printed(value).replace(',', "");
             let parsed = if plain.contains('.') {
-                plain.parse().ok().map(|f: f64| Value::from(f))
+                plain.trim().parse().ok().map(|f: f64| Value::from(f))
             } else {
-                plain.trim().parse().ok().map(|i: i128| Value::from(i))
+                integer_text(&plain)
+                    .and_then(|digits| digits.parse().ok())
+                    .map(int_value)
             };
             match parsed {
                 Some(number) => number,
-                None => return Ok(text::printed(value)),
+                None => return Ok(plain),
             }
         }
         ValueKind::Bool => Value::from(i32::from(value.is_true())),
-        ValueKind::Number => value.clone(),
+        _ if Number::of(value).is_some() => value.clone(),
         _ => return Ok(text::printed(value)),
     };
     let digits = args
@@ -197,43 +202,49 @@ fn intword(state: &State, value: &Value, args: Args) -> Result<String, Error> {
     let format = args.text(0, "%.1f");
     // Python's int() takes no fraction in a text.
     let fraction = value.as_str().is_some_and(|text| text.contains('.'));
-    let Some(number) = int_of(value).filter(|_| !fraction) else {
+    let Some(number) = integer_of(value).filter(|_| !fraction) else {
         return Ok(text::printed(value));
     };
-    if number.unsigned_abs() < 1000 {
+    let size = number.abs().to_f64().unwrap_or(f64::INFINITY);
+    if size < 1000.0 {
         return Ok(number.to_string());
     }
-    let (sign, size) = (
-        if number < 0 { "-" } else { "" },
-        text::printed(&Value::from(number))
-            .trim_start_matches('-')
-            .parse::<f64>()
-            .unwrap_or(0.0),
-    );
+    let sign = if number.is_negative() { "-" } else { "" };
     let powers: Vec<f64> = (1..=11).map(|i| power(1000.0, i)).chain([1e100]).collect();
-    for (i, (here, next)) in powers.iter().zip(powers.iter().skip(1)).enumerate() {
-        if size >= *next {
-            continue;
-        }
-        let shown = by_format(state, &format, size / here)?;
-        let (shown, word) = if shown.trim().parse() == Ok(next / here) {
-            (by_format(state, &format, size / next)?, WORDS.get(i + 1))
+    let mut at = powers.iter().rposition(|power| size >= *power).unwrap_or(0);
+    let rounded = |at: usize| {
+        // The exact quotient, rounded once.
+        let exponent = if at + 1 < WORDS.len() {
+            3 * (at + 1)
         } else {
-            (shown, WORDS.get(i))
+            100
         };
-        return Ok(format!("{sign}{shown} {}", word.unwrap_or(&"")));
+        let here = BigInt::from(10).pow(u32::try_from(exponent).unwrap_or(0));
+        let quotient = true_division(&number.abs(), &here).unwrap_or(f64::INFINITY);
+        by_format(state, &format, quotient)
+    };
+    let mut shown = rounded(at)?;
+    // Rounding may reach the next word.
+    if let (Some(here), Some(next)) = (powers.get(at), powers.get(at + 1))
+        && shown
+            .trim()
+            .parse::<f64>()
+            .is_ok_and(|shown| shown == (next / here).round())
+    {
+        at += 1;
+        shown = by_format(state, &format, 1.0)?;
     }
-    Ok(number.to_string())
+    Ok(format!("{sign}{shown} {}", WORDS.get(at).unwrap_or(&"")))
 }
 
-fn whole(value: &Value) -> Option<i128> {
+fn whole(value: &Value) -> Option<BigInt> {
     if value
         .as_str()
         .is_some_and(|text| text.contains(['.', 'e', 'E']))
     {
         None
     } else {
-        int_of(value)
+        integer_of(value)
     }
 }
 
@@ -243,7 +254,8 @@ fn ordinal(value: &Value, args: Args) -> Result<String, Error> {
     let Some(number) = whole(value) else {
         return Ok(text::printed(value));
     };
-    let suffix = match (number.rem_euclid(100), number.rem_euclid(10)) {
+    let last = ((&number % 100_i32) + 100_i32).to_i32().unwrap_or(0) % 100;
+    let suffix = match (last, last % 10) {
         (11..=13, _) => "th",
         (_, 1) => "st",
         (_, 2) => "nd",
@@ -261,8 +273,8 @@ fn apnumber(value: &Value) -> Result<String, Error> {
     let words = [
         "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
     ];
-    let word = usize::try_from(number).ok().and_then(|n| words.get(n));
-    Ok(word.map_or_else(|| text::printed(value), |word| (*word).to_owned()))
+    let word = number.to_usize().and_then(|n| words.get(n));
+    Ok(word.map_or_else(|| number.to_string(), |word| (*word).to_owned()))
 }
 
 /// The nearest fraction with a denominator of at most 1000, for a number below 1 (Python's `Fraction.limit_denominator`).
@@ -303,7 +315,7 @@ fn fractional(value: &Value) -> Result<String, Error> {
     };
     let whole = number.trunc();
     let (numerator, denominator) = nearest_fraction((number - whole).abs());
-    Ok(if whole != 0.0 && numerator == 0 {
+    Ok(if numerator == 0 {
         format!("{whole:.0}")
     } else if whole == 0.0 {
         format!(

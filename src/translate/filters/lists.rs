@@ -3,9 +3,11 @@
 use super::args::{Args, bind, failed, width};
 use super::codec::charge;
 use crate::model::limits;
+use crate::translate::number;
 use crate::translate::text::{self, Layout};
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
+use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Columns within which `pprint` stays on one line.
@@ -18,7 +20,7 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("default", default);
     env.add_filter("d", default);
     env.add_filter("attr", |v: &Value, name: &Value| {
-        if v.kind() == ValueKind::Map {
+        if v.kind() == ValueKind::Map || v.is_undefined() {
             Ok(Value::UNDEFINED)
         } else {
             v.get_item(name)
@@ -27,17 +29,81 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("dictsort", dictsort);
     env.add_filter("tojson", tojson);
     env.add_filter("pprint", |state: &State, v: &Value| pprint(state, v));
+    tests(env);
+    env.add_function("dict", dict);
+    env.add_function("cycler", cycler);
+    env.add_function("joiner", joiner);
+    env.add_function("lipsum", lipsum);
+}
+
+fn tests(env: &mut Environment<'static>) {
+    let named = |names: fn(&str) -> bool| move |v: &Value| v.as_str().is_some_and(names);
+    // Python says that an undefined value is a sequence; no one who asks wants to hear it.
     env.add_test("sequence", |v: &Value| {
         matches!(
             v.kind(),
             ValueKind::String | ValueKind::Seq | ValueKind::Map
         )
     });
-    env.add_test("callable", |v: &Value| v.kind() == ValueKind::Plain);
-    env.add_function("dict", dict);
-    env.add_function("cycler", cycler);
-    env.add_function("joiner", joiner);
-    env.add_function("lipsum", lipsum);
+    env.add_test("callable", |v: &Value| {
+        v.is_undefined() || (v.kind() == ValueKind::Plain && !number::is_big(v))
+    });
+    env.add_test("escaped", |v: &Value| v.is_undefined() || v.is_safe());
+    env.add_test("iterable", |v: &Value| {
+        v.is_undefined()
+            || matches!(
+                v.kind(),
+                ValueKind::String | ValueKind::Seq | ValueKind::Iterable | ValueKind::Map
+            )
+    });
+    env.add_test("number", |v: &Value| {
+        v.kind() == ValueKind::Bool || number::is_number(v)
+    });
+    env.add_test("integer", |v: &Value| number::is_integer(v));
+    env.add_test(
+        "filter",
+        named(|name| super::filter_names().contains(&name)),
+    );
+    env.add_test("test", named(|name| super::TESTS.contains(&name)));
+    env.add_test("lower", |v: &Value| {
+        is_cased(&text::printed(v), char::is_uppercase)
+    });
+    env.add_test("upper", |v: &Value| {
+        is_cased(&text::printed(v), char::is_lowercase)
+    });
+    for (name, odd) in [("odd", 1), ("even", 0)] {
+        env.add_test(name, move |state: &State, v: &Value| {
+            rest(state, v, &Value::from(2)).map(|rest| rest == Value::from(odd))
+        });
+    }
+    env.add_test("divisibleby", |state: &State, v: &Value, by: &Value| {
+        rest(state, v, by).map(|rest| rest == Value::from(0))
+    });
+    for (names, fits) in [
+        (["lt", "lessthan", "<"], [Ordering::Less; 2]),
+        (["gt", "greaterthan", ">"], [Ordering::Greater; 2]),
+        (["le", "<=", "<="], [Ordering::Less, Ordering::Equal]),
+        (["ge", ">=", ">="], [Ordering::Greater, Ordering::Equal]),
+    ] {
+        for name in names {
+            env.add_test(name, move |state: &State, a: &Value, b: &Value| {
+                let order = super::operators::order(state, names[2], a, b)?;
+                Ok::<_, Error>(order.is_some_and(|order| fits.contains(&order)))
+            });
+        }
+    }
+}
+
+/// Whether a text has letters, and none of the wrong case.
+fn is_cased(text: &str, wrong: fn(char) -> bool) -> bool {
+    text.chars().any(|c| c.is_lowercase() || c.is_uppercase()) && !text.chars().any(wrong)
+}
+
+fn rest(_: &State, value: &Value, by: &Value) -> Result<Value, Error> {
+    if value.as_str().is_some() {
+        return Err(failed("a number is needed, not text"));
+    }
+    super::operators::arithmetic("%", value, by)
 }
 
 /// An attribute such as `user.name` of an item; a whole number counts items.
@@ -47,9 +113,11 @@ pub(super) fn attribute(item: &Value, attribute: &Value) -> Result<Value, Error>
     };
     let mut current = item.clone();
     for part in path.split('.') {
+        if current.is_undefined() {
+            return Ok(current);
+        }
         current = match part.parse::<usize>() {
             Ok(index) => current.get_item_by_index(index)?,
-            Err(_) if current.is_undefined() => return Ok(current),
             Err(_) => current.get_attr(part)?,
         };
     }
@@ -89,9 +157,18 @@ fn dictsort(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         .map(|(k, v)| (fold(if by_value { &v } else { &k }), k, v))
         .collect();
     charge(state, pairs.len().saturating_mul(128))?;
-    pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    if args.flag(2, false) {
-        pairs.reverse();
+    let reverse = args.flag(2, false);
+    let mut failure = None;
+    pairs.sort_by(|a, b| {
+        let order = super::operators::order(state, "<", &a.0, &b.0).unwrap_or_else(|error| {
+            failure.get_or_insert(error);
+            None
+        });
+        let order = order.unwrap_or(Ordering::Equal);
+        if reverse { order.reverse() } else { order }
+    });
+    if let Some(error) = failure {
+        return Err(error);
     }
     Ok(pairs
         .into_iter()
@@ -99,7 +176,7 @@ fn dictsort(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         .collect())
 }
 
-fn tojson(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+fn tojson(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["indent"])?;
     let indent = match args.value(0) {
         None => None,
@@ -124,7 +201,7 @@ fn tojson(state: &State, value: &Value, args: Args) -> Result<String, Error> {
             out.len() / 4
         },
     )?;
-    Ok(out)
+    Ok(Value::from_safe_string(out))
 }
 
 fn pprint(state: &State, value: &Value) -> Result<String, Error> {
@@ -324,16 +401,4 @@ fn lipsum(args: Args) -> Result<String, Error> {
         LIPSUM.to_owned()
     };
     Ok(vec![paragraph; count].join("\n"))
-}
-
-/// A number without its sign.
-pub(super) fn absolute(value: &Value) -> Result<Value, Error> {
-    if value.is_integer() {
-        let number =
-            super::numbers::int_of(value).ok_or_else(|| failed("the number is too large"))?;
-        return Ok(Value::from(number.abs()));
-    }
-    Ok(Value::from(
-        super::numbers::float_of(value).unwrap_or(f64::NAN).abs(),
-    ))
 }

@@ -1,12 +1,15 @@
 //! Python's methods of strings, lists, dicts and numbers that people write in Jinja, beside those of `minijinja-contrib`.
 
-use super::args::{WIDTH_MAX, bind_values, failed, width};
+use super::args::{WIDTH_MAX, bind_values, failed, integer, width};
+use super::casing::{self, is_space};
 use super::codec::charge;
-use super::words::center;
-use super::{numbers, pyformat};
+use super::operators::kind;
+use super::words::{center, cut, splitlines};
+use super::{View, pyformat};
+use crate::translate::number::Number;
 use crate::translate::text;
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Error, ErrorKind, State};
+use minijinja::{Error, State};
 
 /// The callback for methods that a value itself has not.
 ///
@@ -24,20 +27,47 @@ pub(super) fn call(
             None => None,
         },
         ValueKind::Seq => list(state, value, method, args)?,
-        ValueKind::Map if method == "copy" => Some(value.clone()),
-        ValueKind::Number => number(value, method, args)?,
+        ValueKind::Map => map(value, method, args)?,
+        _ if Number::of(value).is_some() => number(value, method, args)?,
         _ => None,
     };
-    match own {
-        Some(value) => Ok(value),
-        None => minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args),
-    }
+    let made = match own {
+        Some(made) => made,
+        None => minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)?,
+    };
+    // What is made of safe text is safe, as in Python.
+    Ok(match made.as_str() {
+        Some(text) if value.is_safe() && !made.is_safe() => {
+            Value::from_safe_string(text.to_owned())
+        }
+        _ => made,
+    })
 }
 
 fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
     charge(state, text.len())?;
     Ok(Some(match method {
         "format" => Value::from(pyformat::format(state, text, args)?),
+        "title" => Value::from(casing::title_method(text)),
+        "capitalize" => Value::from(casing::capitalize(text)),
+        "strip" | "lstrip" | "rstrip" => {
+            let args = bind_values(args, &["chars"])?;
+            let chars = args.value(0).filter(|c| !c.is_none()).map(text::printed);
+            let (left, right) = (method != "rstrip", method != "lstrip");
+            Value::from(casing::strip(text, chars.as_deref(), left, right))
+        }
+        "replace" => {
+            let args = bind_values(args, &["old", "new", "count"])?;
+            let (old, new) = (args.text(0, ""), args.text(1, ""));
+            Value::from(casing::replaced(state, text, &old, &new, args.int(2, -1)?)?)
+        }
+        "splitlines" => {
+            let keep = bind_values(args, &["keepends"])?.flag(0, false);
+            texts(split_lines(text, keep).into_iter())
+        }
+        "count" | "find" | "rfind" | "index" | "rindex" => search(text, method, args)?,
+        "translate" => translate(text, args)?,
+        "join" => join(state, text, args)?,
         "split" => split(text, args)?,
         "rsplit" => rsplit(text, args)?,
         "partition" | "rpartition" => partition(text, method == "rpartition", args)?,
@@ -66,23 +96,15 @@ fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Opt
             .map(|c| {
                 if c.is_uppercase() {
                     c.to_lowercase().to_string()
-                } else {
+                } else if c.is_lowercase() {
                     c.to_uppercase().to_string()
+                } else {
+                    c.to_string()
                 }
             })
             .collect::<String>()
             .into(),
         "casefold" => Value::from(text.to_lowercase().replace('ß', "ss")),
-        "index" | "rindex" => {
-            let part = bind_values(args, &["sub"])?.text(0, "");
-            let at = if method == "index" {
-                text.find(&*part)
-            } else {
-                text.rfind(&*part)
-            };
-            let at = at.ok_or_else(|| failed("substring not found"))?;
-            Value::from(text.get(..at).unwrap_or("").chars().count())
-        }
         "expandtabs" => expand_tabs(state, text, bind_values(args, &["tabsize"])?.int(0, 8)?)?,
         // There are no bytes in a template; what follows is nearly always a hash or base64 of the text.
         "encode" | "decode" => Value::from(text),
@@ -91,20 +113,40 @@ fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Opt
     }))
 }
 
+/// The part of a text between two bounds in characters, and where it begins; none where the bounds cross.
+fn bounded<'t>(
+    text: &'t str,
+    start: Option<&Value>,
+    end: Option<&Value>,
+) -> Result<Option<(&'t str, usize)>, Error> {
+    let length = text.chars().count();
+    let at = |bound: Option<&Value>, default: usize| -> Result<usize, Error> {
+        let Some(bound) = bound.filter(|v| !v.is_none()) else {
+            return Ok(default);
+        };
+        let bound = integer(bound)?;
+        let bound = if bound < 0 {
+            bound
+                .saturating_add(i64::try_from(length).unwrap_or(i64::MAX))
+                .max(0)
+        } else {
+            bound
+        };
+        Ok(usize::try_from(bound).unwrap_or(usize::MAX))
+    };
+    let (start, end) = (at(start, 0)?, at(end, length)?.min(length));
+    if start > end {
+        return Ok(None);
+    }
+    let (_, rest) = cut(text, start);
+    Ok(Some((cut(rest, end - start).0, start)))
+}
+
 fn with_bounds(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     let args = bind_values(args, &["part", "start", "end"])?;
-    let length = text.chars().count();
-    let at = |n: i64| {
-        usize::try_from(if n < 0 {
-            n + i64::try_from(length).unwrap_or(0)
-        } else {
-            n
-        })
-        .unwrap_or(0)
-        .min(length)
+    let Some((slice, _)) = bounded(text, args.value(1), args.value(2))? else {
+        return Ok(Value::from(false));
     };
-    let (start, end) = (at(args.int(1, 0)?), at(args.int(2, i64::MAX)?));
-    let slice: String = text.chars().take(end).skip(start).collect();
     let part = args.text(0, "");
     Ok(Value::from(if method == "startswith" {
         slice.starts_with(&part)
@@ -113,14 +155,120 @@ fn with_bounds(text: &str, method: &str, args: &[Value]) -> Result<Value, Error>
     }))
 }
 
+/// `find`, `index` and `count`, with bounds.
+fn search(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
+    let args = bind_values(args, &["sub", "start", "end"])?;
+    let part = args
+        .value(0)
+        .ok_or_else(|| failed(format!("{method} needs a text to look for")))?;
+    let part = part
+        .as_str()
+        .ok_or_else(|| failed(format!("{method} looks for text, not {}", kind(part))))?;
+    let found = bounded(text, args.value(1), args.value(2))?;
+    if method == "count" {
+        return Ok(Value::from(
+            found.map_or(0, |(slice, _)| slice.matches(part).count()),
+        ));
+    }
+    let at = found.and_then(|(slice, start)| {
+        let at = if method.starts_with('r') {
+            slice.rfind(part)
+        } else {
+            slice.find(part)
+        }?;
+        Some(start + slice.get(..at)?.chars().count())
+    });
+    match at {
+        Some(at) => Ok(Value::from(at)),
+        None if method.ends_with("find") => Ok(Value::from(-1)),
+        None => Err(failed("substring not found")),
+    }
+}
+
+/// Characters exchanged by a dict from code points to text, code points or `None`.
+fn translate(text: &str, args: &[Value]) -> Result<Value, Error> {
+    let args = bind_values(args, &["table"])?;
+    let table = args.value(0).cloned().unwrap_or_default();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let to = table
+            .get_item(&Value::from(u32::from(c)))
+            .unwrap_or_default();
+        if to.is_undefined() {
+            out.push(c);
+        } else if let Some(text) = to.as_str() {
+            out.push_str(text);
+        } else if let Some(code) = to.as_usize() {
+            out.extend(u32::try_from(code).ok().and_then(char::from_u32));
+        }
+    }
+    Ok(Value::from(out))
+}
+
+fn join(state: &State, separator: &str, args: &[Value]) -> Result<Value, Error> {
+    let args = bind_values(args, &["iterable"])?;
+    let list = args.value(0).cloned().unwrap_or_default();
+    let mut out = String::new();
+    for (i, item) in super::sequences::items(state, &list)?.iter().enumerate() {
+        let text = item
+            .as_str()
+            .ok_or_else(|| failed(format!("join needs texts, item {i} is {}", kind(item))))?;
+        if i > 0 {
+            out.push_str(separator);
+        }
+        out.push_str(text);
+        charge(state, text.len() + separator.len())?;
+    }
+    Ok(Value::from(out))
+}
+
+/// Python's `str.splitlines`.
+fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
+    let mut rest = text;
+    let mut lines = Vec::new();
+    for line in splitlines(text) {
+        let after = rest.get(line.len()..).unwrap_or("");
+        let end = if after.starts_with("\r\n") {
+            2
+        } else {
+            after.chars().next().map_or(0, char::len_utf8)
+        };
+        let (whole, tail) = rest.split_at(line.len() + end);
+        lines.push(if keep_ends { whole } else { line });
+        rest = tail;
+    }
+    lines
+}
+
+/// The first of each run of ten decimal digits.
+const ZEROS: [u32; 58] = [
+    0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,
+    0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90,
+    0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
+    0x104a0, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0,
+    0x11730, 0x118e0, 0x11c50, 0x16a60, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6,
+    0x1e950,
+];
+
+fn is_decimal(c: char) -> bool {
+    let code = u32::from(c);
+    ZEROS.iter().any(|zero| (*zero..*zero + 10).contains(&code))
+}
+
+/// Digits beside the decimal ones: raised, lowered, in circles.
+fn is_digit(c: char) -> bool {
+    is_decimal(c)
+        || matches!(c, '²' | '³' | '¹' | '\u{2070}' | '\u{2074}'..='\u{2079}' | '\u{2080}'..='\u{2089}' | '\u{2460}'..='\u{2468}' | '\u{2474}'..='\u{247c}' | '\u{2488}'..='\u{2490}')
+}
+
 /// Methods that say yes or no about a text.
 fn judge(text: &str, method: &str) -> Option<Value> {
     let flat = |f: fn(char) -> bool| Value::from(!text.is_empty() && text.chars().all(f));
     Some(match method {
-        "isdecimal" => flat(|c| {
-            c.is_numeric() && c.is_ascii_digit()
-                || (c.is_numeric() && !c.is_ascii() && !c.is_alphabetic())
-        }),
+        "isdecimal" => flat(is_decimal),
+        "isdigit" => flat(is_digit),
+        "isspace" => flat(casing::is_space),
+        "isprintable" => Value::from(!text.chars().any(crate::model::python::is_unprintable)),
         "isidentifier" => Value::from(
             text.chars()
                 .next()
@@ -150,17 +298,17 @@ fn split(text: &str, args: &[Value]) -> Result<Value, Error> {
     Ok(match split_arguments(args)? {
         (Some(separator), None) => texts(text.split(&*separator)),
         (Some(separator), Some(max)) => texts(text.splitn(max.saturating_add(1), &*separator)),
-        (None, None) => texts(text.split_whitespace()),
+        (None, None) => texts(text.split(is_space).filter(|word| !word.is_empty())),
         (None, Some(max)) => {
             let mut parts = Vec::new();
-            let mut rest = text.trim_start();
+            let mut rest = text.trim_start_matches(is_space);
             while parts.len() < max && !rest.is_empty() {
-                let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+                let (word, tail) = rest.split_once(is_space).unwrap_or((rest, ""));
                 parts.push(word);
-                rest = tail.trim_start();
+                rest = tail.trim_start_matches(is_space);
             }
             if !rest.is_empty() {
-                parts.push(rest.trim_end());
+                parts.push(rest);
             }
             texts(parts.into_iter())
         }
@@ -174,14 +322,14 @@ fn rsplit(text: &str, args: &[Value]) -> Result<Value, Error> {
         Some(separator) => text.rsplitn(limit, &**separator).collect(),
         None => {
             let mut parts = Vec::new();
-            let mut rest = text.trim_end();
+            let mut rest = text.trim_end_matches(is_space);
             while parts.len() + 1 < limit && !rest.is_empty() {
-                let (head, word) = rest.rsplit_once(char::is_whitespace).unwrap_or(("", rest));
+                let (head, word) = rest.rsplit_once(is_space).unwrap_or(("", rest));
                 parts.push(word);
-                rest = head.trim_end();
+                rest = head.trim_end_matches(is_space);
             }
             if !rest.is_empty() {
-                parts.push(rest.trim_start());
+                parts.push(rest);
             }
             parts
         }
@@ -289,18 +437,32 @@ fn list(
     }
 }
 
-fn number(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+/// Methods of dicts; keys, values and items print as Python prints them.
+fn map(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    let pairs = || text::pairs(value);
+    let view = match method {
+        "copy" => return Ok(Some(value.clone())),
+        "keys" => View::dict("dict_keys", pairs().map(|(key, _)| key).collect()),
+        "values" => View::dict("dict_values", pairs().map(|(_, item)| item).collect()),
+        "items" => View::dict("dict_items", pairs().map(Value::from).collect()),
+        _ => return Ok(None),
+    };
     bind_values(args, &[])?;
-    let float = numbers::float_of(value).unwrap_or(f64::NAN);
-    Ok(match method {
-        "is_integer" => Some(Value::from(value.is_integer() || float.fract() == 0.0)),
-        "bit_length" if value.is_integer() => {
-            let size = numbers::int_of(value)
-                .ok_or_else(|| Error::from(ErrorKind::InvalidOperation))?
-                .unsigned_abs();
-            Some(Value::from(u128::BITS - size.leading_zeros()))
-        }
-        "as_integer_ratio" if value.is_integer() => Some(Value::from((value.clone(), 1))),
-        _ => None,
-    })
+    Ok(Some(view))
+}
+
+fn number(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    let Some(number) = Number::of(value) else {
+        return Ok(None);
+    };
+    let result = match (method, &number) {
+        ("is_integer", Number::Int(_)) => Value::from(true),
+        ("is_integer", Number::Float(float)) => Value::from(float.fract() == 0.0),
+        ("bit_length", Number::Int(int)) => Value::from(int.bits()),
+        ("as_integer_ratio", Number::Int(_)) => Value::from((value.clone(), 1)),
+        ("conjugate", _) => number.value(),
+        _ => return Ok(None),
+    };
+    bind_values(args, &[])?;
+    Ok(Some(result))
 }

@@ -1,14 +1,22 @@
 //! Filters, tests, functions and methods beside the engine's own, and in place of those that differ from Jinja2's.
 
 mod args;
+mod casing;
 mod cloudevent;
 mod codec;
 mod humanize;
+mod links;
 mod lists;
 mod methods;
 mod numbers;
+mod operators;
 mod pyformat;
+mod sequences;
+mod views;
 mod words;
+
+pub(crate) use sequences::Group;
+pub(crate) use views::View;
 
 use minijinja::Environment;
 
@@ -78,6 +86,7 @@ const OWN_FILTERS: &[&str] = &[
     "from_cloud_event",
     "fromjson",
     "iso",
+    "random",
     "regex_match",
     "regex_replace",
     "regex_search",
@@ -153,6 +162,10 @@ pub(crate) fn register(env: &mut Environment<'static>) {
     lists::register(env);
     humanize::register(env);
     cloudevent::register(env);
+    operators::register(env);
+    sequences::register(env);
+    casing::register(env);
+    links::register(env);
     super::marks::register(env);
 }
 

@@ -2,14 +2,18 @@
 
 use super::args::{Args, bind, failed, integer};
 use crate::model::limits;
-use crate::translate::text;
+use crate::translate::number::{self, Number};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
+use num_bigint::BigInt;
+use num_traits::Signed;
 
 /// Registers them.
 pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("int", int);
     env.add_filter("float", float);
+    env.add_filter("round", round);
+    env.add_filter("abs", abs);
     env.add_function("range", range);
 }
 
@@ -26,10 +30,6 @@ fn defined(value: &Value) -> Result<(), Error> {
 /// A number, a boolean or numeric text as a double.
 pub(super) fn float_of(value: &Value) -> Option<f64> {
     match value.kind() {
-        ValueKind::Bool => Some(if value.is_true() { 1.0 } else { 0.0 }),
-        ValueKind::Number => f64::try_from(value.clone())
-            .ok()
-            .or_else(|| text::printed(value).parse().ok()),
         ValueKind::String => {
             let text = value.as_str()?.trim().replace('_', "");
             match text.to_ascii_lowercase().trim_start_matches(['+', '-']) {
@@ -45,24 +45,36 @@ pub(super) fn float_of(value: &Value) -> Option<f64> {
                     .filter(|f: &f64| f.is_finite() || text.contains(['e', 'E'])),
             }
         }
-        _ => None,
+        _ => Number::of(value)?.float(),
     }
 }
 
 /// A number, a boolean or numeric text as an integer, cut at its point.
-pub(super) fn int_of(value: &Value) -> Option<i128> {
-    if value.kind() == ValueKind::Bool {
-        return Some(i128::from(value.is_true()));
-    }
-    if value.is_integer() {
-        return i128::try_from(value.clone()).ok();
+pub(super) fn integer_of(value: &Value) -> Option<BigInt> {
+    match Number::of(value) {
+        Some(Number::Int(int)) => return Some(int),
+        Some(Number::Float(float)) => return number::whole(float),
+        None => {}
     }
     if let Some(text) = value.as_str()
-        && let Ok(number) = text.trim().replace('_', "").parse()
+        && let Some(digits) = integer_text(text)
     {
-        return Some(number);
+        return digits.parse().ok();
     }
-    cut(float_of(value)?)
+    number::whole(float_of(value)?)
+}
+
+/// The digits of a text that Python's `int` takes: a sign, `_` between digits, white space around.
+pub(super) fn integer_text(text: &str) -> Option<String> {
+    const DIGITS_MAX: usize = 4_300;
+    let text = super::casing::strip(text, None, true, true);
+    let bare = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digits = !bare.is_empty()
+        && bare.len() <= DIGITS_MAX
+        && bare
+            .split('_')
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    digits.then(|| text.replace('_', ""))
 }
 
 /// A double cut at its point.
@@ -86,17 +98,77 @@ fn int(value: &Value, args: Args) -> Result<Value, Error> {
             _ => None,
         };
         if let Ok(number) = i128::from_str_radix(digits.unwrap_or(&text), base) {
-            return Ok(Value::from(number));
+            return Ok(number::int_value(number.into()));
         }
     }
-    // A whole number beyond 128 bits stays what it is.
-    if value.is_integer() {
-        return Ok(int_of(value).map_or_else(|| value.clone(), Value::from));
-    }
-    Ok(match int_of(value) {
-        Some(number) => i64::try_from(number).map_or_else(|_| Value::from(number), Value::from),
+    Ok(match integer_of(value) {
+        Some(number) => number::int_value(number),
         None => args.value(0).cloned().unwrap_or_else(|| Value::from(0)),
     })
+}
+
+/// Rounds as Python does: an integer stays one, halves go to the even neighbour; `ceil` and `floor` give floats.
+fn round(value: Value, args: Args) -> Result<Value, Error> {
+    let args = bind(args, &["precision", "method"])?;
+    let precision =
+        i32::try_from(args.int(0, 0)?).map_err(|_| failed("round: the precision is too large"))?;
+    let method = args.text(1, "common");
+    if value.is_undefined() {
+        return Err(super::operators::undefined(&value));
+    }
+    let Some(number) = Number::of(&value) else {
+        return Err(failed(format!(
+            "round needs a number, not {}",
+            super::operators::kind(&value)
+        )));
+    };
+    match method.as_str() {
+        "common" => match number {
+            Number::Int(int) if precision >= 0 || number::is_big(&value) => {
+                Ok(number::int_value(int))
+            }
+            _ if precision > 300 => Ok(value),
+            number => {
+                let options = [("precision", Value::from(precision))]
+                    .into_iter()
+                    .collect();
+                minijinja::filters::round(number.value(), None, None, options)
+            }
+        },
+        "ceil" | "floor" => {
+            if precision.unsigned_abs() > 300 {
+                return Err(failed("round: the precision is too large"));
+            }
+            let float = number
+                .float()
+                .ok_or_else(|| failed("an integer is too large for a float"))?;
+            let shift = 10_f64.powi(precision);
+            let shifted = float * shift;
+            let rounded = if method == "ceil" {
+                shifted.ceil()
+            } else {
+                shifted.floor()
+            };
+            Ok(Value::from(rounded / shift + 0.0))
+        }
+        _ => Err(failed(format!(
+            "round: the method is `common`, `ceil` or `floor`, not `{method}`"
+        ))),
+    }
+}
+
+pub(super) fn abs(value: &Value) -> Result<Value, Error> {
+    if value.is_undefined() {
+        return Err(super::operators::undefined(value));
+    }
+    match Number::of(value) {
+        Some(Number::Int(int)) => Ok(number::int_value(int.abs())),
+        Some(Number::Float(float)) => Ok(Value::from(float.abs())),
+        None => Err(failed(format!(
+            "abs needs a number, not {}",
+            super::operators::kind(value)
+        ))),
+    }
 }
 
 fn float(value: &Value, args: Args) -> Result<Value, Error> {
@@ -136,5 +208,5 @@ fn range(args: Args) -> Result<Value, Error> {
         };
         at = next;
     }
-    Ok(Value::from(items))
+    Ok(super::View::range(start, stop, step, items))
 }

@@ -1,9 +1,14 @@
 //! Python's two ways to format: `'%05.2f' % x` and `'{:>8}'.format(x)`.
 
 use super::args::{WIDTH_MAX, failed, width};
-use crate::translate::text;
+use super::operators::kind;
+use crate::translate::number::{self, Number};
+use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
+use num_bigint::BigInt;
+use num_traits::{Signed, ToPrimitive};
+use std::borrow::Cow;
 
 /// Decimal places that are computed.
 const PRECISION_MAX: usize = 300;
@@ -80,25 +85,17 @@ fn parse_spec(spec: &str) -> Result<Spec, Error> {
 }
 
 fn as_float(value: &Value) -> Result<f64, Error> {
-    match value.kind() {
-        ValueKind::Bool => Ok(if value.is_true() { 1.0 } else { 0.0 }),
-        ValueKind::Number => f64::try_from(value.clone()).or_else(|_| {
-            text::printed(value)
-                .parse()
-                .map_err(|_| failed("format: a number is needed"))
-        }),
-        kind => Err(failed(format!("format: a number is needed, not {kind}"))),
-    }
+    Number::of(value)
+        .and_then(|number| number.float())
+        .ok_or_else(|| failed(format!("format: a number is needed, not {}", kind(value))))
 }
 
-fn as_int(value: &Value) -> Result<i128, Error> {
-    match value.kind() {
-        ValueKind::Bool => Ok(i128::from(value.is_true())),
-        _ if value.is_integer() => {
-            i128::try_from(value.clone()).map_err(|_| failed("format: the number is too large"))
-        }
-        kind => Err(failed(format!(
-            "format: a whole number is needed, not {kind}"
+fn as_int(value: &Value) -> Result<BigInt, Error> {
+    match Number::of(value) {
+        Some(Number::Int(int)) => Ok(int),
+        _ => Err(failed(format!(
+            "format: a whole number is needed, not {}",
+            kind(value)
         ))),
     }
 }
@@ -157,22 +154,27 @@ fn general(number: f64, precision: usize, alternate: bool, upper: bool) -> Strin
 
 /// Digits of a number without its sign, and whether it is negative.
 fn number(value: &Value, spec: &Spec) -> Result<(String, bool), Error> {
-    let kind = spec
-        .kind
-        .unwrap_or(if value.is_integer() || value.kind() == ValueKind::Bool {
+    let kind = spec.kind.unwrap_or(
+        if number::is_integer(value) || value.kind() == ValueKind::Bool {
             'd'
         } else {
             'r'
-        });
+        },
+    );
+    let kind = match kind {
+        'n' if number::is_integer(value) => 'd',
+        'n' => 'g',
+        kind => kind,
+    };
     match kind {
-        'd' | 'i' | 'u' | 'n' | 'x' | 'X' | 'o' | 'b' => {
+        'd' | 'i' | 'u' | 'x' | 'X' | 'o' | 'b' => {
             let number = as_int(value)?;
-            let size = number.unsigned_abs();
+            let size = number.abs();
             let (prefix, digits, every) = match kind {
-                'x' => ("0x", format!("{size:x}"), 4),
-                'X' => ("0X", format!("{size:X}"), 4),
-                'o' => ("0o", format!("{size:o}"), 4),
-                'b' => ("0b", format!("{size:b}"), 4),
+                'x' => ("0x", size.to_str_radix(16), 4),
+                'X' => ("0X", size.to_str_radix(16).to_uppercase(), 4),
+                'o' => ("0o", size.to_str_radix(8), 4),
+                'b' => ("0b", size.to_str_radix(2), 4),
                 _ => ("", size.to_string(), 3),
             };
             let digits = spec.group.map_or_else(
@@ -185,7 +187,7 @@ fn number(value: &Value, spec: &Spec) -> Result<(String, bool), Error> {
                 } else {
                     digits
                 },
-                number < 0,
+                number.is_negative(),
             ))
         }
         _ => {
@@ -240,9 +242,20 @@ fn pad(text: String, spec: &Spec, sign: &str, align: char) -> String {
 }
 
 fn apply(value: &Value, spec: &Spec) -> Result<String, Error> {
-    let textual = matches!(spec.kind, Some('s'))
-        || (spec.kind.is_none() && !matches!(value.kind(), ValueKind::Number | ValueKind::Bool));
-    if textual || (spec.kind.is_none() && value.kind() == ValueKind::Bool) {
+    if spec.kind == Some('c') {
+        let character = match value.as_str() {
+            Some(text) => text.chars().next().filter(|_| text.chars().count() == 1),
+            None => as_int(value)?.to_u32().and_then(char::from_u32),
+        };
+        let character = character.ok_or_else(|| failed("format: `c` needs one character"))?;
+        return Ok(pad(
+            character.to_string(),
+            spec,
+            "",
+            spec.align.unwrap_or('<'),
+        ));
+    }
+    if matches!(spec.kind, Some('s')) || (spec.kind.is_none() && Number::of(value).is_none()) {
         let mut text = text::printed(value);
         if let Some(precision) = spec.precision {
             text = text.chars().take(precision).collect();
@@ -269,6 +282,15 @@ fn apply(value: &Value, spec: &Spec) -> Result<String, Error> {
 /// # Errors
 /// When it does not fit the value.
 pub(super) fn format_value(value: &Value, spec: &str) -> Result<String, Error> {
+    if spec.is_empty() {
+        return Ok(text::printed(value));
+    }
+    if value.as_str().is_none() && !value.is_undefined() && Number::of(value).is_none() {
+        return Err(failed(format!(
+            "format: `{spec}` does not work on {}",
+            kind(value)
+        )));
+    }
     apply(value, &parse_spec(spec)?)
 }
 
@@ -298,7 +320,7 @@ pub(super) fn format(state: &State, format: &str, args: &[Value]) -> Result<Stri
         }
         let (field, after) = from
             .strip_prefix('{')
-            .and_then(|inner| inner.split_once('}'))
+            .and_then(field_end)
             .ok_or_else(|| failed("format: a brace is not closed"))?;
         let (field, spec) = field.split_once(':').unwrap_or((field, ""));
         let (field, conversion) = field
@@ -308,24 +330,62 @@ pub(super) fn format(state: &State, format: &str, args: &[Value]) -> Result<Stri
         let value = match conversion {
             None => value,
             Some("s") => Value::from(text::printed(&value)),
-            Some("r" | "a") => {
-                let mut shown = String::new();
-                text::repr(&mut shown, &value, 0);
-                Value::from(shown)
-            }
+            Some(conversion @ ("r" | "a")) => Value::from(shown(&value, conversion == "a")),
             Some(other) => {
                 return Err(failed(format!(
                     "format: the conversion `!{other}` is unknown"
                 )));
             }
         };
+        let mut spec = Cow::Borrowed(spec);
+        // `{:{}}`: a specification may hold fields itself.
+        while let Some((head, tail)) = spec.split_once('{') {
+            let (inner, tail) = tail
+                .split_once('}')
+                .ok_or_else(|| failed("format: a brace is not closed"))?;
+            let value = lookup(inner, positional, named, &mut automatic)?;
+            spec = Cow::Owned(format!("{head}{}{tail}", text::printed(&value)));
+        }
         let before = out.len();
-        out.push_str(&format_value(&value, spec)?);
+        out.push_str(&format_value(&value, &spec)?);
         charge(state, out.len() - before)?;
         rest = after;
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// A field up to its closing brace, which fields inside of it do not end; and what follows.
+fn field_end(inner: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    for (at, c) in inner.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some((inner.get(..at)?, inner.get(at + 1..)?)),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A value as `repr` shows it; `ascii`: what is not ASCII as escapes.
+fn shown(value: &Value, ascii: bool) -> String {
+    let mut shown = String::new();
+    text::repr(&mut shown, value, 0);
+    if !ascii || shown.is_ascii() {
+        return shown;
+    }
+    let mut out = String::with_capacity(shown.len() * 2);
+    for c in shown.chars() {
+        match u32::from(c) {
+            0..=0x7f => out.push(c),
+            code @ 0x80..=0xff => out.push_str(&format!("\\x{code:02x}")),
+            code @ 0x100..=0xffff => out.push_str(&format!("\\u{code:04x}")),
+            code => out.push_str(&format!("\\U{code:08x}")),
+        }
+    }
+    out
 }
 
 /// `0`, `name`, `0[key]`, `name.attr`.
@@ -375,11 +435,16 @@ fn lookup(
     Ok(value)
 }
 
-/// Python's `%`.
+/// Python's `%`. `safe`: what is put in is escaped for HTML unless it is safe itself.
 ///
 /// # Errors
 /// When the arguments do not fit the format.
-pub(super) fn percent(state: &State, format: &str, args: &Value) -> Result<String, Error> {
+pub(super) fn percent(
+    state: &State,
+    format: &str,
+    args: &Value,
+    safe: bool,
+) -> Result<String, Error> {
     let list: Vec<Value> = if args.is_tuple() {
         args.try_iter()?.collect()
     } else {
@@ -407,6 +472,14 @@ pub(super) fn percent(state: &State, format: &str, args: &Value) -> Result<Strin
             .find(|c: char| c.is_alphabetic() || c == '%')
             .ok_or_else(|| failed("format: a conversion is cut off"))?;
         let (flags, tail) = after.split_at(end);
+        let mut flags = Cow::Borrowed(flags);
+        while flags.contains('*') {
+            let width = list
+                .next()
+                .filter(|v| v.is_integer())
+                .ok_or_else(|| failed("format: `*` needs a whole number"))?;
+            flags = Cow::Owned(flags.replacen('*', &text::printed(&width), 1));
+        }
         let kind = tail.chars().next().unwrap_or('s');
         rest = tail.get(kind.len_utf8()..).unwrap_or("");
         let value = match name {
@@ -419,14 +492,34 @@ pub(super) fn percent(state: &State, format: &str, args: &Value) -> Result<Strin
                 .ok_or_else(|| failed("format: there are too few arguments"))?,
         };
         let before = out.len();
-        out.push_str(&convert(flags, kind, &value)?);
+        let value = if safe && !value.is_safe() && matches!(kind, 's' | 'r' | 'a') {
+            Value::from(sink::html(&convert("", kind, &value)?))
+        } else {
+            value
+        };
+        let kind = if safe && matches!(kind, 'r' | 'a') {
+            's'
+        } else {
+            kind
+        };
+        out.push_str(&convert(&flags, kind, &value)?);
         charge(state, out.len() - before)?;
     }
     out.push_str(rest);
-    if !by_name && list.next().is_some() && args.is_tuple() {
+    if !by_name && !is_mapping(args) && list.next().is_some() {
         return Err(failed("format: there are too many arguments"));
     }
     Ok(out)
+}
+
+/// Whether `%` may look names up in a value: then it need not use all of it.
+fn is_mapping(args: &Value) -> bool {
+    !args.is_tuple()
+        && (args.is_undefined()
+            || matches!(
+                args.kind(),
+                ValueKind::Map | ValueKind::Seq | ValueKind::Iterable
+            ))
 }
 
 fn convert(flags: &str, kind: char, value: &Value) -> Result<String, Error> {
@@ -457,19 +550,15 @@ fn convert(flags: &str, kind: char, value: &Value) -> Result<String, Error> {
     }
     let value = match kind {
         's' => Value::from(text::printed(value)),
-        'r' | 'a' => {
-            let mut shown = String::new();
-            text::repr(&mut shown, value, 0);
-            Value::from(shown)
-        }
+        'r' | 'a' => Value::from(shown(value, kind == 'a')),
         // A float is cut off at its point.
         'd' | 'i' | 'u' if value.is_number() && !value.is_integer() => {
-            let float = as_float(value)?.trunc();
+            let whole = number::whole(as_float(value)?)
+                .ok_or_else(|| failed("format: the number is not finite"))?;
             return apply(
-                &Value::from(float),
+                &number::int_value(whole),
                 &Spec {
-                    kind: Some('f'),
-                    precision: Some(0),
+                    kind: Some('d'),
                     ..spec
                 },
             );

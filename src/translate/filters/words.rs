@@ -1,11 +1,12 @@
 //! Filters over text that differ from Jinja2's or are missing in the engine.
 
 use super::args::{Args, WIDTH_MAX, bind, failed, width};
+use super::casing::like;
 use super::codec::charge;
 use crate::translate::marks::Mark;
 use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, Error, State};
+use minijinja::{AutoEscape, Environment, Error, State};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -24,20 +25,22 @@ pub(super) fn register(env: &mut Environment<'static>) {
         center(state, &text::printed(v), args.int(0, 80)?, ' ')
     });
     env.add_filter("striptags", |v: &Value| striptags(&text::printed(v)));
-    for name in ["escape", "e", "forceescape"] {
-        env.add_filter(name, |v: &Value| sink::html(&text::printed(v)));
-    }
     env.add_filter("indent", indent);
     env.add_filter("xmlattr", xmlattr);
     env.add_filter("filesizeformat", filesizeformat);
     env.add_filter("urlencode", urlencode);
-    env.add_filter("urlize", |v: &Value| urlize(&text::printed(v)));
+    env.add_filter("format", |state: &State, v: &Value, args: Args| {
+        let args = args.into_values();
+        let operand = match args.as_slice() {
+            [only] if only.is_kwargs() => only.clone(),
+            _ => Value::from(minijinja::value::Tuple::from(args)),
+        };
+        let text = super::pyformat::percent(state, &text::printed(v), &operand, v.is_safe())?;
+        Ok::<_, Error>(like(v, text))
+    });
     env.add_filter("string", |v: &Value| text::printed(v));
     env.add_filter("join", join);
     env.add_filter("__join", join_strings);
-    env.add_filter("__percent", |state: &State, v: &Value, operand: &Value| {
-        super::pyformat::percent(state, &text::printed(v), operand)
-    });
 }
 
 /// As many characters of a text as `n`, and what follows.
@@ -46,11 +49,29 @@ pub(super) fn cut(text: &str, n: usize) -> (&str, &str) {
     text.split_at(at)
 }
 
-fn truncate(value: &Value, args: Args) -> Result<String, Error> {
+fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["length", "killwords", "end", "leeway"])?;
-    let text = text::printed(value);
     let (length, end) = (args.int(0, 255)?, args.text(2, "..."));
-    let leeway = args.int(3, 5)?;
+    let leeway = match args.value(3) {
+        Some(leeway) if !leeway.is_none() => args.int(3, 5)?,
+        _ => 5,
+    };
+    // A short list passes, as in Python, where its length is all that is asked.
+    if value.as_str().is_none() && !value.is_undefined() {
+        let short = value
+            .len()
+            .and_then(|len| i64::try_from(len).ok())
+            .is_some_and(|len| len <= length.saturating_add(leeway));
+        return if short {
+            Ok(value.clone())
+        } else {
+            Err(failed(format!(
+                "truncate needs text, not {}",
+                super::operators::kind(value)
+            )))
+        };
+    }
+    let text = text::printed(value);
     let end_length = i64::try_from(end.chars().count()).unwrap_or(i64::MAX);
     if length < end_length || leeway < 0 {
         return Err(failed(format!(
@@ -58,7 +79,7 @@ fn truncate(value: &Value, args: Args) -> Result<String, Error> {
         )));
     }
     if i64::try_from(text.chars().count()).unwrap_or(i64::MAX) <= length.saturating_add(leeway) {
-        return Ok(text);
+        return Ok(like(value, text));
     }
     let (kept, _) = cut(&text, usize::try_from(length - end_length).unwrap_or(0));
     let kept = if args.flag(1, false) {
@@ -66,7 +87,17 @@ fn truncate(value: &Value, args: Args) -> Result<String, Error> {
     } else {
         kept.rsplit_once(' ').map_or(kept, |(words, _)| words)
     };
-    Ok(format!("{kept}{end}"))
+    Ok(like(value, format!("{kept}{end}")))
+}
+
+fn needs_text(filter: &str, value: &Value) -> Result<(), Error> {
+    if value.as_str().is_some() || value.is_undefined() {
+        return Ok(());
+    }
+    Err(failed(format!(
+        "{filter} needs text, not {}",
+        super::operators::kind(value)
+    )))
 }
 
 fn wordwrap(state: &State, value: &Value, args: Args) -> Result<String, Error> {
@@ -79,6 +110,7 @@ fn wordwrap(state: &State, value: &Value, args: Args) -> Result<String, Error> {
             "break_on_hyphens",
         ],
     )?;
+    needs_text("wordwrap", value)?;
     let text = text::printed(value);
     charge(state, text.len() * 2)?;
     let wide = width(args.int(0, 79)?, WIDTH_MAX)?;
@@ -207,10 +239,8 @@ pub(super) fn center(state: &State, text: &str, wide: i64, fill: char) -> Result
 /// Comments first, since they may hold tags.
 fn striptags(text: &str) -> String {
     let bare = without(&without(text, "<!--", "-->"), "<", ">");
-    unescape(&bare)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words: Vec<&str> = bare.split_whitespace().collect();
+    unescape(&words.join(" "))
 }
 
 /// A text without what stands between `open` and `close`.
@@ -273,6 +303,7 @@ fn unescape(text: &str) -> String {
 
 fn indent(state: &State, value: &Value, args: Args) -> Result<String, Error> {
     let args = bind(args, &["width", "first", "blank"])?;
+    needs_text("indent", value)?;
     let text = text::printed(value);
     let by = match args.value(0) {
         Some(by) if by.kind() == ValueKind::String => text::printed(by),
@@ -300,6 +331,12 @@ fn indent(state: &State, value: &Value, args: Args) -> Result<String, Error> {
 
 fn xmlattr(value: &Value, args: Args) -> Result<String, Error> {
     let args = bind(args, &["autospace"])?;
+    if value.kind() != ValueKind::Map {
+        return Err(failed(format!(
+            "xmlattr needs a dict, not {}",
+            super::operators::kind(value)
+        )));
+    }
     let mut out = String::new();
     for (key, item) in
         text::pairs(value).filter(|(_, item)| !item.is_none() && !item.is_undefined())
@@ -393,26 +430,35 @@ fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
     }
 }
 
-fn urlize(text: &str) -> String {
-    let word = |word: &str| {
-        let safe = sink::html(word);
-        if word.starts_with("http://") || word.starts_with("https://") {
-            format!("<a href=\"{safe}\" rel=\"noopener\">{safe}</a>")
-        } else {
-            safe
-        }
-    };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
-}
-
-fn join(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+fn join(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["d", "attribute"])?;
     let separator = args.text(0, "");
-    join_with(state, value, args.value(1), |out, i, item| {
+    let separator_safe = args.value(0).is_some_and(Value::is_safe);
+    // Under autoescape one safe item is enough for the others to be escaped.
+    let escapes = matches!(state.auto_escape(), AutoEscape::Html)
+        && (separator_safe
+            || value
+                .try_iter()
+                .is_ok_and(|mut items| items.any(|item| item.is_safe())));
+    let separator = if escapes && !separator_safe {
+        sink::html(&separator)
+    } else {
+        separator
+    };
+    let joined = join_with(state, value, args.value(1), |out, i, item| {
         if i > 0 {
             out.push_str(&separator);
         }
-        text::print(out, item);
+        if escapes && !item.is_safe() {
+            out.push_str(&sink::html(&text::printed(item)));
+        } else {
+            text::print(out, item);
+        }
+    })?;
+    Ok(if escapes {
+        Value::from_safe_string(joined)
+    } else {
+        Value::from(joined)
     })
 }
 
@@ -442,8 +488,11 @@ pub(super) fn join_with(
     print: impl Fn(&mut String, usize, &Value),
 ) -> Result<String, Error> {
     let mut out = String::new();
-    if value.is_undefined() || value.is_none() {
+    if value.is_undefined() {
         return Ok(out);
+    }
+    if value.is_none() {
+        return Err(failed("None is no list"));
     }
     for (i, item) in value.try_iter()?.checked().enumerate() {
         let item = item?;

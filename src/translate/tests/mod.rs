@@ -1,6 +1,9 @@
 //! Translation as a whole: definitions, templates, the cases of `tests/cases`.
 
+mod broken;
 mod cloudevents;
+mod hostile;
+mod oracle;
 mod templates;
 
 use super::*;
@@ -255,6 +258,28 @@ fn errors_name_file_line_and_column() {
 }
 
 #[test]
+fn errors_of_expressions_are_placed() {
+    let expression = Expression::compile("when", "body.n == 1 and body.x > 3").unwrap();
+    let request = request(
+        &[("content-type", "application/json")],
+        br#"{"n": 1, "x": "a"}"#,
+    );
+    let problem = expression
+        .is_true(&Scope {
+            request: &request,
+            webhook: "w",
+            masking: &Masking::default(),
+            keys: &Keys::None,
+            own_keys: false,
+            default_payload: true,
+            body: &ParsedBody::default(),
+        })
+        .unwrap_err();
+    let place = problem.place.unwrap();
+    assert_eq!((place.column, place.end_column), (17, Some(27)));
+}
+
+#[test]
 fn nothing_buys_time_or_memory() {
     let wide = "x".repeat(100_000);
     let body = json!({"s": wide, "l": vec![wide.clone(); 20], "d": {"k": "v"}, "n": 1}).to_string();
@@ -333,7 +358,7 @@ fn undefined_values_are_noted_with_the_nearest_name() {
         text,
         [
             "HG0407 The unknown field `extra` of the event was dropped.",
-            "HG0312 The template reads `body.repositry.name`, which the request has not. Did you mean `body.repository`?",
+            "HG0312 The template reads `body.repositry.name`, which the request has not. It is read in t.json.j2 line 1, column 16. Did you mean `body.repository`?",
         ]
     );
 }

@@ -1,7 +1,7 @@
 //! Spans of time in words.
 
 use super::super::args::{Args, Bound, bind, failed};
-use super::super::numbers::float_of;
+use super::super::numbers::{float_of, integer_text};
 use super::{by_format, defined, with_commas};
 use crate::translate::text;
 use minijinja::value::Value;
@@ -82,6 +82,13 @@ fn delta(seconds: f64, months: bool, unit: &str) -> Result<String, Error> {
 
 fn naturaldelta(value: &Value, args: Args) -> Result<String, Error> {
     defined(value)?;
+    // Python's int() takes no fraction in a text.
+    if value
+        .as_str()
+        .is_some_and(|text| integer_text(text).is_none())
+    {
+        return Ok(text::printed(value));
+    }
     let args = bind(args, &["months", "minimum_unit"])?;
     match float_of(value).filter(|n| n.is_finite()) {
         Some(seconds) => delta(seconds, args.flag(0, true), &args.text(1, "seconds")),
@@ -90,7 +97,6 @@ fn naturaldelta(value: &Value, args: Args) -> Result<String, Error> {
 }
 
 fn naturaltime(value: &Value, args: Args) -> Result<String, Error> {
-    defined(value)?;
     let args = bind(args, &["future", "months", "minimum_unit", "when"])?;
     let Some(seconds) = float_of(value).filter(|n| n.is_finite() && value.as_str().is_none())
     else {
@@ -128,7 +134,6 @@ const UNITS: [(&str, &str, f64); 8] = [
 ];
 
 fn precisedelta(state: &State, value: &Value, args: Args) -> Result<String, Error> {
-    defined(value)?;
     let args = bind(args, &["minimum_unit", "suppress", "format"])?;
     let Some(seconds) = float_of(value).filter(|n| n.is_finite() && value.as_str().is_none())
     else {
@@ -155,7 +160,13 @@ fn precisedelta(state: &State, value: &Value, args: Args) -> Result<String, Erro
     let Some((_, _, least)) = units.last().copied().copied() else {
         return Err(failed("humanize_precisedelta: every unit is suppressed"));
     };
-    decompose(state, seconds.abs(), &units, least, &args)
+    // Parts of a second count only where seconds do.
+    let seconds = if least > 1.0 {
+        seconds.abs().floor()
+    } else {
+        seconds.abs()
+    };
+    decompose(state, seconds, &units, least, &args)
 }
 
 fn decompose(

@@ -1,0 +1,180 @@
+//! Filters that change a text's letters and ends, as Python does. What is not text is printed first.
+
+use super::args::{Args, bind, failed};
+use super::codec::charge;
+use crate::translate::{sink, text};
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, Error, State};
+
+/// Registers them.
+pub(super) fn register(env: &mut Environment<'static>) {
+    env.add_filter("upper", |v: &Value| {
+        like(v, text::printed(v).to_uppercase())
+    });
+    env.add_filter("lower", |v: &Value| {
+        like(v, text::printed(v).to_lowercase())
+    });
+    env.add_filter("title", |v: &Value| {
+        like(v, title_filter(&text::printed(v)))
+    });
+    env.add_filter("capitalize", |v: &Value| {
+        like(v, capitalize(&text::printed(v)))
+    });
+    env.add_filter("trim", |v: &Value, args: Args| {
+        let args = bind(args, &["chars"])?;
+        let chars = args.value(0).filter(|c| !c.is_none()).map(text::printed);
+        Ok::<_, Error>(like(
+            v,
+            strip(&text::printed(v), chars.as_deref(), true, true).to_owned(),
+        ))
+    });
+    env.add_filter("replace", replace);
+    env.add_filter("safe", |v: &Value| {
+        Value::from_safe_string(text::printed(v))
+    });
+    for name in ["escape", "e"] {
+        env.add_filter(name, |v: &Value| {
+            if v.is_safe() {
+                v.clone()
+            } else {
+                Value::from_safe_string(sink::html(&text::printed(v)))
+            }
+        });
+    }
+    env.add_filter("forceescape", |v: &Value| {
+        Value::from_safe_string(sink::html(&text::printed(v)))
+    });
+}
+
+/// A text that is as safe as the value it was made from.
+pub(super) fn like(value: &Value, text: String) -> Value {
+    if value.is_safe() {
+        Value::from_safe_string(text)
+    } else {
+        Value::from(text)
+    }
+}
+
+/// White space in Python's sense.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+/// Takes characters off the ends of a text; white space where none are named.
+pub(super) fn strip<'t>(text: &'t str, chars: Option<&str>, left: bool, right: bool) -> &'t str {
+    let off = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
+    let text = if left {
+        text.trim_start_matches(off)
+    } else {
+        text
+    };
+    if right {
+        text.trim_end_matches(off)
+    } else {
+        text
+    }
+}
+
+/// A character as it begins a word: `ǆ` becomes `ǅ`, `ß` becomes `Ss`.
+fn push_title(out: &mut String, c: char) {
+    match c {
+        'Ǆ' | 'ǅ' | 'ǆ' => out.push('ǅ'),
+        'Ǉ' | 'ǈ' | 'ǉ' => out.push('ǈ'),
+        'Ǌ' | 'ǋ' | 'ǌ' => out.push('ǋ'),
+        'Ǳ' | 'ǲ' | 'ǳ' => out.push('ǲ'),
+        c => {
+            let mut upper = c.to_uppercase();
+            out.extend(upper.next());
+            upper.for_each(|c| out.extend(c.to_lowercase()));
+        }
+    }
+}
+
+/// Python's `str.capitalize`.
+pub(super) fn capitalize(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    if let Some(first) = chars.next() {
+        push_title(&mut out, first);
+    }
+    out + &chars.as_str().to_lowercase()
+}
+
+/// Python's `str.title`: a letter after anything but a letter begins a word.
+pub(super) fn title_method(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for c in text.chars() {
+        let cased = c.is_lowercase() || c.is_uppercase() || matches!(c, 'ǅ' | 'ǈ' | 'ǋ' | 'ǲ');
+        if cased && inside {
+            out.extend(c.to_lowercase());
+        } else if cased {
+            push_title(&mut out, c);
+        } else {
+            out.push(c);
+        }
+        inside = cased;
+    }
+    out
+}
+
+/// Jinja2's `title`: words begin behind white space, `-` and opening brackets.
+fn title_filter(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_inclusive(|c: char| is_space(c) || "-({[<".contains(c)) {
+        let mut chars = word.chars();
+        if let Some(first) = chars.next() {
+            out.extend(first.to_uppercase());
+            out.push_str(&chars.as_str().to_lowercase());
+        }
+    }
+    out
+}
+
+fn replace(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
+    let args = bind(args, &["old", "new", "count"])?;
+    let (Some(old), Some(new)) = (args.value(0), args.value(1)) else {
+        return Err(failed("replace needs what to replace, and by what"));
+    };
+    let escapes = matches!(state.auto_escape(), AutoEscape::Html);
+    let safe = escapes && (value.is_safe() || old.is_safe() || new.is_safe());
+    let escaped = |v: &Value| {
+        let text = text::printed(v);
+        if safe && !v.is_safe() {
+            sink::html(&text)
+        } else {
+            text
+        }
+    };
+    let count = match args.value(2) {
+        Some(count) if !count.is_none() => args.int(2, -1)?,
+        _ => -1,
+    };
+    let out = replaced(state, &escaped(value), &escaped(old), &escaped(new), count)?;
+    Ok(if safe {
+        Value::from_safe_string(out)
+    } else {
+        Value::from(out)
+    })
+}
+
+/// Python's `str.replace`; a negative count is all.
+pub(super) fn replaced(
+    state: &State,
+    text: &str,
+    old: &str,
+    new: &str,
+    count: i64,
+) -> Result<String, Error> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let found = if old.is_empty() {
+        text.chars().count() + 1
+    } else {
+        text.matches(old).take(count).count()
+    };
+    charge(
+        state,
+        text.len() + found.min(count).saturating_mul(new.len()),
+    )?;
+    Ok(text.replacen(old, new, count))
+}
