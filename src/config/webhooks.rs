@@ -68,10 +68,7 @@ fn read(
     let translator = translation::read(cx, table, provider.as_ref());
     let cloudevents = table.get("cloudevents").is_some();
     let when = table.get("when").map(|v| translation::expression(cx, &v));
-    let undefined_fails = table
-        .get("undefined")
-        .and_then(|v| v.choice(cx, &["empty", "error"]))
-        == Some("error");
+    let undefined_fails = undefined_fails(cx, table);
     let key = key_rule(cx, table, known);
     let description = description(cx, table);
     let methods = methods(cx, table, known, cloudevents);
@@ -87,7 +84,8 @@ fn read(
     let (subpaths, enabled) = (flag("subpaths", false), flag("enabled", true));
     let tests = expectations::read(cx, table);
     let old_slugs = old_slugs(cx, table, seen, name.as_deref());
-    later(table);
+    // Its default is honoured.
+    table.not_yet("trace");
     let guard = guard.and_then(|guard| {
         let verifier = subscriptions::apply(cx, table, guard.verifier, &mut shakes)?;
         Some(verify::Guard { verifier, ..guard })
@@ -134,9 +132,9 @@ fn read(
     })
 }
 
-/// Keys of later versions whose default is honoured.
-fn later(table: &Table<'_, '_, '_>) {
-    table.not_yet("trace");
+fn undefined_fails(cx: &Context, table: &Table<'_, '_, '_>) -> bool {
+    let undefined = table.get("undefined");
+    undefined.and_then(|v| v.choice(cx, &["empty", "error"])) == Some("error")
 }
 
 /// The name of a webhook or sink: it appears in ids, labels and paths.
