@@ -181,6 +181,11 @@ fn tell(global: &Global, file: &TomlFile, config: &Config, provider: &Provider, 
             "  secret     {} delivers it: within 15 minutes of the first start with this webhook",
             provider.title
         ));
+    } else if provider.verify.as_ref().is_some_and(VerifySpec::verifies) && !signs(provider) {
+        lines.push(format!(
+            "  secret     none needed: {} signs with keys that it publishes",
+            provider.title
+        ));
     } else if !signs(provider) {
         lines.push(format!(
             "  secret     none: {} does not sign, anyone who knows the URL can call it",

@@ -184,12 +184,6 @@ fn replace(table: &mut dyn TableLike, key: &str, mut new: Value) {
     }
 }
 
-fn dated(mut table: InlineTable, until: &Datetime) -> InlineTable {
-    table.insert("until", Value::from(*until));
-    table.fmt();
-    table
-}
-
 fn new_slug(table: &mut Table, until: &Datetime) -> Result<(), Refused> {
     let old = table.get("slug").and_then(Item::as_str).map(str::to_owned);
     let old = old.ok_or_else(|| Refused::new(Exit::Invalid, "the webhook has no slug"))?;
@@ -197,15 +191,26 @@ fn new_slug(table: &mut Table, until: &Datetime) -> Result<(), Refused> {
     replace(table, "slug", Value::from(new.expose()));
     let mut entry = InlineTable::new();
     entry.insert("slug", Value::from(old));
-    let entry = dated(entry, until);
-    match table.get_mut("old_slugs").and_then(Item::as_array_mut) {
-        Some(list) => list.push(entry),
-        None => {
-            let list = Array::from_iter([Value::InlineTable(entry)]);
-            table.insert("old_slugs", Item::Value(Value::Array(list)));
-        }
+    date(&mut entry, until);
+    if let Some(list) = table.get_mut("old_slugs").and_then(Item::as_array_mut) {
+        list.push(entry);
+        return Ok(());
     }
+    let mut all = match table.get("old_slugs") {
+        None => Vec::new(),
+        Some(item) => written_as_tables(item)
+            .ok_or_else(|| Refused::new(Exit::Invalid, "`old_slugs` is no list of tables"))?,
+    };
+    all.push(entry);
+    let list = Array::from_iter(all.into_iter().map(Value::InlineTable));
+    table.insert("old_slugs", Item::Value(Value::Array(list)));
     Ok(())
+}
+
+/// The entries of a list that is written as `[[webhook.key]]`; none where it is not.
+fn written_as_tables(item: &Item) -> Option<Vec<InlineTable>> {
+    let tables = item.as_array_of_tables()?.iter();
+    Some(tables.map(|t| t.clone().into_inline_table()).collect())
 }
 
 /// Puts a reference to a new secret before the old ones; gives it in words.
@@ -218,7 +223,8 @@ fn new_secret(table: &mut Table, until: &Datetime) -> Result<String, Refused> {
         }
         Some(Item::Value(Value::InlineTable(one))) => vec![one.clone()],
         Some(Item::Table(one)) => vec![one.clone().into_inline_table()],
-        _ => Vec::new(),
+        Some(item) => written_as_tables(item).unwrap_or_default(),
+        None => Vec::new(),
     };
     let first = old.first().ok_or_else(|| {
         Refused::new(
@@ -227,19 +233,46 @@ fn new_secret(table: &mut Table, until: &Datetime) -> Result<String, Refused> {
         )
     })?;
     let (new, words) = successor(first, &old)?;
+    if let Some(list) = table.get_mut(key).and_then(Item::as_array_mut) {
+        put_first(list, new, until);
+        return Ok(words);
+    }
     let dated_old = old.into_iter().map(|mut secret| {
         secret.decor_mut().clear();
-        if secret.contains_key("until") {
-            secret
-        } else {
-            dated(secret, until)
-        }
+        date(&mut secret, until);
+        secret
     });
     let list = std::iter::once(new)
         .chain(dated_old)
         .map(Value::InlineTable);
     replace(table, key, Value::Array(Array::from_iter(list)));
     Ok(words)
+}
+
+/// Puts a secret before those of a list, whose comments stay.
+fn put_first(list: &mut Array, new: InlineTable, until: &Datetime) {
+    for value in list.iter_mut() {
+        if let Some(secret) = value.as_inline_table_mut() {
+            date(secret, until);
+        }
+    }
+    let mut new = Value::InlineTable(new);
+    if let Some(first) = list.get_mut(0) {
+        let alone = first.decor().prefix().and_then(|p| p.as_str()) == Some("");
+        new.decor_mut().clone_from(first.decor());
+        new.decor_mut().set_suffix("");
+        if alone {
+            first.decor_mut().set_prefix(" ");
+        }
+    }
+    list.insert_formatted(0, new);
+}
+
+fn date(secret: &mut InlineTable, until: &Datetime) {
+    if !secret.contains_key("until") {
+        secret.insert("until", Value::from(*until));
+        secret.fmt();
+    }
 }
 
 /// Where the webhook's secret stands.
@@ -336,6 +369,14 @@ mod tests {
                 "verify = { scheme = \"bearer\", token = [{ file = \"keys/a-2.txt\" }, { file = \"keys/a.txt\", until = 2026-12-01T00:00:00Z }] }\n",
             ),
             (
+                "[[secret]]\nenv = \"A\"\n\n[[secret]]\nenv = \"B\"\nuntil = 2026-01-01T00:00:00Z\n",
+                "secret = [{ env = \"A_2\" }, { env = \"A\", until = 2026-12-01T00:00:00Z }, { env = \"B\", until = 2026-01-01T00:00:00Z }]\n",
+            ),
+            (
+                "secret = [\n  { env = \"A\" }, # kept\n]\n",
+                "secret = [\n  { env = \"A_2\" },\n  { env = \"A\", until = 2026-12-01T00:00:00Z }, # kept\n]\n",
+            ),
+            (
                 "[secret]\nenv = \"A\"\n",
                 "secret = [{ env = \"A_2\" }, { env = \"A\", until = 2026-12-01T00:00:00Z }]\n",
             ),
@@ -349,5 +390,24 @@ mod tests {
         ] {
             assert!(rotated(before).is_err(), "{before}");
         }
+    }
+
+    #[test]
+    fn old_slugs_stay_however_they_are_written() {
+        let until: Datetime = "2026-12-01T00:00:00Z".parse().unwrap();
+        for before in [
+            "slug = \"b\"\nold_slugs = [{ slug = \"a\", until = 2026-01-01T00:00:00Z }]\n",
+            "slug = \"b\"\n[[old_slugs]]\nslug = \"a\"\nuntil = 2026-01-01T00:00:00Z\n",
+        ] {
+            let mut document: DocumentMut = before.parse().unwrap();
+            new_slug(document.as_table_mut(), &until).unwrap();
+            let after = document.to_string();
+            assert_eq!(
+                after.split_once("\nold_slugs").unwrap().1,
+                " = [{ slug = \"a\", until = 2026-01-01T00:00:00Z }, { slug = \"b\", until = 2026-12-01T00:00:00Z }]\n"
+            );
+        }
+        let mut document: DocumentMut = "slug = \"b\"\nold_slugs = 1\n".parse().unwrap();
+        assert!(new_slug(document.as_table_mut(), &until).is_err());
     }
 }

@@ -8,6 +8,7 @@ use crate::model::Slug;
 use rand::TryRng as _;
 use similar::TextDiff;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike};
@@ -196,6 +197,7 @@ impl TomlFile {
         let folder = folder.unwrap_or(Path::new("."));
         let new = folder.join(format!(".webhooks-{}.tmp", uuid::Uuid::now_v7().simple()));
         let written = self.write_new(&new, &path).and_then(|()| {
+            self.unchanged(&path)?;
             std::fs::rename(&new, &path)?;
             // So that the new name survives power loss as well.
             std::fs::File::open(folder)?.sync_all()
@@ -207,13 +209,31 @@ impl TomlFile {
         written
     }
 
+    /// What somebody else wrote since the file was read is not written over.
+    fn unchanged(&self, path: &Path) -> std::io::Result<()> {
+        let now = match config::read_text(path, FILE_BYTES_MAX) {
+            Ok(text) => Some(text),
+            Err(_) if !path.exists() => None,
+            Err(why) => return Err(std::io::Error::other(why)),
+        };
+        if now == self.before {
+            return Ok(());
+        }
+        let changed = "it has been changed meanwhile; try again";
+        Err(std::io::Error::other(changed))
+    }
+
     fn write_new(&self, new: &Path, old: &Path) -> std::io::Result<()> {
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(new)?;
         if self.exists() {
-            file.set_permissions(std::fs::metadata(old)?.permissions())?;
+            let old = std::fs::metadata(old)?;
+            // Where root runs the command the gateway's own user must still read the file. Who may not give it away
+            // keeps it, as an editor would.
+            std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid())).ok();
+            file.set_permissions(old.permissions())?;
         }
         file.write_all(self.document.to_string().as_bytes())?;
         file.sync_all()
@@ -318,5 +338,21 @@ mod tests {
         ] {
             assert_eq!(duration(Duration::from_secs(seconds)), want);
         }
+    }
+
+    #[test]
+    fn what_was_changed_meanwhile_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("webhooks.toml");
+        let file = TomlFile::open(&path).unwrap();
+        std::fs::write(&path, "# somebody's\n").unwrap();
+        assert!(file.write().unwrap_err().message.contains("meanwhile"));
+        let file = TomlFile::open(&path).unwrap();
+        file.write().unwrap();
+        std::fs::write(&path, "# somebody's else\n").unwrap();
+        assert!(file.write().is_err());
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "# somebody's else\n");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 }

@@ -154,7 +154,7 @@ fn learn(global: &Global, server: &Server, change: &Change) -> Result<(), Failur
         return would(global, server, name, "would wait 15 minutes for a secret");
     }
     let answer = server.post(&["webhooks", name, "secret", "learn"])?;
-    let until = text(part(&answer, "learned_secret"), "until");
+    let until = second(part(&answer, "learned_secret"), "until");
     let line = format!(
         "{name} waits for its secret until {until}: register it at the sender now\n  then: hookgate webhooks show {name}"
     );
@@ -172,7 +172,7 @@ fn confirm(global: &Global, server: &Server, change: &Change) -> Result<(), Fail
     let line = format!(
         "{name} is verified with the secret that came from {} at {}: confirmed",
         text(learned, "from"),
-        text(learned, "learned"),
+        second(learned, "learned"),
     );
     say(global, &answer, &line);
     Ok(())
@@ -246,14 +246,14 @@ fn secret_line(webhook: &Value) -> Option<String> {
     Some(match part(learned, "state").as_str()? {
         "waiting" => format!(
             "none yet: the first one until {} is learned",
-            text(learned, "until")
+            second(learned, "until")
         ),
         "missing" => format!("none, and none is learned: hookgate webhooks learn {name}"),
         "pending" => format!(
             "pending since {}: hookgate webhooks confirm {name}, or forget",
-            text(learned, "learned")
+            second(learned, "learned")
         ),
-        "confirmed" => format!("learned {}, confirmed", text(learned, "learned")),
+        "confirmed" => format!("learned {}, confirmed", second(learned, "learned")),
         other => other.to_owned(),
     })
 }
@@ -268,6 +268,15 @@ fn state(webhook: &Value) -> &str {
 
 fn part<'a>(value: &'a Value, name: &str) -> &'a Value {
     value.get(name).unwrap_or(&Value::Null)
+}
+
+/// A time without the fraction of its second, which nobody reads.
+fn second(value: &Value, name: &str) -> String {
+    let time = text(value, name);
+    match time.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => time.to_owned(),
+    }
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

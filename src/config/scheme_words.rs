@@ -128,7 +128,11 @@ fn advice(said: &str) -> Option<String> {
         "such as signed = \"{secret}{body}\"; for a keyed hash take \"hmac-sha256\""
     } else if said.contains("is for plain digests") {
         "an HMAC has the secret as its key: leave {secret} out of `signed`"
-    } else if said.contains("lists 1 to") {
+    } else if said.contains("is every address") {
+        "list those of the sender; verify = \"none\" says that anyone may call"
+    } else if said.contains("names nothing of the request") {
+        "such as signed = \"{body}\" or \"{ts}.{body}\""
+    } else if said.contains("lists 1 to") && said.contains("schemes") {
         "a list without schemes would let nobody in; verify = \"none\" lets in everybody"
     } else if said.contains("nested deeper") {
         "a list of lists is as deep as it goes: { any = [{ all = [{ scheme = … }, { scheme = … }] }, { scheme = … }] }"

@@ -44,7 +44,29 @@ pub(super) fn read_dated(cx: &Context, value: &Value<'_, '_>) -> Option<Vec<Date
         })
     };
     let all: Vec<_> = items.iter().map(one).collect();
-    all.into_iter().collect()
+    let all: Option<Vec<DatedSecret>> = all.into_iter().collect();
+    tell_of_passed(cx, &items, all.as_deref().unwrap_or_default());
+    all
+}
+
+/// Secrets that count no longer, so that nobody forgets to remove them, or to write a new one.
+fn tell_of_passed(cx: &Context, items: &[Value<'_, '_>], secrets: &[DatedSecret]) {
+    let now = Timestamp::now();
+    let passed = |secret: &DatedSecret| secret.until.is_some_and(|until| until <= now);
+    let all = secrets.iter().all(passed);
+    for (item, _) in items.iter().zip(secrets).filter(|(_, s)| passed(s)) {
+        let (what, help) = match all {
+            true => (
+                "the secret's time has passed, and there is no other: nobody is verified",
+                "write the one that the sender uses now before it, or remove its `until`",
+            ),
+            false => (
+                "the secret's time has passed: it counts no longer",
+                "remove it from the list",
+            ),
+        };
+        cx.warning(codes::NO_EFFECT, item.span.clone(), what, help);
+    }
 }
 
 pub(super) fn time(cx: &Context, value: &Value<'_, '_>) -> Option<Timestamp> {

@@ -96,11 +96,13 @@ fn read(
     verify::check_path(cx, table, &guard, subpaths);
     Some(Webhook {
         name: name?,
-        slug: slug?,
+        slug: slug.clone()?,
         masking: handshakes::masking(
             &shakes,
             &guard.verifier,
-            old_slugs.iter().map(|old| old.slug.clone()),
+            slug.iter()
+                .cloned()
+                .chain(old_slugs.iter().map(|old| old.slug.clone())),
         ),
         old_slugs,
         description,

@@ -8,7 +8,8 @@
 //!
 //! Invariants: what is said to be learned is on disk, and so is the record of the handshake before its answer goes
 //! out; a secret leaves this part only into its webhook's verifier, and, while it is pending, to the owner who asks.
-//! Every call blocks (it writes to the state) but [`Learner::status`], which waits at most for one that does.
+//! Every call blocks (it writes to the state) but [`Learner::status`] and [`Learner::pending`]: pages show what was so
+//! last, however long the state takes.
 
 mod audit;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 use uuid::Uuid;
@@ -43,8 +45,38 @@ pub struct Learner {
     /// The webhooks of the running configuration that learn. Held while the store changes, so that what is stored
     /// and what verifies stay one.
     webhooks: Mutex<HashMap<String, Entry>>,
+    /// The same as it was when last nobody changed it: to be looked at while somebody does.
+    shown: Mutex<HashMap<String, Entry>>,
 }
 
+/// The webhooks while they change; what has become of them is shown when it is let go.
+struct Held<'a> {
+    webhooks: MutexGuard<'a, HashMap<String, Entry>>,
+    shown: &'a Mutex<HashMap<String, Entry>>,
+}
+
+impl Deref for Held<'_> {
+    type Target = HashMap<String, Entry>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.webhooks
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.webhooks
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.clone_from(&self.webhooks);
+    }
+}
+
+#[derive(Clone)]
 struct Entry {
     slot: Arc<LearnedVerifier>,
     /// Since when it waits; none: that could not be read.
@@ -181,6 +213,7 @@ impl Learner {
             log,
             metrics,
             webhooks: Mutex::default(),
+            shown: Mutex::default(),
         }
     }
 
@@ -310,13 +343,13 @@ impl Learner {
     /// How a webhook stands with its secret; none where it does not learn one.
     #[must_use]
     pub fn status(&self, name: &str, now: Timestamp) -> Option<Status> {
-        self.lock().get(name).map(|entry| entry.status(now))
+        self.shown().get(name).map(|entry| entry.status(now))
     }
 
     /// The webhooks whose secret is pending, sorted.
     #[must_use]
     pub fn pending(&self) -> Vec<String> {
-        let webhooks = self.lock();
+        let webhooks = self.shown();
         let pending = webhooks.iter().filter(|(_, entry)| entry.is_pending());
         let mut names: Vec<_> = pending.map(|(name, _)| name.clone()).collect();
         names.sort();
@@ -421,8 +454,15 @@ impl Learner {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        self.webhooks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_> {
+        Held {
+            webhooks: self.webhooks.lock().unwrap_or_else(PoisonError::into_inner),
+            shown: &self.shown,
+        }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

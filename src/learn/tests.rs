@@ -271,3 +271,17 @@ fn a_secret_that_does_not_open_is_told_and_not_replaced() {
     world.learner.forget("w").unwrap();
     assert_eq!(world.state(5), SecretState::Missing);
 }
+
+#[test]
+fn what_is_shown_waits_for_no_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = fresh(folder.path(), at(0));
+    let held = world.learner.lock();
+    assert_eq!(world.state(1), SecretState::Waiting);
+    assert!(world.learner.pending().is_empty());
+    drop(held);
+    assert_eq!(world.teach(SECRET, 2), "learned");
+    let _held = world.learner.lock();
+    assert_eq!(world.state(3), SecretState::Pending);
+    assert_eq!(world.learner.pending(), ["w"]);
+}

@@ -6,6 +6,7 @@
 use super::{Headers, Request, Slug};
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use thiserror::Error;
 
@@ -34,8 +35,11 @@ pub struct Masking {
     pub headers: Vec<String>,
     /// Names of query parameters that carry one, beside `access_token`.
     pub query: Vec<String>,
-    /// Slugs besides the one that is given when it is applied.
+    /// Slugs of the webhook, besides the one that is given when it is applied.
     pub slugs: Vec<Slug>,
+    /// Where tokens are in the body, as the steps of JSON pointers (`*`: every item) or names of form fields: what is
+    /// made of the body does not show them. The body that is kept stays byte for byte.
+    pub body: Vec<Vec<String>>,
     /// Whether what follows the slug in the path is one.
     pub path: bool,
 }
@@ -110,7 +114,7 @@ impl Masking {
         if self.path && !request.path.is_empty() {
             masked.push("path".to_owned());
         }
-        bytes.extend_from_slice(&line.into_bytes());
+        self.extend_without_slugs(&mut bytes, line.as_bytes(), slug);
         for (name, value) in request.headers.iter() {
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(b": ");
@@ -130,36 +134,46 @@ impl Masking {
 }
 
 impl Masking {
+    /// A header's value with `{slug}` for the webhook's slugs: proxies put the URL into headers.
+    #[must_use]
+    pub fn without_slugs<'v>(&self, value: &'v [u8]) -> Cow<'v, [u8]> {
+        let mut value = Cow::Borrowed(value);
+        for slug in &self.slugs {
+            if let Some(without) = without_slug(&value, slug.expose().as_bytes()) {
+                value = Cow::Owned(without);
+            }
+        }
+        value
+    }
+
     fn extend_without_slugs(&self, out: &mut Vec<u8>, value: &[u8], slug: &Slug) {
-        if self.slugs.is_empty() {
-            extend_without_slug(out, value, slug.expose().as_bytes());
-            return;
+        let value = self.without_slugs(value);
+        match without_slug(&value, slug.expose().as_bytes()) {
+            Some(without) => out.extend_from_slice(&without),
+            None => out.extend_from_slice(&value),
         }
-        let mut value = value.to_vec();
-        for slug in std::iter::once(slug).chain(&self.slugs) {
-            let mut next = Vec::with_capacity(value.len());
-            extend_without_slug(&mut next, &value, slug.expose().as_bytes());
-            value = next;
-        }
-        out.extend_from_slice(&value);
     }
 }
 
-/// Appends a header value; a safe slug that occurs in it (proxies put the URL into headers) is masked.
-fn extend_without_slug(out: &mut Vec<u8>, value: &[u8], slug: &[u8]) {
+/// A text with `{slug}` for a safe slug that occurs in it; none where none does.
+fn without_slug(text: &[u8], slug: &[u8]) -> Option<Vec<u8>> {
     // A short slug may be an ordinary word, and is no secret worth the name.
-    if slug.len() < super::limits::SLUG_CHARS_SAFE || value.len() < slug.len() {
-        out.extend_from_slice(value);
-        return;
+    if slug.len() < super::limits::SLUG_CHARS_SAFE || text.len() < slug.len() {
+        return None;
     }
-    let mut rest = value;
+    let mut out = Vec::new();
+    let mut rest = text;
     while let Some(at) = rest.windows(slug.len()).position(|window| window == slug) {
         let (before, after) = rest.split_at(at);
         out.extend_from_slice(before);
         out.extend_from_slice(SLUG_MASK.as_bytes());
         rest = after.get(slug.len()..).unwrap_or(&[]);
     }
+    if out.is_empty() {
+        return None;
+    }
     out.extend_from_slice(rest);
+    Some(out)
 }
 
 /// Reads the `.http` form. Line ends may be LF or CRLF; the path may be `/hooks/<slug>/more?query` or a URL.
@@ -248,7 +262,7 @@ mod tests {
     use super::*;
 
     const FILE: &[u8] =
-        b"POST /hooks/AERylZuewzpDx8fcweHQ3k/more?a=1&access_token=fake&b= HTTP/1.1\nAuthorization: Bearer fake\nX-Shop-Token: fake\nX-Original-URL: /hooks/AERylZuewzpDx8fcweHQ3k, /hooks/oldSlugOfTheSameWebhook\r\n\r\n\x00line\nline";
+        b"POST /hooks/AERylZuewzpDx8fcweHQ3k/more?a=1&access_token=fake&b=AERylZuewzpDx8fcweHQ3k HTTP/1.1\nAuthorization: Bearer fake\nX-Shop-Token: fake\nX-Original-URL: /hooks/AERylZuewzpDx8fcweHQ3k, /hooks/oldSlugOfTheSameWebhook\r\n\r\n\x00line\nline";
 
     #[test]
     fn read_and_kept_without_credentials() {
@@ -269,7 +283,7 @@ mod tests {
         assert!(!text.contains("fake") && !text.contains("AERyl"), "{text}");
         assert!(!text.contains("oldSlug"), "{text}");
         assert!(
-            text.starts_with("POST /hooks/{slug}/more?a=1&access_token=***&b= HTTP/1.1\r\n"),
+            text.starts_with("POST /hooks/{slug}/more?a=1&access_token=***&b={slug} HTTP/1.1\r\n"),
             "{text}"
         );
         assert_eq!(

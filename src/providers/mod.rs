@@ -7,8 +7,8 @@
 //! - `samples/<name>.http`, each with the events it becomes in `samples/<name>.events.json`: partial events of
 //!   a webhook named like the provider, without the webhook itself among the related resources.
 //!
-//! To add a provider is to add a folder; no Rust. A file beside the configuration replaces the built-in
-//! one of the same name, whole.
+//! To add a provider is to add a folder, as `docs/providers.md` says; no Rust. A file beside the configuration
+//! replaces the built-in one of the same name, whole.
 
 mod confirm;
 mod consent;
@@ -209,3 +209,5 @@ mod tests;
 mod tests_answers;
 #[cfg(test)]
 mod tests_any;
+#[cfg(test)]
+mod tests_docs;

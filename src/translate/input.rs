@@ -1,6 +1,7 @@
 //! What a template has in scope: the request, as far as the template names it.
 
 use super::body::{self, Body};
+use super::hidden;
 use super::json::string_into;
 use super::{Keys, Scope};
 use crate::model::request::header_text;
@@ -44,10 +45,13 @@ impl<'a> Input<'a> {
 
     /// The body, read now if it was not before.
     pub(crate) fn body(&self) -> &Body {
-        self.scope
-            .body
-            .0
-            .get_or_init(|| body::read(self.scope.request))
+        self.scope.body.0.get_or_init(|| {
+            let request = self.scope.request;
+            let mut read = body::read(request);
+            let tokens = &self.scope.masking.body;
+            read.content = hidden::hide(read.content, tokens, &request.body);
+            read
+        })
     }
 
     /// Notes about the body, if it was read.
@@ -102,7 +106,8 @@ impl<'a> Input<'a> {
         for (name, value) in self.scope.request.headers.iter() {
             // Of repeated lines the first counts, as in Starlette.
             if !masking.hides_header(name) && !pairs.iter().any(|(n, _)| n == name) {
-                pairs.push((name.to_owned(), Value::from(header_text(value))));
+                let value = masking.without_slugs(value);
+                pairs.push((name.to_owned(), Value::from(header_text(&value))));
             }
         }
         Value::from_object(Headers(pairs))
@@ -134,7 +139,8 @@ impl<'a> Input<'a> {
             }
             string_into(&mut out, name);
             out.push(':');
-            string_into(&mut out, &header_text(value));
+            let value = self.scope.masking.without_slugs(value);
+            string_into(&mut out, &header_text(&value));
         }
         out.push_str("},\"body\":");
         self.body().content.json_into(&mut out);

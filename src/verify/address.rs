@@ -28,7 +28,11 @@ impl AddressSpec {
                 format!("`networks`: \"{text}\" is no network: expected such as 192.0.2.0/24 or 2001:db8::/32")
             })
         };
-        texts.iter().map(one).collect::<Result<_, _>>().map(Self)
+        let networks: Vec<IpNet> = texts.iter().map(one).collect::<Result<_, _>>()?;
+        match networks.iter().find(|network| network.prefix_len() == 0) {
+            Some(all) => Err(format!("`networks`: {all} is every address")),
+            None => Ok(Self(networks)),
+        }
     }
 
     pub(super) fn summary(&self) -> String {

@@ -8,6 +8,7 @@ use super::value::form_fields;
 use super::{DatedSecret, SchemeError, Verdict};
 use crate::codes;
 use crate::model::Request;
+use crate::model::http_file::Masking;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -37,6 +38,15 @@ impl BodyTokenVerifier {
             spec: spec.clone(),
             secrets: secrets.iter().map(digest).collect(),
         })
+    }
+
+    /// What is made of the body must not show the token.
+    pub(super) fn masking(&self, masking: &mut Masking) {
+        let steps = match self.spec.tokens.is_empty() {
+            true => vec![self.spec.text.clone()],
+            false => self.spec.tokens.clone(),
+        };
+        masking.body.push(steps);
     }
 
     pub(super) fn verify(&self, request: &Request, now: Timestamp) -> Verdict {

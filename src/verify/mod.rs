@@ -304,10 +304,9 @@ impl Verifier {
             | Kind::Special(_)
             | Kind::Certified(_)
             | Kind::Learned(_) => false,
-            Kind::Any(list) => list.iter().any(Self::is_open),
-            Kind::All(list) | Kind::First(list) => {
-                !list.is_empty() && list.iter().all(Self::is_open)
-            }
+            // Who sends no credential comes to the one that asks for none.
+            Kind::Any(list) | Kind::First(list) => list.iter().any(Self::is_open),
+            Kind::All(list) => !list.is_empty() && list.iter().all(Self::is_open),
         }
     }
 
@@ -481,9 +480,9 @@ impl Verifier {
             Kind::Open
             | Kind::Address(_)
             | Kind::Hmac(_)
-            | Kind::BodyToken(_)
             | Kind::Special(_)
             | Kind::Certified(_) => {}
+            Kind::BodyToken(token) => token.masking(masking),
             Kind::Jwt(jwt) => jwt.masking(masking),
             Kind::Token(token) => token.masking(masking),
             Kind::Learned(learned) => learned.masking(masking),

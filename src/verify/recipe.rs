@@ -69,6 +69,11 @@ impl Recipe {
                 "`signed` has 1 to {PARTS_MAX} parts, such as {{ts}}.{{body}}"
             ));
         }
+        let fixed = |part: &Part| matches!(part, Part::Text(_) | Part::Secret);
+        if parts.iter().all(fixed) {
+            // One request would then show what signs every other.
+            return Err("`signed` names nothing of the request".to_owned());
+        }
         let text = texts.concat();
         Ok(Self { text, parts })
     }

@@ -149,7 +149,7 @@ fn refused(folder: &Path, after: &str) {
             "--name shop-2 is free",
         ),
         (&["add", "gihub"], 6, "Did you mean `github`"),
-        (&["send", "learns"], 1, "learns its secret from the sender"),
+        (&["send", "learns"], 1, "only the running gateway has it"),
         (&["add"], 2, "hookgate add PROVIDER"),
         (
             &["add", "github", "--name", "No Good"],
