@@ -68,8 +68,8 @@ pub(super) fn claims<'a>(
             "the list of signed headers names not itself or not the timestamp",
         ));
     }
-    let mut lines = Vec::with_capacity(names.len());
-    for name in &names {
+    let mut head = [request.method.as_str(), "\n", &path(&request.url), "\n"].concat();
+    for (at, name) in names.iter().enumerate() {
         let mut values = request
             .headers
             .all(name)
@@ -78,14 +78,10 @@ pub(super) fn claims<'a>(
         if values.next().is_some() {
             return Err(malformed("a signed header arrives more than once"));
         }
-        lines.push(format!("{name}:{}", value.trim()));
+        let mark = if at > 0 { ";" } else { "" };
+        head.extend([mark, name, ":", value.trim()]);
     }
-    let head = format!(
-        "{}\n{}\n{}\n",
-        request.method,
-        path(&request.url),
-        lines.join(";")
-    );
+    head.push('\n');
     let signatures = signature
         .iter()
         .filter_map(|text| Some((None, Encoding::Hex.decode(text)?)))
@@ -100,14 +96,15 @@ pub(super) fn claims<'a>(
 }
 
 /// The path of a URL as the toolkit has it: the query escaped as one component, then all as a URI.
-fn path(url: &str) -> String {
+fn path(url: &str) -> Cow<'_, str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
     match path.split_once('?') {
-        None | Some((_, "")) => utf8_percent_encode(path.trim_end_matches('?'), URI).to_string(),
+        None | Some((_, "")) => utf8_percent_encode(path.trim_end_matches('?'), URI).into(),
         Some((path, query)) => {
             let query = utf8_percent_encode(query, COMPONENT);
-            utf8_percent_encode(&format!("{path}?{query}"), URI).to_string()
+            let whole = format!("{path}?{query}");
+            Cow::Owned(utf8_percent_encode(&whole, URI).to_string())
         }
     }
 }

@@ -98,17 +98,18 @@ impl TimeSpec {
         } else {
             (age, "old", self.past)
         };
-        let seconds = |d: SignedDuration| {
-            let millis = d.subsec_millis();
-            if millis == 0 {
-                format!("{} s", d.as_secs())
-            } else {
-                format!("{}.{millis:03} s", d.as_secs())
+        // Every request pays for this text: it is written in one piece.
+        let mut text = String::with_capacity(48);
+        push_seconds(&mut text, distance);
+        text.extend([" ", word, " ("]);
+        match limit {
+            None => text.push_str("no limit"),
+            Some(limit) => {
+                text.push_str("limit ");
+                push_seconds(&mut text, limit);
             }
-        };
-        let limit_text =
-            limit.map_or_else(|| "no limit".into(), |l| format!("limit {}", seconds(l)));
-        let mut text = format!("{} {word} ({limit_text})", seconds(distance));
+        }
+        text.push(')');
         if distance >= SignedDuration::from_mins(10) {
             text.push_str(&format!(", that is {}", span(distance.as_secs_f64())));
         }
@@ -146,6 +147,16 @@ impl TimeSpec {
             Unit::HttpDate => jiff::fmt::rfc2822::parse(text).ok().map(|z| z.timestamp()),
         }
     }
+}
+
+/// `3 s`, `0.250 s`.
+fn push_seconds(text: &mut String, duration: SignedDuration) {
+    text.push_str(&duration.as_secs().to_string());
+    let millis = duration.subsec_millis();
+    if millis != 0 {
+        text.push_str(&format!(".{millis:03}"));
+    }
+    text.push_str(" s");
 }
 
 /// A number of seconds as people say it: `45 s`, `12 min`, `5 h 20 min`, `3 days`.

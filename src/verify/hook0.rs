@@ -18,24 +18,30 @@ pub(super) fn claims<'a>(
     signature: &[Cow<'a, str>],
 ) -> Result<Claims<'a>, Failure> {
     let text = signature.first().map_or("", |text| text.as_ref());
-    let value = |name: &str| -> Vec<&str> {
-        let pairs = text
-            .split(',')
-            .filter_map(|pair| pair.trim().split_once('='));
-        let found = pairs.filter(|(key, _)| *key == name);
-        found.map(|(_, value)| value).take(SIGNATURES_MAX).collect()
-    };
+    let (mut times, mut names) = (Vec::with_capacity(1), Vec::with_capacity(1));
+    let (mut v0, mut v1) = (Vec::new(), Vec::new());
+    for pair in text.split(',') {
+        let (key, value) = pair.trim().split_once('=').unwrap_or_default();
+        let values = match key {
+            "t" => &mut times,
+            "h" => &mut names,
+            "v0" => &mut v0,
+            "v1" => &mut v1,
+            _ => continue,
+        };
+        if values.len() < SIGNATURES_MAX {
+            values.push(value);
+        }
+    }
     let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
-    let (times, names) = (value("t"), value("h"));
     let [time] = times.as_slice() else {
         return Err(malformed("the signature header has not one t="));
     };
-    let (version, middle) = match names.as_slice() {
-        [] => ("v0", String::new()),
-        [names] => ("v1", header_values(request, names)?),
+    let (received, middle) = match names.as_slice() {
+        [] => (v0, String::new()),
+        [names] => (v1, header_values(request, names)?),
         _ => return Err(malformed("the signature header has more than one h=")),
     };
-    let received = value(version);
     if received.is_empty() {
         return Err(malformed(
             "the signature header has neither v0= nor h= with v1=",
@@ -48,7 +54,7 @@ pub(super) fn claims<'a>(
     Ok(Claims::one(Claim {
         signatures,
         contents: vec![vec![
-            Cow::Owned(format!("{time}.{middle}").into_bytes()),
+            Cow::Owned([time, ".", &middle].concat().into_bytes()),
             Cow::Borrowed(request.wire_body.as_ref()),
         ]],
     }))
@@ -56,13 +62,12 @@ pub(super) fn claims<'a>(
 
 /// `names.values.`, the values of the headers in the order of their names, joined by dots.
 fn header_values(request: &Request, names: &str) -> Result<String, Failure> {
-    let list: Vec<&str> = names.split(' ').collect();
     let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
-    if list.len() > HEADERS_MAX {
+    if names.split(' ').count() > HEADERS_MAX {
         return Err(malformed("h= names too many headers"));
     }
-    let mut values = Vec::with_capacity(list.len());
-    for name in &list {
+    let mut out = [names, "."].concat();
+    for name in names.split(' ') {
         let name = name.to_ascii_lowercase();
         let mut found = request.headers.all(&name);
         let value = found.next().ok_or_else(|| {
@@ -72,7 +77,7 @@ fn header_values(request: &Request, names: &str) -> Result<String, Failure> {
         if found.next().is_some() {
             return Err(malformed("a signed header arrives more than once"));
         }
-        values.push(crate::model::request::header_text(value).into_owned());
+        out.extend([&crate::model::request::header_text(value), "."]);
     }
-    Ok(format!("{names}.{}.", values.join(".")))
+    Ok(out)
 }

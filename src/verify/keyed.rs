@@ -17,6 +17,17 @@ pub(super) enum Method {
 }
 
 impl Method {
+    /// Bytes of a signature; of a public key's, which differ, those of none.
+    pub(super) fn tag_bytes(self) -> usize {
+        match self {
+            Self::Hmac(Algorithm::Sha1) | Self::Digest(Hash::Sha1) => 20,
+            Self::Hmac(Algorithm::Sha256) | Self::Digest(Hash::Sha256) => 32,
+            Self::Hmac(Algorithm::Sha384) => 48,
+            Self::Hmac(Algorithm::Sha512) => 64,
+            Self::Public(_) => 0,
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Hmac(algorithm) => algorithm.name(),
@@ -96,9 +107,11 @@ impl AnyKey {
                 };
                 let mut right = false;
                 let mut worked = false;
-                for signature in received.iter().flatten() {
+                // Of another form it is wrong, and the message would be hashed once more to say so.
+                let formed = received.iter().flatten().filter(|s| key.may_have_made(s));
+                for signature in formed {
                     right |= key.verify(&message, signature);
-                    worked |= key.may_have_made(signature);
+                    worked = true;
                 }
                 if !worked {
                     key.work_for_nothing(&message);

@@ -71,6 +71,9 @@ impl Report {
 
 /// A received value as it may be shown: printable, and not endless.
 pub(super) fn shown(text: &str) -> String {
+    if text.len() <= SHOWN_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out: String = text
         .chars()
         .take(SHOWN_CHARS)

@@ -166,7 +166,8 @@ impl HmacVerifier {
         if let Some(time) = &self.spec.time {
             black_box(judge(&mut unread, time, &time.text(now), now)).ok();
         }
-        let nobodys = Cow::Owned(self.spec.encoding.encode(&[0; 32]));
+        let nobodys = vec![0; self.spec.method.tag_bytes()];
+        let nobodys = Cow::Owned(self.spec.encoding.encode(&nobodys));
         black_box(self.compare(&mut unread, request, &[nobodys], &signed, now)).ok();
         refuse(report, code, message)
     }
@@ -249,10 +250,17 @@ impl HmacVerifier {
         let checked = self.check(&decoded, signed, now);
         let total = self.keys.len();
         if let Some(number) = checked.matched {
-            report.pass(
-                "signature",
-                format!("{scheme} over {recipe}, secret {number} of {total}"),
-            );
+            let (number, total) = (number.to_string(), total.to_string());
+            let parts = [
+                scheme,
+                " over ",
+                recipe,
+                ", secret ",
+                &number,
+                " of ",
+                &total,
+            ];
+            report.pass("signature", parts.concat());
             return Ok(checked);
         }
         let (detail, message) = self.mismatch(request, received, &checked);

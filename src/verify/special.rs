@@ -221,19 +221,23 @@ impl SpecialVerifier {
     ) -> Result<(), String> {
         let (scheme, total) = (self.scheme(), right.len());
         if total > 0 && right.iter().all(|number| *number > 0) {
-            let mut numbers = right.to_vec();
-            numbers.sort_unstable();
-            numbers.dedup();
-            let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
-            let (numbers, of) = (numbers.join(" and "), self.keys.len());
+            let numbers = match right {
+                [one] => one.to_string(),
+                many => {
+                    let mut numbers = many.to_vec();
+                    numbers.sort_unstable();
+                    numbers.dedup();
+                    let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+                    numbers.join(" and ")
+                }
+            };
             let items = match total {
                 1 => String::new(),
                 _ => format!(" of {total} items"),
             };
-            report.pass(
-                "signature",
-                format!("{scheme}{items}, secret {numbers} of {of}"),
-            );
+            let of = self.keys.len().to_string();
+            let parts = [scheme, &items, ", secret ", &numbers, " of ", &of];
+            report.pass("signature", parts.concat());
             return Ok(());
         }
         let (detail, message) = self.mismatch(request, right, now);

@@ -164,10 +164,10 @@ fn with_and_without_port(url: &str) -> Vec<String> {
     let host_end = authority.rfind(']').map_or(host_start, |at| at + 1);
     let port_at = authority.get(host_end..).and_then(|rest| rest.find(':'));
     match port_at.and_then(|at| authority.get(..host_end + at)) {
-        Some(host) => urls.push(format!("{scheme}://{host}{tail}")),
+        Some(host) => urls.push([scheme, "://", host, tail].concat()),
         None => {
-            let port = if scheme == "https" { 443 } else { 80 };
-            urls.push(format!("{scheme}://{authority}:{port}{tail}"));
+            let port = if scheme == "https" { ":443" } else { ":80" };
+            urls.push([scheme, "://", authority, port, tail].concat());
         }
     }
     urls

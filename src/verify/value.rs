@@ -175,10 +175,7 @@ impl ValueSpec {
     #[must_use]
     pub fn label(&self) -> String {
         match &self.0 {
-            Kind::Cut(cut) => cut
-                .from
-                .first()
-                .map_or_else(String::new, |source| source.to_string()),
+            Kind::Cut(cut) => cut.from.first().map_or_else(String::new, Source::label),
             Kind::Join { values, .. } => {
                 let labels: Vec<_> = values.iter().map(Self::label).collect();
                 labels.join(" + ")
@@ -258,10 +255,23 @@ impl Cut {
 
     fn split<'s, 't>(&'s self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'s, 't> {
         let mark = self.split.as_deref();
-        // Without a mark the whole text is the one piece.
-        let whole = mark.is_none().then_some(text);
-        let pieces = mark.map(|mark| text.split(mark));
-        whole.into_iter().chain(pieces.into_iter().flatten())
+        // One character is found faster than a text of one.
+        let mut chars = mark.unwrap_or("").chars();
+        let one = chars.next().filter(|_| chars.next().is_none());
+        let mut rest = Some(text);
+        std::iter::from_fn(move || {
+            let text = rest.take()?;
+            // Without a mark the whole text is the one piece.
+            let at = mark.and_then(|mark| match one {
+                Some(one) => text.find(one),
+                None => text.find(mark),
+            });
+            let Some((mark, at)) = mark.zip(at) else {
+                return Some(text);
+            };
+            rest = text.get(at + mark.len()..);
+            text.get(..at)
+        })
     }
 
     /// What a piece holds behind the prefix, if it has it.
@@ -276,6 +286,7 @@ impl Cut {
                 }
                 piece.get(prefix.len()..)?.trim_start()
             }
+            Some(prefix) if !prefix.contains('{') => piece.strip_prefix(prefix)?,
             Some(prefix) => match prefix.split_once("{n}") {
                 None => piece.strip_prefix(prefix)?,
                 Some((head, tail)) => {
@@ -327,6 +338,14 @@ impl Source {
                 _ => Ok(vec![Self::Form(name.to_owned())]),
             },
             _ => Err(bad()),
+        }
+    }
+
+    /// As it is displayed; what every request needs, by hand.
+    fn label(&self) -> String {
+        match self {
+            Self::Header(name) => ["header ", name].concat(),
+            other => other.to_string(),
         }
     }
 
