@@ -292,6 +292,8 @@ fn expression(problem: Problem, key: &str) -> Problem {
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod clouds;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod tests;

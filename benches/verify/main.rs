@@ -12,6 +12,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -19,12 +20,17 @@
 )]
 
 mod families;
+mod public;
+mod special;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use families::{Family, NOW, Signed};
-use hookgate::model::{Headers, Request, Secret};
-use hookgate::verify::{DatedSecret, Verifier, VerifySpec};
-use jiff::Timestamp;
+use hookgate::model::{Headers, Problem, Request, Secret};
+use hookgate::verify::{DatedSecret, Document, Found, KeySource, KeysAtHand, Verifier, VerifySpec};
+use jiff::{SignedDuration, Timestamp};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const SIZES: [(&str, usize); 3] = [("1 KB", 1 << 10), ("8 KB", 8 << 10), ("1 MB", 1 << 20)];
@@ -49,17 +55,49 @@ fn main() {
     }
 }
 
-fn verifier(verify: &str, secret: &str) -> Verifier {
-    #[derive(serde::Deserialize)]
-    struct File {
-        verify: VerifySpec,
+/// A scheme with its keys, at some time.
+struct Ready {
+    verifier: Verifier,
+    /// What would have been fetched.
+    document: Option<Arc<Document>>,
+}
+
+impl KeysAtHand for Ready {
+    fn find(&self, _: &KeySource) -> Option<Found> {
+        Some(Found {
+            document: Arc::clone(self.document.as_ref()?),
+            fresh: true,
+            asked: true,
+        })
     }
-    let file: File = toml::from_str(&format!("verify = {{ {verify} }}")).unwrap();
-    let secret = DatedSecret {
-        secret: Secret::new(secret.to_owned()),
-        until: None,
-    };
-    Verifier::compile(&file.verify, &[secret]).unwrap()
+}
+
+impl Ready {
+    fn new(family: &Family, until: Option<Timestamp>) -> Self {
+        #[derive(serde::Deserialize)]
+        struct File {
+            verify: VerifySpec,
+        }
+        let file: File = toml::from_str(&format!("verify = {{ {} }}", family.verify)).unwrap();
+        let secret = DatedSecret {
+            secret: Secret::new(family.secret.clone()),
+            until,
+        };
+        let secrets = match family.jwks {
+            None => vec![secret],
+            Some(_) => Vec::new(),
+        };
+        let verifier = Verifier::compile(&file.verify, &secrets).unwrap();
+        let document = family.jwks.as_ref().map(|jwks| {
+            let source = verifier.key_sources()[0];
+            Arc::new(source.read(jwks.as_bytes(), now(), &[]).unwrap())
+        });
+        Self { verifier, document }
+    }
+
+    fn refusal(&self, request: &Request, at: Timestamp) -> Option<Problem> {
+        self.verifier.verify_with(request, at, self).failure
+    }
 }
 
 /// A request as a busy sender's: some headers that nobody asks for stand before those of the signature.
@@ -131,16 +169,16 @@ fn cost(families: &[Family]) {
         print!("{:<34}", family.name);
         for (label, size) in SIZES {
             let signed = (family.sign)(size);
-            let (request, verifier) = (request(&signed), verifier(family.verify, &family.secret));
-            let verdict = verifier.verify(&request, now());
-            assert!(verdict.failure.is_none(), "{}: {verdict:?}", family.name);
+            let (request, ready) = (request(&signed), Ready::new(family, None));
+            let refusal = ready.refusal(&request, now());
+            assert!(refusal.is_none(), "{}: {refusal:?}", family.name);
             assert!(
                 (signed.bare)(),
                 "{}: the bare primitive disagrees",
                 family.name
             );
             let (whole, bare) = race(
-                || drop(black_box(verifier.verify(black_box(&request), now()))),
+                || drop(black_box(ready.refusal(black_box(&request), now()))),
                 || {
                     black_box((signed.bare)());
                 },
@@ -174,38 +212,103 @@ fn cost(families: &[Family]) {
     );
 }
 
-/// What is sent instead of the right request.
+/// What is sent instead of the right request; the text is the name of the header with the credential, empty where it
+/// is elsewhere.
 type Spoil = fn(&mut Request, &str);
 
-/// Kinds of refusal; the text is the name of the header with the credential, empty where it is elsewhere.
-const KINDS: [(&str, Spoil); 5] = [
-    ("verified", |_, _| {}),
-    ("wrong", |request, header| match header {
+/// A kind of refusal.
+struct Kind {
+    name: &'static str,
+    spoil: Spoil,
+    /// Seconds from the time at which the request was signed.
+    clock: i64,
+    /// The secret no longer counts.
+    run_out: bool,
+}
+
+const fn kind(name: &'static str, spoil: Spoil) -> Kind {
+    Kind {
+        name,
+        spoil,
+        clock: 0,
+        run_out: false,
+    }
+}
+
+const fn late(name: &'static str, clock: i64) -> Kind {
+    let mut late = kind(name, |_, _| {});
+    late.clock = clock;
+    late
+}
+
+const KINDS: [Kind; 9] = [
+    kind("verified", |_, _| {}),
+    WRONG,
+    kind("missing", |request, header| match header {
         "" => {
-            request.wire_body = turn(&request.wire_body).into();
-            request.body = request.wire_body.clone();
-            request.query = request.query.replacen("fake-bench", "fakf-bench", 1);
-        }
-        name => replace(request, name, wrong),
-    }),
-    ("missing", |request, header| match header {
-        "" => {
-            // A body without its token is another body; only a query can do without.
             request.query.clear();
+            change(request, MISSING);
         }
         name => replace(request, name, |_| None),
     }),
-    ("malformed", |request, header| {
-        if !header.is_empty() {
-            replace(request, header, |_| Some("?".to_owned()));
-        }
+    kind("malformed", |request, header| match header {
+        "" => change(request, MALFORMED),
+        name => replace(request, name, |_| Some("?".to_owned())),
     }),
-    ("twice", |request, header| {
+    kind("twice", |request, header| {
         if !header.is_empty() {
             request.headers.push(header, "fake-other-0001");
         }
     }),
+    late("old", 3_600),
+    late("future", -3_600),
+    kind("no key", |request, header| match header {
+        "" => change(request, &[("bt_signature=public", "bt_signature=publik")]),
+        name => replace(request, name, other_key),
+    }),
+    Kind {
+        run_out: true,
+        ..kind("run out", |_, _| {})
+    },
 ];
+
+/// What all others are compared with.
+const WRONG: Kind = kind("wrong", |request, header| match header {
+    "" => {
+        request.query = request.query.replacen("fake-bench", "fakf-bench", 1);
+        change(request, TURNED);
+    }
+    name => replace(request, name, wrong),
+});
+
+/// Texts of a body, and what stands there instead.
+type Changes = &'static [(&'static str, &'static str)];
+
+/// Another token, or something else in what is signed.
+const TURNED: Changes = &[
+    ("FAKE-bench", "FAKF-bench"),
+    ("AUTHORISATION", "AUTHORISATIOM"),
+    ("RkFLRS", "RkFLRT"),
+];
+const MISSING: Changes = &[
+    (r#"{"token""#, r#"{"tokem""#),
+    ("hmacSignature", "hmacSignaturf"),
+    ("bt_signature=", "bt_signaturf="),
+];
+const MALFORMED: Changes = &[
+    (r#""FAKE-bench-secret-0001""#, "123456789012345678901234"),
+    (r#""hmacSignature":""#, r#""hmacSignature":"?"#),
+    ("bt_signature=public", "bt_signature=?"),
+];
+
+fn change(request: &mut Request, changes: Changes) {
+    let mut text = String::from_utf8(request.body.to_vec()).unwrap();
+    for (right, wrong) in changes {
+        text = text.replacen(right, wrong, 1);
+    }
+    request.body = text.into_bytes().into();
+    request.wire_body = request.body.clone();
+}
 
 /// The same with another digit near its end.
 fn wrong(value: &str) -> Option<String> {
@@ -218,17 +321,18 @@ fn wrong(value: &str) -> Option<String> {
     Some(format!("{}{other}{}", &value[..at], &value[at + 1..]))
 }
 
-/// The same body with another token, or something else in what is signed.
-fn turn(body: &[u8]) -> Vec<u8> {
-    let mut text = String::from_utf8(body.to_vec()).unwrap();
-    for (right, wrong) in [
-        ("FAKE-bench", "FAKF-bench"),
-        ("AUTHORISATION", "AUTHORISATIOM"),
-        ("RkFLRS", "RkFLRT"),
-    ] {
-        text = text.replacen(right, wrong, 1);
-    }
-    text.into_bytes()
+/// The same token, which names another key, if it is one.
+fn other_key(value: &str) -> Option<String> {
+    let Some((head, rest)) = value.split_once('.') else {
+        return Some(value.to_owned());
+    };
+    let Ok(head) = BASE64_URL_SAFE_NO_PAD.decode(head) else {
+        return Some(value.to_owned());
+    };
+    let head = String::from_utf8(head)
+        .unwrap()
+        .replacen("fake-1", "fake-9", 1);
+    Some(format!("{}.{rest}", BASE64_URL_SAFE_NO_PAD.encode(head)))
 }
 
 fn replace(request: &mut Request, name: &str, with: fn(&str) -> Option<String>) {
@@ -251,30 +355,34 @@ fn refusals(families: &[Family]) {
     println!(
         "{:<34} {}",
         "scheme",
-        KINDS.map(|(kind, _)| format!("{kind:>11}")).join("")
+        KINDS.map(|kind| format!("{:>11}", kind.name)).join("")
     );
     for family in families {
         let signed = (family.sign)(8 << 10);
-        let verifier = verifier(family.verify, &family.secret);
-        let made = |spoil: Spoil| {
+        let made = |kind: &Kind| {
             let mut request = request(&signed);
-            spoil(&mut request, family.header);
-            request
+            (kind.spoil)(&mut request, family.header);
+            let before = now() - SignedDuration::from_hours(24);
+            let ready = Ready::new(family, kind.run_out.then_some(before));
+            (
+                ready,
+                request,
+                now() + SignedDuration::from_secs(kind.clock),
+            )
         };
-        let base = made(KINDS[1].1);
-        let refused = verifier.verify(&base, now()).failure;
-        assert!(refused.is_some(), "{}", family.name);
+        let base = made(&WRONG);
+        assert!(base.0.refusal(&base.1, base.2).is_some(), "{}", family.name);
         print!("{:<34}", family.name);
-        for (kind, spoil) in KINDS {
-            let request = made(spoil);
-            let failed = verifier.verify(&request, now()).failure.is_some();
-            if failed == (kind == "verified") {
+        for kind in KINDS {
+            let (ready, request, at) = made(&kind);
+            let refused = ready.refusal(&request, at).is_some();
+            if refused == (kind.name == "verified") {
                 print!("{:>11}", "–");
                 continue;
             }
             let (time, wrong) = race(
-                || drop(black_box(verifier.verify(black_box(&request), now()))),
-                || drop(black_box(verifier.verify(black_box(&base), now()))),
+                || drop(black_box(ready.refusal(black_box(&request), at))),
+                || drop(black_box(base.0.refusal(black_box(&base.1), base.2))),
             );
             print!("{:>11.2}", time / wrong);
         }

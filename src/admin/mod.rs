@@ -15,6 +15,7 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use api::views::EventView;
 pub use health::Readiness;
 
 use crate::config::Config;

@@ -66,6 +66,22 @@ impl Failure {
     }
 }
 
+/// An answer, read whole.
+struct Answer {
+    status: StatusCode,
+    link: Option<String>,
+    body: Vec<u8>,
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// As answered.
+    pub(super) rows: Value,
+    /// `after` of the next page; none: this was the last.
+    pub(super) next: Option<String>,
+}
+
 impl Server {
     /// Asks the listener of a configuration where neither flag nor variable names one.
     pub(super) fn or_listener(&self, admin: SocketAddr) -> Self {
@@ -82,7 +98,7 @@ impl Server {
     }
 
     /// The URL of a page of the listener, for people; empty where there is no such URL.
-    pub(super) fn page(&self, path: &[&str]) -> String {
+    pub(super) fn url_of_page(&self, path: &[&str]) -> String {
         let url = self.base().map(|mut url| {
             if let Ok(mut segments) = url.path_segments_mut() {
                 segments.pop_if_empty().extend(path);
@@ -97,6 +113,30 @@ impl Server {
         let mut url = self.address(path)?;
         url.set_query(Some(query).filter(|query| !query.is_empty()));
         self.answer(Method::GET, url).await
+    }
+
+    /// One page of a list in another media type, and the query of the next one. An answer that is too large to be
+    /// read gives nothing: ask for less.
+    pub(super) fn page(
+        &self,
+        path: &[&str],
+        query: &str,
+        media_type: &'static str,
+    ) -> Result<Option<Page>, Failure> {
+        let mut url = self.address(path)?;
+        url.set_query(Some(query));
+        let answer = block_on(self.ask(Method::GET, url, media_type))??;
+        if answer.body.len() >= ANSWER_BYTES_MAX {
+            return Ok(None);
+        }
+        let rows: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        if !answer.status.is_success() || rows.is_null() {
+            return Err(refused(answer.status, &rows));
+        }
+        Ok(Some(Page {
+            rows,
+            next: answer.link.as_deref().and_then(next_after),
+        }))
     }
 
     /// What a GET of an API path gives.
@@ -115,10 +155,19 @@ impl Server {
     }
 
     async fn answer(&self, method: Method, url: Url) -> Result<Value, Failure> {
+        let asked = self.ask(method, url, "application/json").await?;
+        let answer: Value = serde_json::from_slice(&asked.body).unwrap_or(Value::Null);
+        if asked.status.is_success() && !answer.is_null() {
+            return Ok(answer);
+        }
+        Err(refused(asked.status, &answer))
+    }
+
+    async fn ask(&self, method: Method, url: Url, accept: &str) -> Result<Answer, Failure> {
         let token = self.token()?;
         install_tls();
-        let asked = ask(method, url.clone(), token, self.timeout).await;
-        let (status, body) = asked.map_err(|error| {
+        let asked = ask(method, url.clone(), token, self.timeout, accept).await;
+        asked.map_err(|error| {
             let why = without_url(&error);
             Failure::new(
                 Exit::Unreachable,
@@ -127,12 +176,7 @@ impl Server {
                     url.origin().ascii_serialization()
                 ),
             )
-        })?;
-        let answer: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        if status.is_success() && !answer.is_null() {
-            return Ok(answer);
-        }
-        Err(refused(status, &answer))
+        })
     }
 
     fn address(&self, path: &[&str]) -> Result<Url, Failure> {
@@ -217,16 +261,15 @@ async fn ask(
     url: Url,
     token: Option<String>,
     timeout: Duration,
-) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
+    accept: &str,
+) -> Result<Answer, reqwest::Error> {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(timeout)
         .build()?;
     // The guard of the listener wants to know that a change is no other site's.
     let origin = url.origin().ascii_serialization();
-    let mut request = client
-        .request(method.clone(), url)
-        .header("accept", "application/json");
+    let mut request = client.request(method.clone(), url).header("accept", accept);
     if method != Method::GET {
         request = request
             .header("origin", origin)
@@ -237,6 +280,10 @@ async fn ask(
         request = request.bearer_auth(token);
     }
     let mut response = request.send().await?;
+    let link = response.headers().get("link");
+    let link = link
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await? {
         let left = ANSWER_BYTES_MAX - body.len();
@@ -245,7 +292,21 @@ async fn ask(
             break;
         }
     }
-    Ok((response.status(), body))
+    Ok(Answer {
+        status: response.status(),
+        link,
+        body,
+    })
+}
+
+/// `after` in the URL of a `Link` header, which is the only one of its answer.
+fn next_after(link: &str) -> Option<String> {
+    let url = link.strip_prefix('<')?.split_once('>')?.0;
+    let query = url.split_once('?')?.1;
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs
+        .find(|(name, _)| name == "after")
+        .map(|(_, value)| value.into_owned())
 }
 
 /// The innermost reason, which names no URL.

@@ -4,6 +4,7 @@ mod add;
 mod check;
 mod client;
 mod explain;
+mod export;
 mod health;
 mod output;
 mod providers;
@@ -167,6 +168,8 @@ enum Command {
     Webhooks(webhooks::Arguments),
     /// Is the running gateway ready? Exits 0 or 1; for container health checks
     Health(health::Arguments),
+    /// Write events as lines of JSON or as CloudEvents, oldest first
+    Export(export::Arguments),
     /// Explain an error code
     Explain(explain::Arguments),
     /// Show the version
@@ -205,6 +208,7 @@ pub fn main() -> ExitCode {
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
         Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
+        Command::Export(arguments) => guarded(|| export::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
         Command::Version => guarded(|| version::run(&global)),
     }

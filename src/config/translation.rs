@@ -5,7 +5,7 @@ use super::table::Table;
 use super::value::Value;
 use super::{Severity, secrets};
 use crate::codes;
-use crate::model::Place;
+use crate::model::{Place, Problem};
 use crate::providers::Provider;
 use crate::translate::{CloudEventsOptions, Definition, Expression, Template, Translator};
 use std::path::{Component, Path};
@@ -99,14 +99,19 @@ fn definition(cx: &Context, value: &Value<'_, '_>) -> Option<Definition> {
     match Definition::compile(json.as_object()?, &place) {
         Ok(definition) => Some(definition),
         Err(problems) => {
-            for mut problem in problems {
-                if problem.place.is_none() {
-                    problem = problem.at(cx.place(value.span.clone()));
-                }
-                cx.report(Severity::Error, problem);
-            }
+            report_all(cx, value, problems);
             None
         }
+    }
+}
+
+/// Reports problems of a definition; those without a place stand at its table.
+fn report_all(cx: &Context, value: &Value<'_, '_>, problems: Vec<Problem>) {
+    for mut problem in problems {
+        if problem.place.is_none() {
+            problem = problem.at(cx.place(value.span.clone()));
+        }
+        cx.report(Severity::Error, problem);
     }
 }
 
@@ -231,12 +236,14 @@ fn similar_file(folder: &Path, name: &str) -> Option<String> {
     super::document::nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
+/// Fields of an event that `cloudevents = { … }` can override.
+const OVERRIDES: [&str; 7] = [
+    "event", "resource", "occurred", "payload", "related", "id", "follows",
+];
+
 fn options(cx: &Context, value: &Value<'_, '_>) -> Option<CloudEventsOptions> {
-    let all = CloudEventsOptions {
-        percent_decode: true,
-    };
     match value.value {
-        DeValue::Boolean(true) => Some(all),
+        DeValue::Boolean(true) => Some(CloudEventsOptions::default()),
         DeValue::Boolean(false) => {
             value.invalid_help(cx, "can be true or a table", "leave the key out");
             None
@@ -244,15 +251,14 @@ fn options(cx: &Context, value: &Value<'_, '_>) -> Option<CloudEventsOptions> {
         DeValue::Table(_) => {
             let table = value.table(cx)?;
             let decode = table.get("percent_decode").map(|v| v.bool(cx));
-            for key in ["event", "resource", "related"] {
-                table.not_yet(key);
-            }
+            let overrides = overrides(cx, value, &table);
             table.finish();
             Some(CloudEventsOptions {
                 percent_decode: match decode {
                     Some(decode) => decode?,
                     None => true,
                 },
+                overrides: overrides?,
             })
         }
         DeValue::String(_)
@@ -261,6 +267,31 @@ fn options(cx: &Context, value: &Value<'_, '_>) -> Option<CloudEventsOptions> {
         | DeValue::Datetime(_)
         | DeValue::Array(_) => {
             value.wrong_type(cx, "true or a table");
+            None
+        }
+    }
+}
+
+/// The fields that are there, compiled; the outer `None` where one is wrong.
+fn overrides(
+    cx: &Context,
+    value: &Value<'_, '_>,
+    table: &Table<'_, '_, '_>,
+) -> Option<Option<Definition>> {
+    let mut fields = serde_json::Map::new();
+    for key in OVERRIDES {
+        if let Some(field) = table.get(key) {
+            fields.insert(key.to_owned(), field.json(cx)?);
+        }
+    }
+    if fields.is_empty() {
+        return Some(None);
+    }
+    let place = |path: &[&str]| place_of(cx, value, path);
+    match Definition::compile_part(&fields, &place) {
+        Ok(definition) => Some(Some(definition)),
+        Err(problems) => {
+            report_all(cx, value, problems);
             None
         }
     }

@@ -19,6 +19,7 @@ pub use own::own_event;
 pub use record::compress_request;
 use std::sync::Arc;
 use std::time::Duration;
+pub use stores::sqlite::ReadOnlyLog;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 

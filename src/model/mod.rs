@@ -3,6 +3,7 @@
 //! Everything here is plain data: a value that exists is valid (`Slug::parse`, `Event` after
 //! `translate`), and nothing in this module can print a secret or a slug.
 
+pub mod cloud_event;
 pub mod delivery;
 pub mod event;
 pub mod http_file;

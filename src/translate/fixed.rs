@@ -90,36 +90,26 @@ impl Definition {
         table: &serde_json::Map<String, Json>,
         place: &dyn Fn(&[&str]) -> Option<Place>,
     ) -> Result<Self, Vec<Problem>> {
-        let mut compiler = Compiler {
-            place,
-            env: env::base().clone(),
-            used: HashSet::new(),
-            problems: Vec::new(),
-        };
+        let mut compiler = Compiler::new(place);
         compiler.check_fields(table);
-        let root = table
-            .iter()
-            .map(|(key, value)| (key.clone(), compiler.part(value, &mut vec![key.as_str()])))
-            .collect();
-        let Compiler {
-            env,
-            used,
-            problems,
-            ..
-        } = compiler;
-        let definition = Self {
-            root,
-            env,
-            used,
-            each: None,
-        };
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let definition = compiler.finish(table)?;
         if definition.root.iter().all(|(_, part)| part.is_static()) {
             definition.check_static(place)?;
         }
         Ok(definition)
+    }
+
+    /// Compiles a table that holds some fields of an event; the others are made elsewhere.
+    ///
+    /// # Errors
+    /// Every string that does not compile, and a resource without an id.
+    pub fn compile_part(
+        table: &serde_json::Map<String, Json>,
+        place: &dyn Fn(&[&str]) -> Option<Place>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut compiler = Compiler::new(place);
+        compiler.check_resource(table);
+        compiler.finish(table)
     }
 
     /// Translates a request.
@@ -203,6 +193,22 @@ impl Definition {
         if !out.is_empty() {
             out.push(']');
         }
+        Ok(out)
+    }
+
+    /// The JSON of its fields with one more name in scope.
+    ///
+    /// # Errors
+    /// When an expression fails.
+    pub(crate) fn json_with(
+        &self,
+        input: &Input<'_>,
+        (name, value): (&'static str, Value),
+        undefined: &mut Vec<Problem>,
+    ) -> Result<String, Problem> {
+        let context = Value::from_object(input.context(&self.used).with(name, value));
+        let mut out = String::with_capacity(512);
+        self.map_into(&mut out, &self.root, &context, undefined)?;
         Ok(out)
     }
 
@@ -374,7 +380,32 @@ impl Source {
     }
 }
 
-impl Compiler<'_> {
+impl<'p> Compiler<'p> {
+    fn new(place: &'p dyn Fn(&[&str]) -> Option<Place>) -> Self {
+        Self {
+            place,
+            env: env::base().clone(),
+            used: HashSet::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn finish(mut self, table: &serde_json::Map<String, Json>) -> Result<Definition, Vec<Problem>> {
+        let root = table
+            .iter()
+            .map(|(key, value)| (key.clone(), self.part(value, &mut vec![key.as_str()])))
+            .collect();
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        Ok(Definition {
+            root,
+            env: self.env,
+            used: self.used,
+            each: None,
+        })
+    }
+
     fn report(&mut self, mut problem: Problem, path: &[&str]) {
         problem.place = (self.place)(path).or(problem.place.take());
         self.problems.push(problem);
@@ -407,6 +438,10 @@ impl Compiler<'_> {
                 &[],
             );
         }
+        self.check_resource(table);
+    }
+
+    fn check_resource(&mut self, table: &serde_json::Map<String, Json>) {
         if let Some(Json::Object(labels)) = table.get("resource")
             && !labels.contains_key(crate::model::event::RESOURCE_ID)
         {

@@ -135,10 +135,21 @@ impl Translator {
 }
 
 /// Options of `cloudevents = …`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct CloudEventsOptions {
     /// Whether header values are percent-decoded, as the HTTP binding demands.
     pub percent_decode: bool,
+    /// Fields of the event that are made another way than the mapping says. What gives nothing leaves it.
+    pub overrides: Option<Definition>,
+}
+
+impl Default for CloudEventsOptions {
+    fn default() -> Self {
+        Self {
+            percent_decode: true,
+            overrides: None,
+        }
+    }
 }
 
 impl From<Problem> for Failure {

@@ -1,5 +1,6 @@
 //! A token in the JSON body: it must equal the secret, in every item where the pointer goes through a list.
 
+use super::json::{NotEvery, every, string};
 use super::report::{self, Report};
 use super::signature::{Failure, refuse};
 use super::spec::BodyTokenSpec;
@@ -9,8 +10,8 @@ use crate::codes;
 use crate::model::Request;
 use crate::model::http_file::Masking;
 use jiff::Timestamp;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::hint::black_box;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -87,7 +88,7 @@ impl BodyTokenVerifier {
             _ => format!(", {place} of {count},"),
         };
         let message = format!("the token in {label}{which} is not the configured one");
-        let bytes = found.get(place - 1).map_or(0, String::len);
+        let bytes = found.get(place - 1).map_or(0, |text| text.len());
         let none = self
             .secrets
             .iter()
@@ -101,30 +102,37 @@ impl BodyTokenVerifier {
     }
 
     /// Every token in the body.
-    fn found(&self, request: &Request, label: &str) -> Result<Vec<String>, Failure> {
+    fn found<'a>(&self, request: &'a Request, label: &str) -> Result<Vec<Cow<'a, str>>, Failure> {
         let missing = |message: String| (codes::CREDENTIAL_MISSING, message);
+        let nowhere = || {
+            let message = format!("{label} is absent, in the body or in one of its items");
+            missing(message)
+        };
+        let too_many = || {
+            let message = format!("{label} has more than {ITEMS_MAX} values");
+            (codes::CREDENTIAL_MALFORMED, message)
+        };
         let mut found = Vec::new();
         if self.spec.tokens.is_empty() {
-            let fields = form_fields(request, &self.spec.text).into_iter();
-            found.extend(fields.map(std::borrow::Cow::into_owned));
-            if found.is_empty() || found.iter().any(String::is_empty) {
+            found = form_fields(request, &self.spec.text);
+            if found.is_empty() || found.iter().any(|text| text.is_empty()) {
                 return Err(missing(format!(
                     "{label} is absent or empty, or the body is no form"
                 )));
             }
         } else {
-            let body: Value = serde_json::from_slice(&request.body)
-                .map_err(|_| missing(format!("{label} is absent: the body is not JSON")))?;
-            let mut texts = Vec::new();
-            if !collect(&body, &self.spec.tokens, &mut texts) || texts.is_empty() {
-                let message = format!("{label} is absent, in the body or in one of its items");
-                return Err(missing(message));
+            let values = every(&self.spec.tokens, &request.body).map_err(|why| match why {
+                NotEvery::NoJson => missing(format!("{label} is absent: the body is not JSON")),
+                NotEvery::Absent => nowhere(),
+                NotEvery::TooMany => too_many(),
+            })?;
+            for value in values {
+                let text = string(value.get()).filter(|text| !text.is_empty());
+                found.push(text.ok_or_else(nowhere)?);
             }
-            found.extend(texts.into_iter().map(str::to_owned));
         }
         if found.len() > ITEMS_MAX {
-            let message = format!("{label} has more than {ITEMS_MAX} values");
-            return Err((codes::CREDENTIAL_MALFORMED, message));
+            return Err(too_many());
         }
         Ok(found)
     }
@@ -139,25 +147,5 @@ impl BodyTokenVerifier {
             which.conditional_assign(&number, right);
         }
         which
-    }
-}
-
-/// The strings at a pointer, `*` being every item; false where one is missing, no string, or empty.
-fn collect<'a>(value: &'a Value, tokens: &[String], out: &mut Vec<&'a str>) -> bool {
-    let Some((token, rest)) = tokens.split_first() else {
-        let text = value.as_str().filter(|text| !text.is_empty());
-        out.extend(text);
-        return text.is_some();
-    };
-    match value {
-        Value::Array(items) if token == "*" => items.iter().all(|item| collect(item, rest, out)),
-        Value::Array(items) => {
-            let item = token.parse().ok().and_then(|at: usize| items.get(at));
-            item.is_some_and(|item| collect(item, rest, out))
-        }
-        Value::Object(fields) => fields
-            .get(token)
-            .is_some_and(|field| collect(field, rest, out)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A JSON pointer (RFC 6901), in which a token `*` stands for every item of an array.
@@ -63,20 +64,51 @@ impl Pointer {
     pub(crate) fn values<'j>(&self, json: &'j [u8]) -> Vec<&'j RawValue> {
         let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
         let mut values = Vec::new();
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let walk = Walk {
-            tokens: &self.tokens,
-            values: &mut values,
-        };
-        // A document that breaks off after the value is no JSON, and has no values.
-        let whole = walk
-            .deserialize(&mut deserializer)
-            .and_then(|()| deserializer.end());
-        if whole.is_err() {
-            return Vec::new();
+        match walk(&self.tokens, json, &mut values) {
+            Ok(_) => values,
+            Err(_) => Vec::new(),
         }
-        values
     }
+}
+
+/// Why there is no value at every place of a pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotEvery {
+    NoJson,
+    /// One of the places, or all, have none.
+    Absent,
+    TooMany,
+}
+
+/// The value at every place of a pointer with these steps, whatever its kind.
+///
+/// # Errors
+/// An item of a list on the way lacks the place, or there is no value at all.
+pub(super) fn every<'j>(tokens: &[String], json: &'j [u8]) -> Result<Vec<&'j RawValue>, NotEvery> {
+    // What is skipped is not looked at, and text it must be all the same.
+    if std::str::from_utf8(json).is_err() {
+        return Err(NotEvery::NoJson);
+    }
+    let mut values = Vec::new();
+    match walk(tokens, json, &mut values) {
+        Ok(true) if !values.is_empty() => Ok(values),
+        Ok(_) => Err(NotEvery::Absent),
+        Err(_) if values.len() >= VALUES_MAX => Err(NotEvery::TooMany),
+        Err(_) => Err(NotEvery::NoJson),
+    }
+}
+
+/// Collects the values at a pointer; whether no place on its way lacks one.
+fn walk<'j>(
+    tokens: &[String],
+    json: &'j [u8],
+    values: &mut Vec<&'j RawValue>,
+) -> Result<bool, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let complete = Walk { tokens, values }.deserialize(&mut deserializer)?;
+    // A document that breaks off after the value is no JSON, and has no values.
+    deserializer.end()?;
+    Ok(complete)
 }
 
 struct Walk<'a, 'de> {
@@ -85,9 +117,10 @@ struct Walk<'a, 'de> {
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
-    type Value = ();
+    /// Whether every place has a value.
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         if !self.tokens.is_empty() {
             return deserializer.deserialize_any(self);
         }
@@ -96,82 +129,101 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
             return Err(D::Error::custom("too many values"));
         }
         self.values.push(raw);
-        Ok(())
+        Ok(true)
     }
 }
 
 /// The text of a string, number or boolean; `null`, arrays and objects have none.
 fn scalar(raw: &str) -> Option<String> {
     match raw.as_bytes().first()? {
-        b'"' => serde_json::from_str(raw).ok(),
+        b'"' => string(raw).map(Cow::into_owned),
         b'{' | b'[' | b'n' => None,
         _ => Some(raw.to_owned()),
     }
 }
 
+/// The text of a string, read where it stands if nothing in it is escaped.
+pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
+    let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if text.contains('\\') {
+        return serde_json::from_str(raw).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(text))
+}
+
+/// What a visitor says of a value that is neither object nor list.
+macro_rules! scalars_are {
+    ($value:expr) => {
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+    };
+}
+pub(super) use scalars_are;
+
 impl<'de> Visitor<'de> for Walk<'_, 'de> {
-    type Value = ();
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let Some((token, tokens)) = self.tokens.split_first() else {
-            return Ok(());
+            return Ok(false);
         };
         let before = self.values.len();
+        let mut complete = false;
         while let Some(found) = map.next_key_seed(KeyIs(token))? {
             if found {
                 // A repeated key: the last wins, as where the body is parsed whole.
                 self.values.truncate(before);
                 let values = &mut *self.values;
-                map.next_value_seed(Walk { tokens, values })?;
+                complete = map.next_value_seed(Walk { tokens, values })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(())
+        Ok(complete)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
         let Some((token, tokens)) = self.tokens.split_first() else {
-            return Ok(());
+            return Ok(false);
         };
+        let every = token == "*";
         let index = token.parse::<usize>().ok();
+        let mut complete = every;
         for at in 0_usize.. {
-            let wanted = token == "*" || index == Some(at);
-            let more = if wanted {
+            if every || index == Some(at) {
                 let values = &mut *self.values;
-                seq.next_element_seed(Walk { tokens, values })?.is_some()
-            } else {
-                seq.next_element::<IgnoredAny>()?.is_some()
-            };
-            if !more {
+                match seq.next_element_seed(Walk { tokens, values })? {
+                    Some(found) => complete = found && (complete || !every),
+                    None => break,
+                }
+            } else if seq.next_element::<IgnoredAny>()?.is_none() {
                 break;
             }
         }
-        Ok(())
+        Ok(complete)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
+    scalars_are!(false);
 }
 
 /// Whether a key is this one, without copying it.
@@ -219,6 +271,38 @@ mod tests {
             assert!(read(absent, json).is_empty(), "{absent}");
         }
         assert_eq!(read("", "\u{feff}\"x\""), ["x"]);
+    }
+
+    #[test]
+    fn every_place_has_a_value_or_none_counts() {
+        let every = |pointer: &str, json: &str| {
+            let pointer = Pointer::parse(pointer).unwrap();
+            let values = super::every(pointer.tokens(), json.as_bytes())?;
+            Ok(values.iter().map(|raw| raw.get().to_owned()).collect())
+        };
+        let some = |texts: &[&str]| -> Result<Vec<String>, NotEvery> {
+            Ok(texts.iter().map(|text| (*text).to_owned()).collect())
+        };
+        assert_eq!(every("/a", r#"{"a":"x","b":[1]}"#), some(&[r#""x""#]));
+        assert_eq!(every("/a", r#"{"a":"x","a":[1]}"#), some(&["[1]"]));
+        assert_eq!(every("/*/a", r#"[{"a":1},{"a":2}]"#), some(&["1", "2"]));
+        assert_eq!(every("/*", r#"{"*":null}"#), some(&["null"]));
+        assert_eq!(every("/1", "[1,2,3]"), some(&["2"]));
+        for (pointer, json) in [
+            ("/*/a", r#"[{"a":1},{"b":2}]"#),
+            ("/*/a", r#"[{"b":1},{"a":2}]"#),
+            ("/*/a", r#"[{"a":1},7]"#),
+            ("/*/a", "[]"),
+            ("/a/b", r#"{"a":{"b":1},"a":{}}"#),
+            ("/a/*/b", r#"{"a":[{"b":1}],"a":[]}"#),
+            ("/3", "[1,2,3]"),
+            ("/a", "1.5"),
+        ] {
+            assert_eq!(every(pointer, json), Err(NotEvery::Absent), "{json}");
+        }
+        assert_eq!(every("/a", r#"{"a":1"#), Err(NotEvery::NoJson));
+        let many = format!("[{}0]", "0,".repeat(VALUES_MAX));
+        assert_eq!(every("/*", &many), Err(NotEvery::TooMany));
     }
 
     #[test]

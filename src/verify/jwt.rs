@@ -128,7 +128,7 @@ impl JwtVerifier {
         let claims = match &token {
             Ok(token) => self.signature(&mut report, token, now, keys),
             Err(failure) => {
-                self.work_for_nothing(b"");
+                self.work_for_nothing(b"", keys);
                 Err(failure.clone())
             }
         };
@@ -168,7 +168,7 @@ impl JwtVerifier {
     ) -> Result<Claims, Failure> {
         let malformed = |message: &str| (codes::CREDENTIAL_MALFORMED, message.to_owned());
         if token.len() > TOKEN_BYTES_MAX {
-            self.work_for_nothing(b"");
+            self.work_for_nothing(b"", keys);
             return Err(malformed("the token is too long"));
         }
         if let Some(set) = &self.set {
@@ -229,8 +229,11 @@ impl JwtVerifier {
         })
     }
 
-    /// The work of a check by every key.
-    fn work_for_nothing(&self, message: &[u8]) {
+    /// The work of a check by every key, or by one of the set.
+    fn work_for_nothing(&self, message: &[u8], keys: &dyn KeysAtHand) {
+        if let Some(set) = &self.set {
+            set.work_for_nothing(&self.spec.algorithms, message, keys);
+        }
         for (key, _) in &self.keys {
             self.work_for_nothing_with(key, message);
         }

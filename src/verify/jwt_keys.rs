@@ -2,6 +2,7 @@
 //! among these keys and nothing else: where it says keys are (`jku`, `x5u`) or brings one (`jwk`, `x5c`) is not read.
 
 use super::jwks::Jwks;
+use super::jwt_crypto;
 use super::keys::{Content, Document, Found, KeySource, KeysAtHand, key_url};
 use super::report::{Report, shown};
 use crate::codes::{self, Code};
@@ -77,6 +78,24 @@ impl KeySet {
         }
     }
 
+    /// The work of a check by one key of the set, if the set is at hand.
+    pub(super) fn work_for_nothing(
+        &self,
+        algorithms: &[Algorithm],
+        message: &[u8],
+        keys: &dyn KeysAtHand,
+    ) {
+        match self {
+            Self::Local(jwks) => work_for_nothing(jwks, algorithms, message),
+            Self::Remote(source) => {
+                let found = keys.find(source);
+                if let Some(Document(Content::Jwks(jwks))) = found.as_ref().map(|f| &*f.document) {
+                    work_for_nothing(jwks, algorithms, message);
+                }
+            }
+        }
+    }
+
     /// The claims of a token that one of the keys signed.
     ///
     /// # Errors
@@ -88,7 +107,9 @@ impl KeySet {
         algorithms: &[Algorithm],
         keys: &dyn KeysAtHand,
     ) -> Result<Map<String, Value>, Failure> {
-        let header = head(token, algorithms)?;
+        let header = head(token, algorithms).inspect_err(|_| {
+            self.work_for_nothing(algorithms, token.as_bytes(), keys);
+        })?;
         match self {
             Self::Local(jwks) => decode(report, token, &header, jwks, (true, true)),
             Self::Remote(source) => {
@@ -111,6 +132,17 @@ impl KeySet {
                 })
             }
         }
+    }
+}
+
+/// The work of a check by the first key that is for one of the algorithms.
+fn work_for_nothing(jwks: &Jwks, algorithms: &[Algorithm], message: &[u8]) {
+    let mut keys = algorithms.iter().filter_map(|algorithm| {
+        let candidate = jwks.candidates(None, *algorithm).next()?;
+        Some((*algorithm, &candidate.key))
+    });
+    if let Some((algorithm, key)) = keys.next() {
+        jwt_crypto::work_for_nothing(algorithm, key, message);
     }
 }
 
@@ -153,12 +185,13 @@ fn decode(
         if !fresh {
             return Err((codes::KEY_NOT_AT_HAND, String::new()));
         }
+        work_for_nothing(jwks, &[header.alg], token.as_bytes());
         report.fail("key", format!("the set has no key `{name}`"));
         let message = format!("the token names the key `{name}`, which the sender does not have");
         return Err((codes::SIGNATURE_MISMATCH, message));
     }
     let validation = validation(header.alg);
-    let mut malformed = false;
+    let (mut malformed, mut worked) = (false, false);
     for candidate in jwks.candidates(kid, header.alg).take(TRIED_MAX) {
         match one(token, &candidate.key, &validation) {
             Ok(claims) => {
@@ -169,9 +202,13 @@ fn decode(
                 report.pass("signature", format!("{:?}, {name}", header.alg));
                 return Ok(claims);
             }
-            Err(ErrorKind::InvalidSignature | ErrorKind::Provider(_)) => {}
+            Err(ErrorKind::InvalidSignature | ErrorKind::Provider(_)) => worked = true,
+            // Found before the signature was looked at.
             Err(_) => malformed = true,
         }
+    }
+    if !worked {
+        work_for_nothing(jwks, &[header.alg], token.as_bytes());
     }
     if malformed {
         let message = "the token is no JSON Web Token".to_owned();

@@ -41,6 +41,7 @@ mod learned;
 mod mac;
 mod origin;
 mod paypal;
+mod pick;
 mod plivo;
 mod public;
 mod qsh;

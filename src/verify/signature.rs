@@ -136,17 +136,22 @@ impl HmacVerifier {
                 return self.refuse(report, request, failure, now);
             }
         };
-        if let Err(message) = self.compare(&mut report, request, &claim.received, &signed, now) {
-            return report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH);
-        }
+        let checked = match self.compare(&mut report, request, &claim.received, &signed, now) {
+            Ok(checked) => checked,
+            Err(message) => {
+                return report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH);
+            }
+        };
         if let Some(Freshness::Outside(text)) = claim.freshness {
+            // Saying what does not match takes time too.
+            black_box(self.mismatch(request, &claim.received, &checked));
             let message = format!("the signature is right, but its timestamp is {text}");
             return report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME);
         }
         report.verified()
     }
 
-    /// Refuses what cannot be compared, after the work of a comparison.
+    /// Refuses what cannot be compared, after the work of a comparison and of telling that nothing matches.
     fn refuse(
         &self,
         report: Report,
@@ -156,7 +161,13 @@ impl HmacVerifier {
     ) -> Verdict {
         let signed = self.spec.signed.resolve(request, Some(""), Some(""));
         let body = || vec![Cow::Borrowed(request.wire_body.as_ref())];
-        black_box(self.check(&[], &signed.unwrap_or_else(|_| body()), now));
+        let signed = signed.unwrap_or_else(|_| body());
+        let mut unread = Report::new(self.scheme());
+        if let Some(time) = &self.spec.time {
+            black_box(judge(&mut unread, time, &time.text(now), now)).ok();
+        }
+        let nobodys = Cow::Owned(self.spec.encoding.encode(&[0; 32]));
+        black_box(self.compare(&mut unread, request, &[nobodys], &signed, now)).ok();
         refuse(report, code, message)
     }
 
@@ -229,7 +240,7 @@ impl HmacVerifier {
         received: &[Cow<'_, str>],
         signed: &[Cow<'_, [u8]>],
         now: Timestamp,
-    ) -> Result<(), String> {
+    ) -> Result<Checked, String> {
         let (recipe, scheme) = (self.spec.signed.as_str(), self.scheme());
         let decoded: Vec<_> = received
             .iter()
@@ -242,7 +253,7 @@ impl HmacVerifier {
                 "signature",
                 format!("{scheme} over {recipe}, secret {number} of {total}"),
             );
-            return Ok(());
+            return Ok(checked);
         }
         let (detail, message) = self.mismatch(request, received, &checked);
         report.fail("signature", detail);
@@ -259,13 +270,6 @@ impl HmacVerifier {
         let (recipe, scheme) = (self.spec.signed.as_str(), self.scheme());
         let (tried, total) = (checked.tried, self.keys.len());
         let run_out = self.run_out(checked);
-        if tried == 0 {
-            let message = "no signature can match: every secret's `until` has passed".to_owned();
-            return (
-                format!("every secret has run out{run_out}"),
-                format!("{message}{run_out}"),
-            );
-        }
         let mut detail = format!(
             "{scheme} over {recipe}: received {}",
             wording::received(received, &self.spec.signature)
@@ -295,6 +299,14 @@ impl HmacVerifier {
             _ => format!("{tried} of {total} secrets were tried"),
         };
         let message = format!("no signature matches: {scheme} over {recipe}, {tried}{notes}");
+        // Last, so that it takes as long.
+        if checked.tried == 0 {
+            let message = "no signature can match: every secret's `until` has passed";
+            return (
+                format!("every secret has run out{run_out}"),
+                format!("{message}{run_out}"),
+            );
+        }
         (detail, message)
     }
 

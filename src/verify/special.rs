@@ -14,6 +14,7 @@ use crate::codes;
 use crate::model::Request;
 use jiff::Timestamp;
 use std::borrow::Cow;
+use std::hint::black_box;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// Which sender.
@@ -167,6 +168,8 @@ impl SpecialVerifier {
             (Ok(_), Ok(age), None) => (age, None),
         };
         if let Some((code, message)) = failure {
+            // Saying what does not match takes time too.
+            black_box(self.mismatch(request, &right, now));
             report.fail("signed content", message.as_str());
             return refuse(report, code, message);
         }
@@ -174,6 +177,7 @@ impl SpecialVerifier {
             return report.refused(codes::SIGNATURE_MISMATCH, message, report::HELP_MISMATCH);
         }
         if let Some(Freshness::Outside(text)) = age {
+            black_box(self.mismatch(request, &right, now));
             let message = format!("the signature is right, but its timestamp is {text}");
             return report.refused(codes::TIMESTAMP_OUTSIDE, message, report::HELP_TIME);
         }
@@ -215,14 +219,8 @@ impl SpecialVerifier {
         right: &[u32],
         now: Timestamp,
     ) -> Result<(), String> {
-        let (live, total) = (self.live(now), right.len());
-        if live == 0 {
-            report.fail("signature", "every secret has run out");
-            return Err("no signature can match: every secret's `until` has passed".to_owned());
-        }
-        let scheme = self.scheme();
-        let wrong = right.iter().position(|number| *number == 0);
-        let Some(wrong) = wrong.or((total == 0).then_some(0)) else {
+        let (scheme, total) = (self.scheme(), right.len());
+        if total > 0 && right.iter().all(|number| *number > 0) {
             let mut numbers = right.to_vec();
             numbers.sort_unstable();
             numbers.dedup();
@@ -237,7 +235,16 @@ impl SpecialVerifier {
                 format!("{scheme}{items}, secret {numbers} of {of}"),
             );
             return Ok(());
-        };
+        }
+        let (detail, message) = self.mismatch(request, right, now);
+        report.fail("signature", detail);
+        Err(message)
+    }
+
+    /// What does not match, for the record and in a sentence.
+    fn mismatch(&self, request: &Request, right: &[u32], now: Timestamp) -> (String, String) {
+        let (scheme, live, total) = (self.scheme(), self.live(now), right.len());
+        let wrong = right.iter().position(|number| *number == 0).unwrap_or(0);
         let mut message = if total > 1 {
             let number = wrong + 1;
             format!("the signature of item {number} of {total} does not match")
@@ -253,8 +260,11 @@ impl SpecialVerifier {
         if over_url.contains(&self.spec.sender) {
             message.push_str(&url_note(request));
         }
-        report.fail("signature", message.as_str());
-        Err(message)
+        if live == 0 {
+            let message = "no signature can match: every secret's `until` has passed";
+            return ("every secret has run out".to_owned(), message.to_owned());
+        }
+        (message.clone(), message)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::codes;
 use crate::model::Request;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use subtle::ConstantTimeEq;
 
 /// What Node's `querystring` escapes, with which Twilio's library writes a query anew.
@@ -63,10 +63,17 @@ pub(super) fn claims<'a>(
         .iter()
         .filter_map(|text| Some((None, Encoding::Base64.decode(text)?)))
         .collect();
-    let contents = urls(&request.url)
+    let mut contents: Vec<Vec<Cow<'a, [u8]>>> = urls(&request.url)
         .into_iter()
-        .map(|url| vec![Cow::Owned(url.into_bytes()), Cow::Owned(fields.clone())])
+        .map(|url| vec![Cow::Owned(url.into_bytes())])
         .collect();
+    // All but the last get a copy.
+    if let Some((last, others)) = contents.split_last_mut().filter(|_| !fields.is_empty()) {
+        for content in others {
+            content.push(Cow::Owned(fields.clone()));
+        }
+        last.push(Cow::Owned(fields));
+    }
     let claims = vec![Claim {
         signatures,
         contents,
@@ -75,16 +82,13 @@ pub(super) fn claims<'a>(
 }
 
 fn sorted_fields(body: &[u8]) -> Vec<u8> {
-    let mut fields: BTreeMap<Cow<'_, str>, BTreeSet<Cow<'_, str>>> = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(body) {
-        fields.entry(name).or_default().insert(value);
-    }
+    let mut fields: Vec<_> = form_urlencoded::parse(body).collect();
+    fields.sort_unstable();
+    fields.dedup();
     let mut out = Vec::with_capacity(body.len());
-    for (name, values) in &fields {
-        for value in values {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(value.as_bytes());
-        }
+    for (name, value) in &fields {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(value.as_bytes());
     }
     out
 }
@@ -92,7 +96,48 @@ fn sorted_fields(body: &[u8]) -> Vec<u8> {
 /// What Twilio's servers may have signed, as its library tries: the URL as it is, then as a browser would write
 /// it, then with its query encoded anew; each as it is, and without or with its port.
 fn urls(url: &str) -> Vec<String> {
-    let mut urls = with_and_without_port(url);
+    let urls = with_and_without_port(url);
+    if is_plain(url) {
+        return urls;
+    }
+    all_forms(url, urls)
+}
+
+/// Whether a URL is written as a browser would write it, and its query as if encoded anew, so that there is no other
+/// form of it. False for some that are.
+fn is_plain(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://") else {
+        return false;
+    };
+    let (head, query) = rest
+        .split_once('?')
+        .map_or((rest, None), |(head, query)| (head, Some(query)));
+    let Some((host, path)) = head.split_once('/') else {
+        return false;
+    };
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let plain_label = |label: &str| {
+        label.starts_with(|c: char| c.is_ascii_lowercase())
+            && !label.starts_with("xn--")
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    // A segment that begins with a dot may be one that goes up.
+    let plain_path = path.bytes().all(|b| unreserved(b) || b == b'/')
+        && !path.contains("/.")
+        && !path.starts_with('.');
+    host.split('.').all(plain_label)
+        && plain_path
+        && query.is_none_or(|query| {
+            let pair = query.split_once('=');
+            // One pair: of several, those of one name would be put side by side.
+            pair.is_some_and(|(name, value)| name.bytes().chain(value.bytes()).all(unreserved))
+        })
+}
+
+/// `urls`, and those of the other forms.
+fn all_forms(url: &str, mut urls: Vec<String>) -> Vec<String> {
     if let Ok(parsed) = url::Url::parse(url) {
         let normal = parsed.to_string();
         let more = [re_encoded(&normal), Some(normal)];
@@ -147,6 +192,7 @@ fn re_encoded(url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_url_with_and_without_its_port() {
@@ -166,6 +212,46 @@ mod tests {
         assert!(more.contains(&"https://u:p@a.example/x?y=%27a%20b%27&z=%2a&y=+".to_owned()));
         assert!(more.contains(&"https://u:p@a.example/x?y='a%20b'&y=%20&z=*".to_owned()));
         assert_eq!(more.len(), 6);
+    }
+
+    #[test]
+    fn a_plain_url_has_no_other_form() {
+        let hook = "https://hooks.example.com/hooks/x_Y-1.z";
+        assert!(is_plain(hook));
+        assert!(is_plain(&format!("{hook}?bodySHA256=0a1b")));
+        for other in [
+            "http://a.example/x",
+            "https://a.example",
+            "https://A.example/x",
+            "https://a.example:443/x",
+            "https://u@a.example/x",
+            "https://1.2/x",
+            "https://a.0x1/x",
+            "https://xn--a.example/x",
+            "https://a.example/x/../y",
+            "https://a.example/.",
+            "https://a.example/%41",
+            "https://a.example/x?",
+            "https://a.example/x?a",
+            "https://a.example/x?a=b+c",
+            "https://a.example/x?a=1&b=2",
+            "https://a.example/x?a=b=c",
+            "https://a.example/x#y",
+        ] {
+            assert!(!is_plain(other), "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_leads_where_the_long_one_does(
+            url in "https://[a-z0-9.-]{1,6}(/[a-z.~_]{0,3}){0,3}(\\?[a-c=&.~'%+]{0,6})?"
+        ) {
+            let short = with_and_without_port(&url);
+            if is_plain(&url) {
+                prop_assert_eq!(all_forms(&url, short.clone()), short);
+            }
+        }
     }
 
     #[test]

@@ -390,10 +390,7 @@ impl fmt::Display for Source {
 /// The values of a form field, of a multipart form as of an ordinary one; a file is none.
 pub(super) fn form_fields<'a>(request: &'a Request, name: &str) -> Vec<Cow<'a, str>> {
     match request.media_type().as_str() {
-        "application/x-www-form-urlencoded" => {
-            let pairs = form_urlencoded::parse(&request.body).filter(|(n, _)| n == name);
-            pairs.map(|(_, value)| value).collect()
-        }
+        "application/x-www-form-urlencoded" => urlencoded_values(&request.body, name),
         "multipart/form-data" => {
             let boundary = request.content_type_parameter("boundary");
             let parts = boundary.map(|boundary| multipart::parts(&request.body, &boundary));
@@ -405,6 +402,32 @@ pub(super) fn form_fields<'a>(request: &'a Request, name: &str) -> Vec<Cow<'a, s
         }
         _ => Vec::new(),
     }
+}
+
+/// The values of a name in an urlencoded form. Those of other names are not decoded.
+fn urlencoded_values<'a>(form: &'a [u8], name: &str) -> Vec<Cow<'a, str>> {
+    let Ok(text) = std::str::from_utf8(form) else {
+        let pairs = form_urlencoded::parse(form).filter(|(n, _)| n == name);
+        return pairs.map(|(_, value)| value).collect();
+    };
+    // A text without these stands for itself.
+    let is_literal = |text: &str| !text.contains('+') && !text.contains('%');
+    let mut values = Vec::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if is_literal(found) {
+            if found != name {
+                continue;
+            }
+            if is_literal(value) {
+                values.push(Cow::Borrowed(value));
+                continue;
+            }
+        }
+        let decoded = form_urlencoded::parse(pair.as_bytes());
+        values.extend(decoded.filter(|(n, _)| n == name).map(|(_, value)| value));
+    }
+    values
 }
 
 /// The names that `X-{1..3}` stands for.
@@ -539,6 +562,23 @@ impl<'de> Deserialize<'de> for ValueSpec {
 mod tests {
     use super::*;
     use crate::model::http_file;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn values_of_a_form_are_those_of_its_reader(
+            form in "(([ab]|%6[12]|[a+%é]){0,3}=?[a+=%é1]{0,4}&?){0,4}", cut in 0_usize..40
+        ) {
+            // Cut, it may end within a character.
+            let form = form.as_bytes();
+            let form = form.get(..cut).unwrap_or(form);
+            for name in ["a", "b", "", " "] {
+                let pairs = form_urlencoded::parse(form).filter(|(n, _)| n == name);
+                let want: Vec<_> = pairs.map(|(_, value)| value).collect();
+                prop_assert_eq!(urlencoded_values(form, name), want);
+            }
+        }
+    }
 
     #[test]
     fn a_number_in_a_prefix() {

@@ -15,6 +15,7 @@
 mod accept;
 mod batches;
 mod cli;
+mod cloudevents;
 mod compare;
 mod crash;
 mod deliver;

@@ -128,19 +128,25 @@ struct PageView<T> {
 /// 200 with a page; `request` is asked again for the next one, with another `after`.
 fn page<T: Serialize>(request: &HttpRequest, page: &PageView<T>) -> Result<HttpResponse, ApiError> {
     let mut response = json(page)?;
-    if let Some(next) = &page.next {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
-        for (name, value) in pairs.filter(|(name, _)| name != "after") {
-            query.append_pair(&name, &value);
-        }
-        query.append_pair("after", next);
-        let link = format!("<{}?{}>; rel=\"next\"", request.path(), query.finish());
-        if let Ok(value) = HeaderValue::from_str(&link) {
-            response.headers_mut().insert(header::LINK, value);
-        }
-    }
+    link_next(request, &mut response, page.next.as_deref());
     Ok(response)
+}
+
+/// Adds `Link: rel="next"` where there is a next page.
+fn link_next(request: &HttpRequest, response: &mut HttpResponse, next: Option<&str>) {
+    let Some(next) = next else {
+        return;
+    };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+    for (name, value) in pairs.filter(|(name, _)| name != "after") {
+        query.append_pair(&name, &value);
+    }
+    query.append_pair("after", next);
+    let link = format!("<{}?{}>; rel=\"next\"", request.path(), query.finish());
+    if let Ok(value) = HeaderValue::from_str(&link) {
+        response.headers_mut().insert(header::LINK, value);
+    }
 }
 
 /// The admin's data as a plain `Arc`, to be moved to a blocking thread.

@@ -175,7 +175,7 @@ fn show(
     let id = answer.delivery.as_deref().or_else(|| text(record, "/id"));
     let link = id
         .filter(|_| prepared.arguments.to.is_none())
-        .map(|id| api.page(&["deliveries", id]));
+        .map(|id| api.url_of_page(&["deliveries", id]));
     let millis = answer.took.as_secs_f64() * 1e3;
     let (webhook, sample) = (&prepared.webhook.name, &prepared.sample.name);
     if global.json() {
@@ -229,7 +229,7 @@ fn hint(answer: &Answer, api: &Server, webhook: &str) -> String {
     match answer.status {
         401 => format!(
             "not verified. An answer of 401 names no delivery; the rejected ones are at {}",
-            api.page(&["api", "v1", "deliveries"])
+            api.url_of_page(&["api", "v1", "deliveries"])
                 + &format!("?q=webhook:{webhook}%20outcome:rejected")
         ),
         404 => "nothing is at this URL: is the webhook enabled, and is the slug the running one's?"

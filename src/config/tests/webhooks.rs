@@ -191,6 +191,17 @@ fn ways_of_translation() {
     E HG0201 5:17 ‹percent_decod› unknown key `percent_decod` in `cloudevents`
         did you mean `percent_decode`?
     "#);
+    let overrides = "cloudevents = { event = \"{{ cloudevent. }}\", resource = { name = \"x\" }, payload = \"{{ cloudevent.data|fromjsn }}\", relatd = [], delivery_key = \"x\" }";
+    insta::assert_snapshot!(findings(&webhook(overrides)), @r#"
+    E HG0402 5:57 ‹{ name = "x" }› The event's resource has no `prefect.resource.id`.
+    E HG0301 5:25 ‹"{{ cloudevent. }}"› `event`: The template does not compile: unexpected end of variable block, expected identifier or integer.
+    E HG0302 5:83 ‹"{{ cloudevent.data|fromjsn }}"› `payload`: There is no filter `fromjsn`.
+        Did you mean the filter `fromjson`?
+    E HG0201 5:116 ‹relatd› unknown key `relatd` in `cloudevents`
+        did you mean `related`?
+    E HG0201 5:129 ‹delivery_key› unknown key `delivery_key` in `cloudevents`
+        known here: percent_decode, event, resource, occurred, payload, related, id, follows
+    "#);
     insta::assert_snapshot!(findings(&webhook("event = { resource = { \"prefect.resource.id\" = \"{{ body.x + }}\" } }")), @r#"
     E HG0402 5:9 ‹{ resource = { "prefect.resource.id" = "{{ body.x + }}" } }› The event has no `event`.
     E HG0301 5:48 ‹"{{ body.x + }}"› `resource.prefect.resource.id`: The template does not compile: unexpected end of variable block.

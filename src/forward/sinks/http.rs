@@ -1,4 +1,5 @@
-//! Any HTTP endpoint: a JSON array, or one event a request; signed by Standard Webhooks if asked for.
+//! Any HTTP endpoint: a JSON array, or one event a request; signed by Standard Webhooks if asked for. An event that
+//! came with a place in a trace and is sent alone hands it on in the headers of W3C Trace Context.
 
 use super::super::error::SinkError;
 use super::super::window::Item;
@@ -6,6 +7,7 @@ use super::super::{HttpOptions, HttpTarget};
 use super::client::Caller;
 use super::{Proof, Sink, json_array};
 use crate::model::Secret;
+use crate::model::cloud_event::Trace;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
@@ -43,6 +45,14 @@ impl Http {
         let id = message_id(batch);
         let mut headers = HeaderMap::new();
         insert(&mut headers, "idempotency-key", &id)?;
+        if let [item] = batch
+            && let Some(trace) = Trace::of(&item.event)
+        {
+            insert(&mut headers, "traceparent", &trace.parent)?;
+            if let Some(state) = &trace.state {
+                insert(&mut headers, "tracestate", state)?;
+            }
+        }
         if let Some(key) = &self.key {
             let timestamp = jiff::Timestamp::now().as_second().to_string();
             insert(&mut headers, "webhook-id", &id)?;

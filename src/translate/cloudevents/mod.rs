@@ -15,14 +15,20 @@ pub(crate) use event::json_into;
 
 use super::input::Input;
 use super::json::Doc;
-use super::{CloudEventsOptions, Failure, Keys, Scope, Translated, keys, schema};
+use super::{
+    CloudEventsOptions, Definition, Failure, Keys, Scope, Translated, keys, schema, undefined,
+    value,
+};
 use crate::codes;
-use crate::model::{Headers, Problem};
+use crate::model::{Headers, Problem, limits};
 use mode::Mode;
 use uuid::Uuid;
 
 /// Namespace of the ids of events that came as CloudEvents: UUIDv5 of the URL namespace and `urn:hookgate:cloudevents`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6a94_a4aa_6df3_5861_8504_773c_9555_e4d3);
+
+/// The decoded event in the expressions of the webhook's own mapping.
+const NAME: &str = "cloudevent";
 
 /// One decoded CloudEvent.
 #[derive(Debug, Default)]
@@ -88,30 +94,25 @@ pub(crate) fn translate(
     scope: &Scope<'_>,
 ) -> Result<Translated, Failure> {
     let decoded = decode(&scope.request.headers, &scope.request.body, options).map_err(failure)?;
-    let mut json = String::with_capacity(scope.request.body.len() + 1024);
-    json.push('[');
-    for (i, event) in decoded.events.iter().enumerate() {
-        if i > 0 {
-            json.push(',');
-        }
-        json_into(&mut json, event);
-    }
-    json.push(']');
-    let doc = Doc::parse(json).map_err(|(_, invalid)| {
-        malformed(format!("The CloudEvent gave no JSON: {}.", invalid.what))
-    })?;
     let keyless = Scope {
         keys: &Keys::None,
         own_keys: false,
         ..*scope
     };
+    let input = Input::new(&keyless);
+    let mut undefined = Vec::new();
+    let (json, own_ids) = json(options, &input, &decoded, &mut undefined)?;
+    let doc = Doc::parse(json).map_err(|(_, invalid)| no_json(invalid.what))?;
     let mut notes = Vec::new();
-    let (mut events, _) = schema::events(&doc, &Input::new(&keyless), &mut notes)?;
+    let (mut events, _) = schema::events(&doc, &input, &mut notes)?;
+    notes.extend(undefined.iter().map(undefined::note));
     keys::agree(scope.keys, events.len())?;
     let mut keys = Vec::with_capacity(events.len());
-    for (event, cloud) in events.iter_mut().zip(&decoded.events) {
+    for ((event, cloud), own_id) in events.iter_mut().zip(&decoded.events).zip(own_ids) {
         let key = format!("{}\n{}", cloud.source, cloud.id);
-        event.id = Uuid::new_v5(&NAMESPACE, format!("{}\n{key}", scope.webhook).as_bytes());
+        if !own_id {
+            event.id = Uuid::new_v5(&NAMESPACE, format!("{}\n{key}", scope.webhook).as_bytes());
+        }
         keys.push(key);
     }
     Ok(Translated {
@@ -123,8 +124,62 @@ pub(crate) fn translate(
             owners => owners.clone(),
         },
         notes,
-        undefined: Vec::new(),
+        undefined,
     })
+}
+
+/// The events as a JSON array, and which of them have an id of the webhook's own mapping.
+fn json(
+    options: &CloudEventsOptions,
+    input: &Input<'_>,
+    decoded: &Decoded,
+    undefined: &mut Vec<Problem>,
+) -> Result<(String, Vec<bool>), Problem> {
+    let mut out = String::with_capacity(input.scope.request.body.len() + 1024);
+    let mut own_ids = Vec::with_capacity(decoded.events.len());
+    out.push('[');
+    for (i, event) in decoded.events.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        let Some(overrides) = &options.overrides else {
+            json_into(&mut out, event);
+            own_ids.push(false);
+            continue;
+        };
+        let doc = overridden(overrides, input, event, undefined).map_err(|mut problem| {
+            if decoded.batch {
+                problem.message = format!("Event {i}: {}", problem.message);
+            }
+            problem
+        })?;
+        own_ids.push(event::present(doc.root(), "id").is_some());
+        event::overridden_into(&mut out, event, Some(doc.root()));
+        // Each event may hold the whole batch: what no log takes is not made first.
+        if out.len() > limits::EVENTS_BYTES_MAX {
+            let message = "The events of this request would be above 64 MiB.";
+            return Err(Problem::new(codes::EVENT_TOO_LARGE, message)
+                .help("Take less than the whole `body` into each event."));
+        }
+    }
+    out.push(']');
+    Ok((out, own_ids))
+}
+
+/// What the webhook's own mapping makes of an event.
+fn overridden(
+    overrides: &Definition,
+    input: &Input<'_>,
+    event: &CloudEvent,
+    undefined: &mut Vec<Problem>,
+) -> Result<Doc, Problem> {
+    let value = value::parse(event::envelope(event)).map_err(|invalid| no_json(invalid.what))?;
+    let json = overrides.json_with(input, (NAME, value), undefined)?;
+    Doc::parse(json).map_err(|(_, invalid)| no_json(invalid.what))
+}
+
+fn no_json(what: &str) -> Problem {
+    malformed(format!("The CloudEvent gave no JSON: {what}."))
 }
 
 fn malformed(message: String) -> Problem {

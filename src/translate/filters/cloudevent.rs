@@ -20,18 +20,13 @@ fn from_cloud_event(state: &State, input: &Value, headers: &Value) -> Result<Val
     }
     let bytes = bytes(state, input)?;
     super::codec::charge(state, bytes.len())?;
-    let decoded = cloudevents::decode(
-        &lines,
-        &bytes,
-        &CloudEventsOptions {
-            percent_decode: true,
-        },
-    )
-    .map_err(|refusal| match refusal {
-        Refusal::Malformed(reason) | Refusal::Unsupported(reason) => {
-            failed(format!("from_cloud_event: {reason}"))
-        }
-    })?;
+    let options = CloudEventsOptions::default();
+    let decoded =
+        cloudevents::decode(&lines, &bytes, &options).map_err(|refusal| match refusal {
+            Refusal::Malformed(reason) | Refusal::Unsupported(reason) => {
+                failed(format!("from_cloud_event: {reason}"))
+            }
+        })?;
     let mut json = String::new();
     for (i, event) in decoded.events.iter().enumerate() {
         if i > 0 {

@@ -47,7 +47,11 @@ fn run(case: &Json) -> Result<Translated, Failure> {
         default_payload: true,
         body: &ParsedBody::default(),
     };
-    Translator::CloudEvents(CloudEventsOptions { percent_decode }).translate(&scope)
+    Translator::CloudEvents(CloudEventsOptions {
+        percent_decode,
+        ..CloudEventsOptions::default()
+    })
+    .translate(&scope)
 }
 
 /// Numbers by value: `1.0` and `1` are equal.
@@ -165,11 +169,9 @@ fn header_bytes_that_are_not_utf8_are_refused() {
         default_payload: true,
         body: &ParsedBody::default(),
     };
-    let failure = Translator::CloudEvents(CloudEventsOptions {
-        percent_decode: true,
-    })
-    .translate(&scope)
-    .unwrap_err();
+    let failure = Translator::CloudEvents(CloudEventsOptions::default())
+        .translate(&scope)
+        .unwrap_err();
     assert!(
         failure.problem.message.contains("`subject` is not UTF-8"),
         "{:?}",

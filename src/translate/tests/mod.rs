@@ -430,7 +430,7 @@ mod promise {
         fn any_body_is_answered(body in proptest::collection::vec(any::<u8>(), 0..300), kind in "(application/json|text/plain|application/cloudevents\\+json|application/x-www-form-urlencoded)") {
             let request = request(&[("content-type", &kind)], &body);
             drop(translate(&template(PUSH), &request));
-            drop(translate(&Translator::CloudEvents(CloudEventsOptions { percent_decode: true }), &request));
+            drop(translate(&Translator::CloudEvents(CloudEventsOptions::default()), &request));
         }
 
         #[test]

@@ -27,6 +27,7 @@ use crate::log::{
 use crate::model::{Outcome, Seq};
 use crate::state::{State, stores::sqlite::SqliteState};
 use crate::telemetry::Metrics;
+pub use reader::ReadOnlyLog;
 use shared::Shared;
 pub(crate) use shared::{FailurePoint, Options};
 use std::fs::{File, TryLockError};

@@ -2,9 +2,10 @@
 
 use super::shared::{Shared, signed, unsigned};
 use crate::log::stores::schema;
-use crate::log::{LogError, Record, record};
+use crate::log::{LogError, OpenError, Record, record};
 use crate::model::Seq;
 use rusqlite::{Connection, OptionalExtension};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// Connections kept open between reads.
@@ -69,6 +70,38 @@ pub(super) fn read(
         want = seq + 1;
     }
     Ok(records)
+}
+
+/// Reads the log in a folder beside the process that has it open, or where there is none. Nothing is written.
+#[derive(Debug)]
+pub struct ReadOnlyLog(Connection);
+
+impl ReadOnlyLog {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Newer, another program's, or not there.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let path = folder.join("log.db");
+        schema::check(&path, &super::SCHEMA)?;
+        let conn = schema::open_to_read(&path).map_err(|error| schema::failed(&path, &error))?;
+        Ok(Self(conn))
+    }
+
+    /// As [`crate::log::EventLog::read`], but what is missing is passed over: retention may be at work.
+    ///
+    /// # Errors
+    /// `Damaged`, `Failed`.
+    pub fn read(
+        &self,
+        after: Seq,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Record>, LogError> {
+        let found = rows(&self.0, after, records_max, bytes_max).map_err(|error| failed(&error))?;
+        let records = found.into_iter();
+        records.map(|(seq, head)| decoded(seq, &head)).collect()
+    }
 }
 
 fn rows(
