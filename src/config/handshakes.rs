@@ -3,7 +3,7 @@
 
 use super::document::Context;
 use super::table::Table;
-use super::{RateSettings, secrets};
+use super::{OldSlug, RateSettings, secrets};
 use crate::codes;
 use crate::model::Slug;
 use crate::model::http_file::Masking;
@@ -69,10 +69,12 @@ pub(super) fn read(
 pub(super) fn masking(
     shakes: &[Handshake],
     verifier: &Verifier,
-    slugs: impl Iterator<Item = Slug>,
+    slug: Option<&Slug>,
+    old_slugs: &[OldSlug],
 ) -> Masking {
     let mut masking = verifier.masking();
-    masking.slugs = slugs.collect();
+    let old = old_slugs.iter().map(|old| &old.slug);
+    masking.slugs = slug.into_iter().chain(old).cloned().collect();
     shakes.iter().for_each(|shake| shake.mask(&mut masking));
     masking
 }

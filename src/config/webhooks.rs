@@ -95,13 +95,7 @@ fn read(
     Some(Webhook {
         name: name?,
         slug: slug.clone()?,
-        masking: handshakes::masking(
-            &shakes,
-            &guard.verifier,
-            slug.iter()
-                .cloned()
-                .chain(old_slugs.iter().map(|old| old.slug.clone())),
-        ),
+        masking: handshakes::masking(&shakes, &guard.verifier, slug.as_ref(), &old_slugs),
         old_slugs,
         description,
         provider: known.map(|p| p.name.clone()),

@@ -557,6 +557,13 @@ impl<'de> Deserialize<'de> for Handshake {
                 "the status of a handshake's answer is 2xx, or 4xx to refuse it",
             ));
         }
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(token);
+        if let Some(name) = raw.answer.headers.keys().find(|name| !is_name(name)) {
+            return Err(D::Error::custom(format!(
+                "`{name:?}` is no name of a header"
+            )));
+        }
         let token_at = match raw.verify_token.map(OneOrMany::sources).transpose() {
             Ok(sources) => sources.and_then(|sources| sources.into_iter().next()),
             Err(error) => return Err(D::Error::custom(error)),

@@ -108,6 +108,7 @@ fn wrong_data_are_refused() {
         "title = 'x'\nmatch = { method = 'GET' }\nanswer = { content_type = 'text/plain', body = '{hmac(md5,hex,query:a)}' }",
         "title = 'x'\nmatch = { method = 'POST' }\nteaches = 'path'",
         "title = 'x'\nmatch = { method = 'POST' }\nteaches = 'header:X-S'\nsigned = true",
+        "title = 'x'\nmatch = { method = 'GET' }\nanswer = { headers = { 'X-A: b' = 'c' } }",
     ] {
         assert!(toml::from_str::<Handshake>(bad).is_err(), "{bad}");
     }
