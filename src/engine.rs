@@ -292,8 +292,6 @@ fn expression(problem: Problem, key: &str) -> Problem {
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
-mod clouds;
-#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod tests;

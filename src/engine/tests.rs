@@ -1,3 +1,5 @@
+mod clouds;
+
 use super::*;
 use crate::config::{Config, Overrides, load};
 use crate::model::http_file;

@@ -1,7 +1,8 @@
 //! CloudEvents from the wire through the log and out again, for any valid event in every mode; and for none.
 
-use super::tests::{config, webhook};
-use super::*;
+use super::super::*;
+use super::{config, webhook};
+use crate::config::Config;
 use crate::log::{Append, AppendKeys, EventLog, StoreSettings};
 use crate::model::cloud_event;
 use crate::model::{Delivery, Headers};
@@ -180,8 +181,6 @@ struct World {
     filter: Config,
     _folders: [tempfile::TempDir; 3],
 }
-
-use crate::config::Config;
 
 impl World {
     fn new() -> Self {
