@@ -306,8 +306,9 @@ async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<
     let (public, public_url) = public_listener(&parts, &config)?;
     let (admin, admin_url) = admin_listener(&parts, &config, &public_url)?;
     let (public_handle, admin_handle) = (public.handle(), admin.handle());
-    let listeners = [actix_web::rt::spawn(public), actix_web::rt::spawn(admin)];
+    // Before anything can be accepted: a new sink takes what comes from now on.
     parts.forwarders.apply(&config.sinks).await;
+    let listeners = [actix_web::rt::spawn(public), actix_web::rt::spawn(admin)];
     let sinks = actix_web::rt::spawn(follow_sinks(Arc::clone(&parts)));
     let lines = actix_web::rt::spawn(say_summaries(parts.gateway.clone()));
     let keys = actix_web::rt::spawn(Arc::clone(&parts.gateway.keyring).run());

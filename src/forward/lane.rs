@@ -58,6 +58,8 @@ pub(super) struct Lane {
     cancel: CancellationToken,
     paused: watch::Receiver<bool>,
     head: watch::Receiver<Seq>,
+    /// The log's end when this was made: what "from now on" means.
+    made_at: Seq,
     window: Window,
     health: Health,
     stored: Seq,
@@ -90,6 +92,7 @@ impl Lane {
         Self {
             filter: settings.filter.clone().map(Arc::new),
             paused: board.paused.subscribe(),
+            made_at: *deps.log.head().borrow(),
             head: deps.log.head(),
             window: Window::new(0),
             health: Health::default(),

@@ -30,7 +30,8 @@ impl Lane {
                 before_oldest
             }
             (Some(cursor), _) => cursor.seq,
-            (None, StartFrom::Now) => head,
+            // What was accepted since is for it already.
+            (None, StartFrom::Now) => self.made_at.min(head),
             (None, StartFrom::Oldest) => before_oldest,
         };
         self.reset_to(cursor).await?;

@@ -371,6 +371,20 @@ async fn own_events_are_left_out_and_the_cursor_moves_over_them() {
     assert_eq!(sink.taken(), [7]);
 }
 
+/// Its loop may run later than the first request comes.
+#[tokio::test]
+async fn a_new_sink_starts_at_the_moment_it_is_made() {
+    let bench = Bench::new();
+    let sink = ScriptedSink::new();
+    bench.log.add_events(0..5);
+    let mut from_now = settings("out");
+    from_now.from = super::StartFrom::Now;
+    bench.start_as(&from_now, &sink);
+    bench.log.add_events(5..8);
+    bench.until_cursor(8).await;
+    assert_eq!(sink.taken(), [5, 6, 7]);
+}
+
 #[tokio::test]
 async fn a_new_sink_starts_now_and_remembers_it() {
     let bench = Bench::new();
