@@ -58,6 +58,15 @@ pub(crate) struct SqliteLog {
     lock: Mutex<Option<File>>,
 }
 
+/// Makes the folder, for its owner alone: it holds what senders send. One that is there keeps its mode.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 /// Opens log and state in a folder, and starts the log's threads.
 pub(crate) fn open(
     settings: &StoreSettings,
@@ -65,7 +74,7 @@ pub(crate) fn open(
     options: Options,
 ) -> Result<(Arc<SqliteLog>, Arc<dyn State>), OpenError> {
     let folder = &settings.path;
-    std::fs::create_dir_all(folder).map_err(|error| schema::io_failed(folder, &error))?;
+    make_folder(folder).map_err(|error| schema::io_failed(folder, &error))?;
     let lock = lock(folder)?;
     let path = folder.join("log.db");
     let state_path = folder.join("state.db");

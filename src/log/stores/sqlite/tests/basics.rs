@@ -43,6 +43,20 @@ fn what_is_appended_is_read_back_after_a_reopen() {
     assert_eq!(put(&*log, delivery(0)).unwrap().seq, 6);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let mode = || std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+    start(&folder).close();
+    assert_eq!(mode(), 0o700);
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o750)).unwrap();
+    start(&folder).close();
+    assert_eq!(mode(), 0o750, "the owner's choice");
+}
+
 #[test]
 fn many_callers_share_commits() {
     let folder = tempfile::tempdir().unwrap();
