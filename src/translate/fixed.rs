@@ -8,9 +8,7 @@ use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
 use super::template::used_names;
 use super::undefined::{self, Read};
-use super::{
-    Failure, Keys, Scope, Traced, Translated, env, keys, names, problem, rewrite, schema, text,
-};
+use super::{Failure, Keys, Scope, Traced, Translated, env, names, problem, rewrite, schema, text};
 use crate::codes;
 use crate::model::http_file::Masking;
 use crate::model::{Headers, Place, Problem, Request, limits};
@@ -18,18 +16,6 @@ use minijinja::value::ValueKind;
 use minijinja::{Environment, Value};
 use serde_json::Value as Json;
 use std::collections::HashSet;
-
-/// Fields a definition may have.
-const FIELDS: [&str; 8] = [
-    "occurred",
-    "event",
-    "resource",
-    "related",
-    "payload",
-    "id",
-    "follows",
-    keys::FIELD,
-];
 
 /// Undefined values of one delivery that are told.
 const UNDEFINED_MAX: usize = 10;
@@ -412,16 +398,19 @@ impl<'p> Compiler<'p> {
     }
 
     fn check_fields(&mut self, table: &serde_json::Map<String, Json>) {
-        for key in table.keys().filter(|key| !FIELDS.contains(&key.as_str())) {
+        for key in table
+            .keys()
+            .filter(|key| !schema::FIELDS.contains(&key.as_str()))
+        {
             let mut problem = Problem::new(
                 codes::UNKNOWN_KEY,
                 format!("An event has no field `{key}`."),
             );
-            problem.help = Some(match env::nearest(key, FIELDS.into_iter()) {
+            problem.help = Some(match env::nearest(key, schema::FIELDS.into_iter()) {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => format!(
                     "It has {}. Other things go into `payload`.",
-                    FIELDS.join(", ")
+                    schema::FIELDS.join(", ")
                 ),
             });
             self.report(problem, &[key.as_str()]);

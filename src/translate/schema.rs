@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Fields of an event.
-const FIELDS: [&str; 8] = [
+/// Fields of an event, and so of a definition.
+pub(super) const FIELDS: [&str; 8] = [
     "occurred",
     "event",
     "resource",
