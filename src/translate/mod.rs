@@ -3,10 +3,13 @@
 //! A template whose text is JSON cannot be broken or taken over by what is in a request: values are
 //! escaped by where they are printed.
 
+mod aliases;
+mod blocks;
 mod body;
 mod cloudevents;
 mod env;
 mod expression;
+mod faults;
 mod filters;
 mod fixed;
 mod hidden;

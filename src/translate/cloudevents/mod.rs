@@ -104,7 +104,8 @@ pub(crate) fn translate(
     let (json, own_ids) = json(options, &input, &decoded, &mut undefined)?;
     let doc = Doc::parse(json).map_err(|(_, invalid)| no_json(invalid.what))?;
     let mut notes = Vec::new();
-    let (mut events, _) = schema::events(&doc, &input, &mut notes)?;
+    let (mut events, _) =
+        schema::events(&doc, &input, &mut notes).map_err(|(problem, _)| problem)?;
     notes.extend(undefined.iter().map(undefined::note));
     keys::agree(scope.keys, events.len())?;
     let mut keys = Vec::with_capacity(events.len());
