@@ -211,3 +211,5 @@ mod tests_answers;
 mod tests_any;
 #[cfg(test)]
 mod tests_docs;
+#[cfg(test)]
+mod tests_strict;
