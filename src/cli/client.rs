@@ -139,6 +139,21 @@ impl Server {
         }))
     }
 
+    /// What a GET of an API path gives in another media type, whole.
+    pub(super) fn bytes(&self, path: &[&str], media_type: &str) -> Result<Vec<u8>, Failure> {
+        let url = self.address(path)?;
+        let answer = block_on(self.ask(Method::GET, url, media_type))??;
+        if answer.body.len() >= ANSWER_BYTES_MAX {
+            let why = format!("the answer is larger than {ANSWER_BYTES_MAX} bytes");
+            return Err(Failure::new(Exit::Usage, why));
+        }
+        if answer.status.is_success() {
+            return Ok(answer.body);
+        }
+        let problem = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        Err(refused(answer.status, &problem))
+    }
+
     /// What a GET of an API path gives.
     pub(super) fn get(&self, path: &[&str]) -> Result<Value, Failure> {
         self.call(Method::GET, path)
@@ -329,7 +344,7 @@ fn refused(status: StatusCode, answer: &Value) -> Failure {
             Exit::Denied
         }
         // Without a code it is another server's, or another path's.
-        StatusCode::NOT_FOUND if text("code").is_some() => Exit::Missing,
+        StatusCode::NOT_FOUND | StatusCode::GONE if text("code").is_some() => Exit::Missing,
         status if status.is_server_error() => Exit::Unreachable,
         StatusCode::CONFLICT => Exit::No,
         _ => Exit::Usage,
@@ -382,6 +397,7 @@ mod tests {
             (401, &problem, Exit::Denied),
             (403, &problem, Exit::Denied),
             (404, &problem, Exit::Missing),
+            (410, &problem, Exit::Missing),
             (404, &Value::Null, Exit::Usage),
             (409, &problem, Exit::No),
             (503, &problem, Exit::Unreachable),

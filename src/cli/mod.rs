@@ -15,6 +15,7 @@ mod send;
 mod serve;
 mod toml_file;
 mod version;
+mod watch;
 mod webhooks;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -40,6 +41,10 @@ pub enum Exit {
     Missing = 6,
     /// A bug in hookgate.
     Bug = 70,
+    /// Stopped by Ctrl-C.
+    Interrupted = 130,
+    /// Stopped by SIGTERM.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
@@ -67,7 +72,8 @@ Environment:
 
 Exit codes:
   0 done   1 the answer is no (a test failed)   2 wrong usage   3 invalid configuration or template
-  4 the gateway is not reachable   5 not allowed   6 there is no such thing   70 a bug in hookgate";
+  4 the gateway is not reachable   5 not allowed   6 there is no such thing   70 a bug in hookgate
+  130 ended by Ctrl-C   143 by SIGTERM";
 
 /// A webhook translation gateway: verifies, translates, keeps on disk, answers, forwards.
 #[derive(Debug, Parser)]
