@@ -16,6 +16,7 @@ mod accept;
 mod batches;
 mod cli;
 mod cloudevents;
+mod clouds;
 mod compare;
 mod content;
 mod crash;
