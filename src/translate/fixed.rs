@@ -6,6 +6,7 @@
 use super::expression::Expression;
 use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
+use super::template::because;
 use super::template::used_names;
 use super::undefined::{self, Read};
 use super::{
@@ -122,8 +123,9 @@ impl Definition {
                     format!("The definition gave no JSON: {}.", invalid.what),
                 )
             })?;
-            schema::events(&doc, &input, &mut notes)
-                .map_err(|(problem, spot)| self.placed(problem, spot.as_ref()))?
+            schema::events(&doc, &input, &mut notes).map_err(|(problem, spot)| {
+                because(self.placed(problem, spot.as_ref()), &undefined)
+            })?
         };
         undefined.truncate(UNDEFINED_MAX);
         notes.extend(undefined.iter().map(undefined::note));
@@ -131,6 +133,7 @@ impl Definition {
         Ok(Translated {
             events,
             keys,
+            contents: Vec::new(),
             notes,
             undefined,
         })
@@ -505,7 +508,8 @@ impl<'p> Compiler<'p> {
             let problem = Problem::new(
                 codes::EVENT_FIELD_MISSING,
                 "The event's resource has no `prefect.resource.id`.",
-            );
+            )
+            .help("It names what the event is about: `resource = { \"prefect.resource.id\" = \"order.{{ body.id }}\" }`.");
             self.report(problem, &["resource"]);
         }
     }

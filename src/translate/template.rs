@@ -182,6 +182,7 @@ impl Template {
         Ok(Translated {
             events,
             keys,
+            contents: Vec::new(),
             notes,
             undefined,
         })
@@ -396,7 +397,7 @@ impl Template {
 }
 
 /// What does not fit the schema, with what was printed as nothing: most often that is why.
-fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
+pub(super) fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
     if let Some(first) = undefined.first() {
         if problem.place.is_none() {
             problem.place.clone_from(&first.place);
