@@ -234,8 +234,8 @@ const ERRORS: &[(&str, &str, &str, u32, u32, &str)] = &[
         "{\"resource\": {\"prefect.resource.id\": \"r\"}}",
         "HG0402",
         "`event` is missing",
-        0,
-        0,
+        1,
+        1,
         "",
     ),
 ];
