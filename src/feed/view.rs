@@ -11,7 +11,7 @@ use super::{Budget, Counted, DeliveryRow, EventRow, Facet, FacetKey, Feed, FeedE
 use super::{Over, Page, Paging, RING_QUEUE, RingEntry, SinksNow, What};
 use crate::log::{EventLog, LogError, Record};
 use crate::model::{Delivery, Event, Outcome, Position, Seq, limits};
-use crate::query::{Query, SinkView, Subject, Term, Truth};
+use crate::query::{Query, SinkView, Subject, Truth};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -143,8 +143,7 @@ impl LogFeed {
 
     /// The sinks, where a query asks for them.
     pub(super) fn sinks_for(&self, query: &Query) -> Vec<SinkView> {
-        let asks = |term: &&Term| matches!(term, Term::Sink(..));
-        if query.terms().iter().any(asks) {
+        if query.asks_sinks() {
             self.sinks()
         } else {
             Vec::new()
