@@ -37,3 +37,4 @@ mod send;
 mod senders;
 mod tidy;
 mod tls;
+mod watch;
