@@ -7,7 +7,7 @@ use std::net::TcpStream;
 
 fn webhooks() -> String {
     format!(
-        "[[webhook]]\nname = \"shop\"\nslug = \"{}\"\nevent = {{ event = \"shop.{{{{ body.kind }}}}\", resource = {{ \"prefect.resource.id\" = \"order.{{{{ body.n }}}}\" }}, payload = \"{{{{ body | tojson }}}}\" }}\n[[webhook]]\nname = \"shut\"\nslug = \"{}\"\nverify = {{ scheme = \"header\", header = \"X-Token\", secret = {{ env = \"TOKEN\" }} }}\nevent = {{ event = \"e\", resource = {{ \"prefect.resource.id\" = \"r\" }} }}\n[[view]]\nname = \"rejected today\"\nquery = \"outcome:rejected received:>-24h\"\n",
+        "[[webhook]]\nname = \"shop\"\nslug = \"{}\"\nevent = {{ event = \"shop.{{{{ body.kind }}}}\", resource = {{ \"prefect.resource.id\" = \"order.{{{{ body.n }}}}\" }}, payload = \"{{{{ body }}}}\" }}\n[[webhook]]\nname = \"shut\"\nslug = \"{}\"\nverify = {{ scheme = \"header-token\", header = \"X-Token\", secret = {{ env = \"TOKEN\" }} }}\nevent = {{ event = \"e\", resource = {{ \"prefect.resource.id\" = \"r\" }} }}\n[[view]]\nname = \"rejected today\"\nquery = \"outcome:rejected received:>-24h\"\n",
         slug(1),
         slug(2)
     )
