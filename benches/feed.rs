@@ -36,7 +36,7 @@ const WORDS: [&str; 16] = [
 
 /// About 350 bytes: some fields that repeat, some words, and things that no other event has.
 fn payload(n: Seq) -> Box<serde_json::value::RawValue> {
-    let word = |k: Seq| WORDS[usize::try_from((n * k >> 3) % 16).unwrap()];
+    let word = |k: Seq| WORDS[usize::try_from(((n * k) >> 3) % 16).unwrap()];
     let rare = if n.is_multiple_of(100_003) {
         " needle"
     } else {

@@ -6,7 +6,7 @@ use crate::admin::Admin;
 use crate::admin::api::block;
 use crate::admin::api::views::{DeliveryView, EventView};
 use crate::admin::problem::ApiError;
-use crate::feed::{EventRow, Knowledge, Paging, What};
+use crate::feed::{Knowledge, Paging, What};
 use crate::log::LogError;
 use crate::model::{Position, Seq};
 use crate::query::{Query, Subject};
@@ -240,14 +240,7 @@ fn events(admin: &Admin, tail: &Tail, query: &Query, at: Position) -> Result<Fou
             if position <= at || !query.matches_subject(&subject) {
                 continue;
             }
-            let row = EventRow {
-                position,
-                delivery: delivery.id,
-                received: delivery.received,
-                webhook: delivery.webhook.clone(),
-                event: event.clone(),
-            };
-            let json = super::super::to_json(&EventView::from(&row))?;
+            let json = super::super::to_json(&EventView::of(position, delivery, event))?;
             found.items.push(Item::Message(position, json));
         }
         found.at = found.at.max(Position {
