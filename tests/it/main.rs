@@ -40,3 +40,4 @@ mod senders;
 mod tidy;
 mod tls;
 mod tools;
+mod watch;
