@@ -3,6 +3,7 @@
 mod add;
 mod check;
 mod client;
+mod dev;
 mod explain;
 mod export;
 mod health;
@@ -13,6 +14,7 @@ mod request;
 mod rotate;
 mod send;
 mod serve;
+mod text;
 mod toml_file;
 mod version;
 mod webhooks;
@@ -38,6 +40,8 @@ pub enum Exit {
     Denied = 5,
     /// There is no such thing.
     Missing = 6,
+    /// A part of it is done; what failed is listed.
+    InPart = 7,
     /// A bug in hookgate.
     Bug = 70,
 }
@@ -51,10 +55,10 @@ impl From<Exit> for ExitCode {
 
 const EXAMPLES: &str = "\
 Examples:
-  hookgate serve                            run the gateway from ./webhooks.toml
-  hookgate check                            is the file right? compiles everything, runs its tests
+  hookgate dev                              try it: a webhook that takes anything, and the feed to watch
   hookgate add github                       a webhook for GitHub: writes it, says what to paste where
-  hookgate send github push                 a signed request as GitHub makes it";
+  hookgate send github push                 a signed request as GitHub makes it
+  hookgate check                            is the file right? compiles everything, runs its tests";
 
 const AFTER_LONG: &str = "\
 Environment:
@@ -67,7 +71,8 @@ Environment:
 
 Exit codes:
   0 done   1 the answer is no (a test failed)   2 wrong usage   3 invalid configuration or template
-  4 the gateway is not reachable   5 not allowed   6 there is no such thing   70 a bug in hookgate";
+  4 the gateway is not reachable   5 not allowed   6 there is no such thing   7 done in part
+  70 a bug in hookgate";
 
 /// A webhook translation gateway: verifies, translates, keeps on disk, answers, forwards.
 #[derive(Debug, Parser)]
@@ -99,6 +104,9 @@ pub struct Global {
     /// Machine-readable output: one JSON object a line
     #[arg(long, global = true)]
     json: bool,
+    /// Lists as tab-separated values, without header and colours
+    #[arg(long, global = true, conflicts_with = "json")]
+    plain: bool,
     /// Fewer messages on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -134,6 +142,12 @@ impl Global {
         self.verbose
     }
 
+    /// Whether lists are for `cut` and `awk`.
+    #[must_use]
+    pub fn plain(&self) -> bool {
+        self.plain
+    }
+
     /// Whether output is for machines.
     #[must_use]
     pub fn json(&self) -> bool {
@@ -152,6 +166,8 @@ enum Color {
 enum Command {
     /// Run the gateway; refuses to start on an invalid file
     Serve,
+    /// Run the gateway to try things out: a webhook that takes anything, errors shown to the sender too
+    Dev(dev::Arguments),
     /// Check the configuration: parse, compile every template, read secrets, run every test
     Check(check::Arguments),
     /// Show what one request becomes: its events, or the error
@@ -200,6 +216,7 @@ pub fn main() -> ExitCode {
     let global = cli.global;
     match command {
         Command::Serve => serve::run(&global),
+        Command::Dev(arguments) => dev::run(&global, &arguments),
         Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
         Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
         Command::Add(arguments) => guarded(|| add::run(&global, &arguments)),

@@ -19,6 +19,7 @@ mod cloudevents;
 mod compare;
 mod crash;
 mod deliver;
+mod dev;
 mod even;
 #[allow(dead_code, reason = "parts of it serve the unit tests alone")]
 mod harness;
