@@ -7,6 +7,7 @@ mod events;
 mod ndjson;
 pub(crate) mod parameters;
 mod render;
+mod replays;
 pub(crate) mod requests;
 mod search;
 mod secrets;
@@ -30,6 +31,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             .service(at("/deliveries", get().to(deliveries::list)))
             .service(at("/deliveries/{id}", get().to(deliveries::one)))
             .service(at("/deliveries/{id}/request", get().to(requests::one)))
+            .service(at("/deliveries/{id}/replay", web::post().to(replays::one)))
+            .service(at("/replays", web::post().to(replays::many)))
             .service(at("/dead-letters", get().to(dead_letters::list)))
             .service(at(
                 "/dead-letters/retry",
@@ -46,6 +49,7 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             ))
             .service(at("/sinks", get().to(sinks::list)))
             .service(at("/sinks/{name}", get().to(sinks::one)))
+            .service(at("/sinks/{name}/test", web::post().to(sinks::test)))
             .service(at("/sinks/{name}/pause", web::post().to(sinks::pause)))
             .service(at("/sinks/{name}/resume", web::post().to(sinks::resume)))
             .service(at("/webhooks", get().to(webhooks::list)))
