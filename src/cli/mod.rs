@@ -3,17 +3,28 @@
 mod add;
 mod check;
 mod client;
+mod completions;
+mod confirm;
+mod dead_letters;
+mod deliveries;
 mod dev;
+mod events;
 mod explain;
 mod export;
 mod health;
+mod listing;
 mod output;
 mod providers;
 mod render;
+mod replay;
 mod request;
 mod rotate;
+mod schema;
 mod send;
 mod serve;
+mod sinks;
+mod table;
+mod tail;
 mod text;
 mod toml_file;
 mod version;
@@ -180,14 +191,32 @@ enum Command {
     Send(send::Arguments),
     /// List the known senders, or explain one
     Providers(providers::Arguments),
+    /// Show events as they come
+    Tail(tail::Arguments),
+    /// List events, or show one
+    Events(events::Arguments),
+    /// List everything that came to a webhook, or show one request, step by step
+    Deliveries(deliveries::Arguments),
+    /// Translate kept requests again, or forward kept events again: a plan, a question, the results
+    Replay(replay::Arguments),
+    /// List what sinks refused for good; try again, or discard
+    DeadLetters(dead_letters::Arguments),
+    /// List sinks with their lag and last error; test, hold and let go
+    Sinks(sinks::Arguments),
     /// List the running gateway's webhooks; learn, confirm and forget secrets that senders deliver
     Webhooks(webhooks::Arguments),
     /// Is the running gateway ready? Exits 0 or 1; for container health checks
     Health(health::Arguments),
     /// Write events as lines of JSON or as CloudEvents, oldest first
     Export(export::Arguments),
+    /// Print the JSON Schema of webhooks.toml, for editors, or of an event
+    Schema(schema::Arguments),
     /// Explain an error code
     Explain(explain::Arguments),
+    /// Print completions for a shell, such as `hookgate completions bash`
+    Completions(completions::Shells),
+    /// Print the manual page of hookgate, or of a command
+    Man(completions::Pages),
     /// Show the version
     Version,
 }
@@ -210,7 +239,7 @@ pub fn main() -> ExitCode {
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
     let Some(command) = cli.command else {
-        output::out(&Cli::command().render_help().ansi().to_string());
+        output::out(&first_screen());
         return Exit::Done.into();
     };
     let global = cli.global;
@@ -224,11 +253,46 @@ pub fn main() -> ExitCode {
         Command::Send(arguments) => guarded(|| send::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
         Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),
+        Command::Tail(arguments) => guarded(|| tail::run(&global, &arguments)),
+        Command::Events(arguments) => guarded(|| events::run(&global, &arguments)),
+        Command::Deliveries(arguments) => guarded(|| deliveries::run(&global, &arguments)),
+        Command::Replay(arguments) => guarded(|| replay::run(&global, &arguments)),
+        Command::DeadLetters(arguments) => guarded(|| dead_letters::run(&global, &arguments)),
+        Command::Sinks(arguments) => guarded(|| sinks::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Export(arguments) => guarded(|| export::run(&global, &arguments)),
+        Command::Schema(arguments) => guarded(|| schema::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
+        Command::Completions(shells) => guarded(|| completions::completions(&shells)),
+        Command::Man(pages) => guarded(|| completions::man(&global, &pages)),
         Command::Version => guarded(|| version::run(&global)),
     }
+}
+
+/// What most begin with, in the order in which they need it.
+const FIRST: [&str; 8] = [
+    "dev", "add", "send", "check", "serve", "tail", "events", "replay",
+];
+
+/// What `hookgate` alone shows.
+fn first_screen() -> String {
+    let cli = Cli::command();
+    let about = cli.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut out = format!("{about}\n\n{}\n", output::bold("Usage: hookgate <COMMAND>"));
+    for name in FIRST {
+        let command = cli.find_subcommand(name);
+        let about = command.and_then(|command| command.get_about());
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        out.push_str(&format!(
+            "  {}  {about}\n",
+            text::padded(&output::bold(name), 8)
+        ));
+    }
+    out.push_str(&format!(
+        "\n{EXAMPLES}\n\n`hookgate help` lists all commands, `hookgate help COMMAND` explains one. The pages of a \
+         running gateway are at http://127.0.0.1:8081/.\n"
+    ));
+    out
 }
 
 /// Says on stderr why a command does not do what it was asked.

@@ -1,5 +1,6 @@
 //! Text of senders in a terminal: shown as text, whatever it holds; how wide it is.
 
+use crate::model::Problem;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar;
@@ -22,6 +23,15 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// A problem that quotes a sender, to be shown to people. Source lines are made harmless by who draws them.
+pub(super) fn harmless(problem: &Problem) -> Problem {
+    Problem {
+        message: shown(&problem.message).into_owned(),
+        help: problem.help.as_deref().map(|help| shown(help).into_owned()),
+        ..problem.clone()
+    }
 }
 
 /// As [`shown`], of a text of several lines.

@@ -9,6 +9,7 @@ mod handshakes;
 mod mask;
 pub mod reload;
 mod scalars;
+pub mod schema;
 mod scheme_words;
 mod secrets;
 mod server;
