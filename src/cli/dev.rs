@@ -41,7 +41,13 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> ExitCode {
     let Some(config) = loaded.config else {
         return serve::ended(Err(server::ServeError::Config(loaded.findings))).into();
     };
-    let moved = find_ports(&config, &mut overrides);
+    let mut moved = find_ports(&config, &mut overrides);
+    let listen = config.edge.listen;
+    if !listen.ip().is_loopback() {
+        moved.push(format!(
+            "{listen} is reachable from elsewhere: whoever sends is told why a request failed"
+        ));
+    }
     let store = config.store.path;
     let screen = Screen::start(global);
     let options = Options {

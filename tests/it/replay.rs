@@ -121,10 +121,7 @@ fn parked_deliveries_are_repaired() {
 
 fn once_only(gateway: &Gateway) {
     // The sender may send it again: it is known.
-    assert_eq!(
-        post(&gateway, &json!({"id": 1, "kind": "paid"})).status,
-        204
-    );
+    assert_eq!(post(gateway, &json!({"id": 1, "kind": "paid"})).status, 204);
     let again = gateway.command(&["replay", "outcome:parked", "--yes"]);
     assert!(
         again.code == 1 && again.err.contains("repaired 3"),

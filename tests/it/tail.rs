@@ -1,6 +1,6 @@
 //! `tail`: nothing is sampled, nothing comes twice, whatever happens to the connection.
 
-use crate::harness::{PATIENCE, hookgate};
+use crate::harness::{PATIENCE, Setup, hookgate, slug, wait_for};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -205,4 +205,54 @@ fn who_is_not_there_or_asks_wrongly() {
         code(&["--until", "evnt:x", "--url", "http://127.0.0.1:1"]),
         Some(2)
     );
+}
+
+#[test]
+fn every_event_of_a_gateway_comes_once() {
+    let gateway = Setup::new(format!(
+        "[[webhook]]\nname = \"shop\"\nslug = \"{}\"\nverify = \"none\"\nundefined = \"error\"\n\
+         event = {{ event = \"shop.{{{{ body.n }}}}\", resource = {{ \"prefect.resource.id\" = \"shop\" }} }}\n",
+        slug(1)
+    ))
+    .start();
+    let post = |n: usize| gateway.post_json(&slug(1), &json!({ "n": n }));
+    assert_eq!(post(0).status, 204);
+    let begin = |arguments: &[&str]| {
+        hookgate(gateway.folder.path())
+            .env("HOOKGATE_URL", format!("http://{}", gateway.admin))
+            .args(["tail", "--json", "--timeout", "60s"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let children = [
+        begin(&["--until", "event:shop.300"]),
+        begin(&["event:shop.*", "--since", "1h", "--until", "event:shop.300"]),
+        begin(&["--deliveries", "--until", "outcome:parked"]),
+    ];
+    // Each has a stream of its own and one that it waits with.
+    wait_for("the streams", || {
+        let metrics = gateway.admin("GET", "/metrics", &[], b"").text();
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("hookgate_sse_clients "));
+        line.and_then(|line| line.ends_with(" 6").then_some(()))
+    });
+    (1..=300).for_each(|n| assert_eq!(post(n).status, 204));
+    assert_eq!(gateway.post_json(&slug(1), &json!({})).status, 400);
+    let seen = children.map(|child| {
+        let ran = child.wait_with_output().unwrap();
+        assert_eq!(ran.status.code(), Some(0));
+        let out = String::from_utf8(ran.stdout).unwrap();
+        let rows = out
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.map(|row| row["seq"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(seen[0], (2..=301).collect::<Vec<_>>());
+    assert_eq!(seen[1], (1..=301).collect::<Vec<_>>());
+    assert_eq!(seen[2], (2..=302).collect::<Vec<_>>());
 }

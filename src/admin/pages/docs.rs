@@ -1,11 +1,12 @@
-//! `/docs/errors` and `/docs/errors/{code}`: what a code means, offline.
+//! `/docs/errors` and `/docs/errors/{code}`: what a code means; `/docs/search`: how to search. Offline.
 
 use super::markdown::{self, Block};
 use super::{Ask, Pages};
 use crate::admin::Admin;
-use crate::admin::api::segment;
+use crate::admin::api::{accepts, segment};
 use crate::admin::problem::ApiError;
 use crate::codes::{self, Code};
+use crate::query;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -56,6 +57,35 @@ pub(super) async fn list(
             });
             Ok(CodeList {
                 groups: groups.into(),
+            })
+        })
+        .await
+}
+
+#[derive(Debug, Serialize)]
+struct GuidePage {
+    title: &'static str,
+    blocks: Vec<Block>,
+}
+
+/// `GET /docs/search`: the grammar; as markdown where that is asked for.
+pub(super) async fn search(
+    request: HttpRequest,
+    admin: web::Data<Admin>,
+    pages: web::Data<Pages>,
+) -> Result<HttpResponse, ApiError> {
+    if accepts(&request, "text/markdown") || accepts(&request, "text/plain") {
+        return Ok(HttpResponse::Ok()
+            .content_type("text/markdown; charset=utf-8")
+            .body(query::GUIDE));
+    }
+    Ask::new(&admin, &pages)
+        .answer("guide.html", "docs", String::new(), |_| {
+            let text = query::GUIDE;
+            let (title, text) = text.split_once('\n').unwrap_or(("# Search", text));
+            Ok(GuidePage {
+                title: title.trim_start_matches("# "),
+                blocks: markdown::parse(text),
             })
         })
         .await
