@@ -16,7 +16,7 @@ pub use alarms::Alarms;
 pub use observer::{Glance, Observer, Refused, Seen};
 pub use routes::{Door, Routes};
 
-use crate::codes::Code;
+use crate::codes::{self, Code};
 use crate::config::{Response, Webhook};
 use crate::engine::{self, Translation};
 use crate::feed::Feed;
@@ -352,7 +352,8 @@ impl Gateway {
             }
             _ => answer,
         };
-        let code = code.or(pending_code);
+        let differs = appended.other_content.then_some(codes::OTHER_CONTENT);
+        let code = differs.or(code).or(pending_code);
         let told = Told { code, glance };
         self.note(door, &received, delivery_id, &answer, &told, &appended);
         Ok(told.answer(answer.into_response(query_token)))
@@ -408,6 +409,9 @@ impl Gateway {
         #[allow(clippy::cast_precision_loss, reason = "a date in milliseconds fits")]
         let seconds = received.request.received.as_millisecond() as f64 / 1e3;
         door.metrics.body(received.request.wire_body.len());
+        if done.other_content {
+            door.metrics.other_content();
+        }
         door.metrics
             .answered(done.outcome, status, took, done.events, seconds);
         let line = DeliveryLine {
@@ -528,6 +532,7 @@ fn nowhere(outcome: Outcome) -> Appended {
         outcome,
         duplicate_of: None,
         events: 0,
+        other_content: false,
     }
 }
 

@@ -168,6 +168,8 @@ pub struct Parcel {
     pub received: jiff::Timestamp,
     /// Its events.
     pub events: Vec<crate::model::Event>,
+    /// The place in a trace that it came with, where that is the parent of what goes out.
+    pub trace: Option<crate::model::trace::Trace>,
 }
 
 /// Why a retry of a dead letter did not work.

@@ -17,6 +17,7 @@ mod load;
 mod teaching;
 
 pub use confirm::Confirmation;
+pub(crate) use consent::ANYONE;
 pub use handshake::{Handshake, HandshakeAnswer};
 pub use load::{load, names, samples};
 

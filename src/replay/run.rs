@@ -217,11 +217,14 @@ impl Prepared {
                 verify_micros: 0,
                 translate_micros,
             }),
+            trace: old.trace,
         };
         Append {
             delivery,
             request: Some(request),
             keys: AppendKeys::None,
+            // Only keys are looked up with them.
+            contents: Vec::new(),
         }
     }
 }
@@ -279,6 +282,7 @@ fn hand_over(
             delivery: append.delivery.clone(),
             request: append.request.clone(),
             keys: AppendKeys::None,
+            contents: Vec::new(),
         };
         match stores.log.append(again) {
             Err(LogError::Full { .. }) => std::thread::park_timeout(ROOM_STEP),

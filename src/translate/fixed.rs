@@ -6,6 +6,7 @@
 use super::expression::Expression;
 use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
+use super::template::because;
 use super::template::used_names;
 use super::undefined::{self, Read};
 use super::{Failure, Keys, Scope, Traced, Translated, env, names, problem, rewrite, schema, text};
@@ -116,7 +117,8 @@ impl Definition {
                     format!("The definition gave no JSON: {}.", invalid.what),
                 )
             })?;
-            schema::events(&doc, &input, &mut notes)?
+            schema::events(&doc, &input, &mut notes)
+                .map_err(|problem| because(problem, &undefined))?
         };
         undefined.truncate(UNDEFINED_MAX);
         notes.extend(undefined.iter().map(undefined::note));
@@ -124,6 +126,7 @@ impl Definition {
         Ok(Translated {
             events,
             keys,
+            contents: Vec::new(),
             notes,
             undefined,
         })
@@ -437,7 +440,8 @@ impl<'p> Compiler<'p> {
             let problem = Problem::new(
                 codes::EVENT_FIELD_MISSING,
                 "The event's resource has no `prefect.resource.id`.",
-            );
+            )
+            .help("It names what the event is about: `resource = { \"prefect.resource.id\" = \"order.{{ body.id }}\" }`.");
             self.report(problem, &["resource"]);
         }
     }

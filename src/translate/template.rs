@@ -132,6 +132,7 @@ impl Template {
         Ok(Translated {
             events,
             keys,
+            contents: Vec::new(),
             notes,
             undefined,
         })
@@ -307,7 +308,7 @@ impl Template {
 }
 
 /// What does not fit the schema, with what was printed as nothing: most often that is why.
-fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
+pub(super) fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
     if let Some(first) = undefined.first() {
         if problem.place.is_none() {
             problem.place.clone_from(&first.place);

@@ -145,7 +145,8 @@ fn deliveries_are_listed_and_the_store_says_the_same() {
             "masked",
             "timing",
             "replay_of",
-            "duplicate_of"
+            "duplicate_of",
+            "trace"
         ]
     );
     let table = gateway.command(&["deliveries", "outcome:parked"]).out;

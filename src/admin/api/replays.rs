@@ -225,12 +225,15 @@ async fn forward(
         ));
     };
     let count = record.delivery.events.len();
+    let hop = record.delivery.trace.filter(|hop| hop.is_continued);
+    let trace = hop.map(|hop| hop.trace);
     for sink in to {
         let parcel = Parcel {
             seq,
             webhook: record.delivery.webhook.clone(),
             received: record.delivery.received,
             events: record.delivery.events.clone(),
+            trace: trace.clone(),
         };
         if let Err(error) = admin.forwarders.send_stored(sink, parcel).await {
             let message = format!("{sink}: {error}");

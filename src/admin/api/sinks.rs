@@ -75,6 +75,7 @@ pub(super) async fn test(
         webhook: None,
         received: append.delivery.received,
         events,
+        trace: None,
     };
     let begun = Instant::now();
     let sent = admin.forwarders.send_stored(name, parcel).await;

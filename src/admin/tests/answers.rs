@@ -127,6 +127,7 @@ async fn deliveries() {
             "timing",
             "replay_of",
             "duplicate_of",
+            "trace",
             "replays"
         ]
     );

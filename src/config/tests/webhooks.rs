@@ -194,6 +194,7 @@ fn ways_of_translation() {
     let overrides = "cloudevents = { event = \"{{ cloudevent. }}\", resource = { name = \"x\" }, payload = \"{{ cloudevent.data|fromjsn }}\", relatd = [], delivery_key = \"x\" }";
     insta::assert_snapshot!(findings(&webhook(overrides)), @r#"
     E HG0402 5:57 ‹{ name = "x" }› The event's resource has no `prefect.resource.id`.
+        It names what the event is about: `resource = { "prefect.resource.id" = "order.{{ body.id }}" }`.
     E HG0301 5:25 ‹"{{ cloudevent. }}"› `event`: The template does not compile: unexpected end of variable block, expected identifier or integer.
     E HG0302 5:83 ‹"{{ cloudevent.data|fromjsn }}"› `payload`: There is no filter `fromjsn`.
         Did you mean the filter `fromjson`?
@@ -210,6 +211,7 @@ fn ways_of_translation() {
     E HG0201 5:31 ‹1› An event has no field `evnt`.
         Did you mean `event`?
     E HG0402 5:45 ‹{}› The event's resource has no `prefect.resource.id`.
+        It names what the event is about: `resource = { "prefect.resource.id" = "order.{{ body.id }}" }`.
     "#);
 }
 
@@ -498,7 +500,7 @@ on_error = "ignore"
 default_payload = "nothing"
 undefined = "error"
 old_slugs = [{ slug = "a b" }, { until = "soon" }, 1]
-trace = "link"
+trace = "parent"
 each = "body"
 enabled = 1
 "#)), @r#"
@@ -522,8 +524,7 @@ enabled = 1
         old_slugs = [{ slug = "…", until = 2026-12-01T00:00:00Z }]
     E HG0204 17:42 ‹"soon"› `old_slugs[1].until`: must be a time with zone, such as 2026-12-01T00:00:00Z
     E HG0202 17:52 ‹1› `old_slugs[2]` must be a table, not a whole number
-    E HG0201 18:1 ‹trace› `trace` is not supported yet in this version
-        remove it; nothing is read of it
+    E HG0204 18:9 ‹"parent"› `trace`: "parent" is none of "link", "continue", "ignore"
     E HG0202 20:11 ‹1› `enabled` must be true or false, not a whole number
     "#);
     let webhook = only(&with_event(
@@ -631,4 +632,15 @@ fn a_provider_that_teaches_verifies_with_what_it_teaches() {
         let said = lines(&load_provider(verify));
         assert!(said.starts_with("E ") && said.contains(why), "{said}");
     }
+}
+
+#[test]
+fn origins_are_whole() {
+    insta::assert_snapshot!(findings(&with_event("allowed_origins = [\"*.example.com\"]").replace("event =", "cloudevents = true #")), @r#"
+    E HG0204 6:20 ‹"*.example.com"› `allowed_origins[0]`: an origin is matched whole
+        list each origin, or write "*" for anyone
+    "#);
+    let webhook =
+        with_event("allowed_origins = [\"*\"]").replace("event =", "cloudevents = true #");
+    assert_eq!(only(&webhook).handshakes.len(), 1);
 }
