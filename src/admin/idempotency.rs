@@ -110,7 +110,11 @@ pub(super) async fn once(
         }
     }
     // Dropped in the middle, the request may be made again.
-    let running = Running { answers, key };
+    let running = Running {
+        answers,
+        key,
+        kept: false,
+    };
     request.set_payload(payload(body));
     let response = next.call(request).await?;
     running.finish(response).await
@@ -253,12 +257,13 @@ impl Answer {
 struct Running<'a> {
     answers: &'a Arc<Answers>,
     key: String,
+    kept: bool,
 }
 
 impl Running<'_> {
     /// Keeps the answer. What failed for a reason that may pass is not kept.
     async fn finish(
-        self,
+        mut self,
         response: ServiceResponse<BoxBody>,
     ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
         let status = response.status();
@@ -279,7 +284,7 @@ impl Running<'_> {
             body: Some(bytes.clone()).filter(|bytes| bytes.len() <= ANSWER_BYTES_MAX),
         };
         self.answers.keep(&self.key, answer);
-        std::mem::forget(self);
+        self.kept = true;
         let response = head.set_body(BoxBody::new(bytes));
         Ok(ServiceResponse::new(request, response))
     }
@@ -287,7 +292,9 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.answers.drop_key(&self.key);
+        if !self.kept {
+            self.answers.drop_key(&self.key);
+        }
     }
 }
 

@@ -231,11 +231,14 @@ impl<'a> Tail<'a> {
                 // It is none of those that are shown.
                 break;
             };
-            if let Message::Row(at, row) = message? {
-                reached = at.or(reached);
-                if reached.is_none_or(|at| at <= found) && !self.show(&row).await? {
-                    return Ok(End::Unread);
+            match message? {
+                Message::Row(at, row) => {
+                    reached = at.or(reached);
+                    if reached.is_none_or(|at| at <= found) && !self.show(&row).await? {
+                        return Ok(End::Unread);
+                    }
                 }
+                Message::Gap(said) | Message::Cut(said) => self.say(&said),
             }
         }
         Ok(End::Seen)

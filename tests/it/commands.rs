@@ -160,6 +160,10 @@ fn deliveries_are_listed_and_the_store_says_the_same() {
     let same = gateway.command(&["deliveries", "--store", "data", "--json"]);
     assert_eq!(same.json().len(), 3);
     let sent = sent["id"].as_str().unwrap();
+    let event = all.json()[0].clone();
+    let id = event["id"].as_str().unwrap();
+    let shown = gateway.command(&["events", "show", id, "--store", "data", "--json"]);
+    assert_eq!(shown.json(), [event]);
     let raw = gateway.command(&["deliveries", "show", sent, "--store", "data", "--raw"]);
     assert_eq!(raw.out, "{\"kind\":\"sent\",\"id\":2}");
     // Nobody listens there.
@@ -393,6 +397,8 @@ fn help_completions_and_pages() {
     assert_eq!(gateway.command(&["event"]).code, 2);
     let schema: Value = serde_json::from_str(&gateway.command(&["schema"]).out).unwrap();
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-04/schema#");
+    assert_eq!(gateway.api("/api/v1/schema/webhooks.json"), schema);
     let event = &gateway.command(&["schema", "event", "--json"]).json()[0];
+    assert_eq!(&gateway.api("/api/v1/schema/event.json"), event);
     assert_eq!(event["title"], "Event");
 }

@@ -12,6 +12,7 @@ mod render;
 mod replays;
 pub(crate) mod requests;
 mod saved;
+mod schemas;
 mod search;
 mod secrets;
 mod sinks;
@@ -88,6 +89,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
                 "/webhooks/{name}/secret/reveal",
                 web::post().to(secrets::reveal),
             ))
+            .service(at("/schema/webhooks.json", get().to(schemas::webhooks)))
+            .service(at("/schema/event.json", get().to(schemas::event)))
             .service(at("/render", web::post().to(render::render)))
             .service(at("/config/reload", web::post().to(webhooks::reload)))
             .default_service(web::to(HttpResponse::NotFound)),
