@@ -42,7 +42,8 @@ pub fn spot(text: &str, cursor: usize) -> Spot {
             .take(to.saturating_sub(from))
             .collect()
     };
-    let rest = format!("{} {}", slice(0, term.cut), slice(term.end, chars.len()));
+    let (before, behind) = (slice(0, term.cut), slice(term.end, chars.len()));
+    let rest = format!("{} {}", before.trim_end(), behind.trim_start());
     let rest = rest.trim().to_owned();
     match term.value {
         None => Spot {
@@ -240,11 +241,7 @@ mod tests {
             ("|", "key  [0..0]", ""),
             ("eve|", "key eve [0..3]", ""),
             ("event:a we|", "key we [8..10]", "event:a"),
-            (
-                "event:a -we|b event:c",
-                "key we [9..12]",
-                "event:a  event:c",
-            ),
+            ("event:a -we|b event:c", "key we [9..12]", "event:a event:c"),
             ("event:|", "event =  [6..6]", ""),
             ("webhook:x event:git|", "event = git [16..19]", "webhook:x"),
             ("(event:gi|)", "event = gi [7..9]", "( )"),
@@ -254,7 +251,7 @@ mod tests {
             ("payload.\"a.b\".c:x|", "payload/a.b/c = x [16..17]", ""),
             ("received:>-1|", "received = -1 [10..12]", ""),
             ("ev|ent:a x", "key ev [0..6]", "a x"),
-            ("event:a | b", "key  [8..8]", "event:a  b"),
+            ("event:a | b", "key  [8..8]", "event:a b"),
         ] {
             let found = shown(text);
             assert_eq!((found.0.as_str(), found.1.as_str()), (what, rest), "{text}");

@@ -43,3 +43,4 @@ mod senders;
 mod tail;
 mod tidy;
 mod tls;
+mod watch;
