@@ -111,6 +111,8 @@ fn matching(mut record: Record, query: &Query) -> Vec<EventRow> {
         received: record.delivery.received,
         webhook: record.delivery.webhook.clone(),
         event,
+        // The view has none.
+        trace: None,
     })
     .collect()
 }

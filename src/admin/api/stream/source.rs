@@ -246,6 +246,8 @@ fn events(admin: &Admin, tail: &Tail, query: &Query, at: Position) -> Result<Fou
                 received: delivery.received,
                 webhook: delivery.webhook.clone(),
                 event: event.clone(),
+                // The view has none.
+                trace: None,
             };
             let json = super::super::to_json(&EventView::from(&row))?;
             found.items.push(Item::Message(position, json));
