@@ -21,6 +21,7 @@
 //! | [`keyring`] | fetches the keys of senders that publish them |
 //! | [`learn`] | secrets that senders deliver: pending, confirmed |
 //! | [`engine`] | verify and translate, for `serve`, `render`, `check` and replay alike |
+//! | [`replay`] | kept requests translated again, kept events forwarded again |
 //! | [`gateway`] | one request's way on one screen |
 //! | [`admin`] | API, pages, metrics endpoint |
 //! | [`telemetry`] | metric names, log set-up |
@@ -42,6 +43,7 @@ pub mod log;
 pub mod model;
 pub mod providers;
 pub mod query;
+pub mod replay;
 pub mod server;
 pub mod state;
 pub mod telemetry;
