@@ -35,6 +35,8 @@ pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod forward;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gateway;
 pub mod intake;
 pub mod keyring;

@@ -14,7 +14,7 @@ mod filters;
 mod fixed;
 mod hidden;
 mod input;
-mod json;
+pub(crate) mod json;
 mod keys;
 mod marks;
 mod names;

@@ -20,6 +20,7 @@ mod clouds;
 mod commands;
 mod compare;
 mod content;
+mod corpus;
 mod crash;
 mod deliver;
 mod dev;
