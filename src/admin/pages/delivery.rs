@@ -1,16 +1,15 @@
 //! `/deliveries/{id}`: the request and all that came of it, step by step.
 
+use super::Ask;
 use super::parts::{ErrorPart, RequestPart, error_part, request_part};
 use super::show::{clock, cut, millis, moment, plural, thousands};
-use super::{Ask, Pages};
 use crate::admin::Admin;
-use crate::admin::api::parameters::Parameters;
 use crate::admin::api::{deliveries, id_segment, requests};
 use crate::admin::problem::ApiError;
 use crate::feed::DeliveryRow;
 use crate::model::delivery::{Check, Timing};
 use crate::model::{Delivery, Note, Outcome, http_file};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 /// Events that are listed with a link each.
@@ -73,19 +72,14 @@ struct SinkPart {
 }
 
 /// `GET /deliveries/{id}`.
-pub(super) async fn page(
-    request: HttpRequest,
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
-    Parameters::read(request.query_string(), &[])?;
+pub(super) async fn page(ask: Ask, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    ask.parameters(&[])?;
     let id = id_segment(&request, "delivery")?;
-    Ask::new(&admin, &pages)
-        .answer("delivery.html", "feed", String::new(), move |ask| {
-            let row = deliveries::find(&ask.admin, id)?;
-            gather(ask, &row)
-        })
-        .await
+    ask.answer("delivery.html", "feed", move |ask| {
+        let row = deliveries::find(&ask.admin, id)?;
+        gather(ask, &row)
+    })
+    .await
 }
 
 fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {

@@ -1,12 +1,11 @@
 //! `/docs/errors` and `/docs/errors/{code}`: what a code means, offline.
 
+use super::Ask;
 use super::markdown::{self, Block};
-use super::{Ask, Pages};
-use crate::admin::Admin;
 use crate::admin::api::segment;
 use crate::admin::problem::ApiError;
 use crate::codes::{self, Code};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -40,33 +39,25 @@ const GROUPS: [(&str, &str); 8] = [
 ];
 
 /// `GET /docs/errors`.
-pub(super) async fn list(
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
-    Ask::new(&admin, &pages)
-        .answer("codes.html", "docs", String::new(), |_| {
-            let groups = GROUPS.map(|(prefix, name)| Group {
-                name,
-                codes: codes::ALL
-                    .iter()
-                    .map(|(code, title)| (code.to_string(), *title))
-                    .filter(|(code, _)| code.starts_with(prefix))
-                    .collect(),
-            });
-            Ok(CodeList {
-                groups: groups.into(),
-            })
+pub(super) async fn list(ask: Ask) -> Result<HttpResponse, ApiError> {
+    ask.answer("codes.html", "docs", |_| {
+        let groups = GROUPS.map(|(prefix, name)| Group {
+            name,
+            codes: codes::ALL
+                .iter()
+                .map(|(code, title)| (code.to_string(), *title))
+                .filter(|(code, _)| code.starts_with(prefix))
+                .collect(),
+        });
+        Ok(CodeList {
+            groups: groups.into(),
         })
-        .await
+    })
+    .await
 }
 
 /// `GET /docs/errors/{code}`.
-pub(super) async fn page(
-    request: HttpRequest,
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn page(ask: Ask, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let text = segment(&request, "code");
     let missing = || {
         ApiError::not_found(format!(
@@ -75,13 +66,12 @@ pub(super) async fn page(
     };
     let code = Code::parse(text).ok_or_else(missing)?;
     let page = code.text().ok_or_else(missing)?;
-    Ask::new(&admin, &pages)
-        .answer("code.html", "docs", String::new(), move |_| {
-            Ok(CodePage {
-                code: code.to_string(),
-                title: code.title(),
-                blocks: markdown::parse(page),
-            })
+    ask.answer("code.html", "docs", move |_| {
+        Ok(CodePage {
+            code: code.to_string(),
+            title: code.title(),
+            blocks: markdown::parse(page),
         })
-        .await
+    })
+    .await
 }

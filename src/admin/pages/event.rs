@@ -1,15 +1,13 @@
 //! `/events/{id}`: one event, readable or as JSON.
 
+use super::Ask;
 use super::show::{clock, cut, moment, span};
 use super::tree::{self, Tree};
-use super::{Ask, Pages};
-use crate::admin::Admin;
-use crate::admin::api::parameters::Parameters;
 use crate::admin::api::{id_segment, views::EventView};
 use crate::admin::problem::ApiError;
 use crate::feed::EventRow;
 use crate::model::event::{RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -45,22 +43,16 @@ struct Related {
 }
 
 /// `GET /events/{id}`.
-pub(super) async fn page(
-    request: HttpRequest,
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
-    let parameters = Parameters::read(request.query_string(), &["as"])?;
+pub(super) async fn page(ask: Ask, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let parameters = ask.parameters(&["as"])?;
     let as_json = parameters.get("as") == Some("json");
     let id = id_segment(&request, "event")?;
-    Ask::new(&admin, &pages)
-        .answer("event.html", "feed", String::new(), move |ask| {
-            let found = ask.admin.feed.event(id)?;
-            let row =
-                found.ok_or_else(|| ApiError::not_found(format!("there is no event {id}")))?;
-            Ok(gather(&row, as_json))
-        })
-        .await
+    ask.answer("event.html", "feed", move |ask| {
+        let found = ask.admin.feed.event(id)?;
+        let row = found.ok_or_else(|| ApiError::not_found(format!("there is no event {id}")))?;
+        Ok(gather(&row, as_json))
+    })
+    .await
 }
 
 /// Address of the feed with all events of a resource.

@@ -1,15 +1,13 @@
 //! `/`: what came, newest first: events, and deliveries that need a look.
 
+use super::Ask;
 use super::show::{age, cut, moment, plural, row_time};
-use super::{Ask, Pages};
-use crate::admin::Admin;
-use crate::admin::api::parameters::Parameters;
 use crate::admin::problem::ApiError;
 use crate::feed::{DeliveryRow, Paging};
 use crate::model::event::{RESOURCE_NAME, RESOURCE_ROLE};
 use crate::model::{Event, Outcome};
 use crate::query::{Query, QueryError};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpResponse;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -78,12 +76,8 @@ struct FirstRequest {
 }
 
 /// `GET /`.
-pub(super) async fn page(
-    request: HttpRequest,
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
-    let parameters = Parameters::read(request.query_string(), &["q", "show", "after"])?;
+pub(super) async fn page(ask: Ask) -> Result<HttpResponse, ApiError> {
+    let parameters = ask.parameters(&["q", "show", "after"])?;
     let mut paging = parameters.paging()?;
     paging.limit = ROWS;
     let q = parameters.get("q").unwrap_or("").to_owned();
@@ -92,8 +86,8 @@ pub(super) async fn page(
         _ => "events",
     };
     let text = q.clone();
-    Ask::new(&admin, &pages)
-        .answer("feed.html", "feed", q, move |ask| {
+    ask.searching(q)
+        .answer("feed.html", "feed", move |ask| {
             gather(ask, &text, show, paging)
         })
         .await

@@ -1,6 +1,8 @@
 //! The listener as clients see it, over stores in memory.
 
 mod answers;
+mod frame;
+mod html;
 mod model;
 mod pages;
 mod rules;
