@@ -277,7 +277,15 @@ fn headers(cx: &Context, value: &Value<'_, '_>) -> Option<Vec<(String, Secret)>>
 fn filter(cx: &Context, value: &Value<'_, '_>, now: Timestamp) -> Option<Query> {
     let text = value.text(cx)?;
     match Query::parse(text, now) {
-        Ok(query) => Some(query),
+        Ok(query) => {
+            let Some(term) = query.not_of_event() else {
+                return Some(query);
+            };
+            let message = format!("`match`: `{}:` cannot be asked of an event", term.key());
+            let help = "a sink chooses by what is in the event and its delivery: event, resource, payload, webhook …";
+            cx.error_help(codes::INVALID_VALUE, value.span.clone(), message, help);
+            None
+        }
         Err(error) => {
             let span = value.column_span(cx, text, error.column);
             let message = format!("`match`: {}", error.message);

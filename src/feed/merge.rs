@@ -1,6 +1,7 @@
 //! Several index ranges as one ordered stream of rows, read in small pieces.
 
-use super::plan::{Arm, Plan, What};
+use super::What;
+use super::plan::{Arm, Plan};
 use super::rows::Row;
 use super::stores::sqlite::{Reader, StoreError};
 use crate::model::Position;

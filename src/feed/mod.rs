@@ -9,17 +9,28 @@
 //! without events that match themselves. hookgate's own records are left out of both unless the query names
 //! them (`event:hookgate.*`).
 
+mod clues;
+mod counting;
+mod counts;
 mod indexer;
+mod known;
 mod merge;
 mod plan;
 mod progress;
 mod rows;
 mod stores;
+mod tally;
+mod text;
 mod view;
+
+pub use counts::{
+    BUCKETS_MAX, Bucket, Budget, Counted, FACET_VALUES_MAX, Facet, FacetKey, FacetValue, Histogram,
+    MATCHES_MAX, Over, TermCount, What, count_terms,
+};
 
 use crate::log::EventLog;
 use crate::model::{Delivery, Event, Position, Seq};
-use crate::query::Query;
+use crate::query::{Query, SinkView};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -36,6 +47,10 @@ pub struct Page<T> {
     pub next: Option<Position>,
     /// The newest delivery that was searched.
     pub indexed_to: Seq,
+    /// Rows that were looked at.
+    pub scanned: u64,
+    /// Whether the page is full or there are no more; else its time was up, and `next` says where to go on.
+    pub complete: bool,
 }
 
 /// How to page.
@@ -92,6 +107,9 @@ pub struct RingEntry {
 #[error("the feed cannot answer: {0}")]
 pub struct FeedError(pub Arc<str>);
 
+/// The sinks as they are now, for `sink:` terms; blocks.
+pub type SinksNow = Arc<dyn Fn() -> Vec<SinkView> + Send + Sync>;
+
 /// The searchable view. Calls block.
 pub trait Feed: Send + Sync {
     /// Events that match.
@@ -130,6 +148,45 @@ pub trait Feed: Send + Sync {
     /// # Errors
     /// When the store fails.
     fn parked(&self) -> Result<BTreeMap<String, u64>, FeedError>;
+
+    /// How many match. Counters know where the query asks only for what they go by, else rows are counted.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn count(&self, what: What, query: &Query, budget: Budget) -> Result<Counted<()>, FeedError>;
+
+    /// Matches over the time of receipt, by outcome.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn histogram(
+        &self,
+        what: What,
+        query: &Query,
+        over: Over,
+        budget: Budget,
+    ) -> Result<Counted<Histogram>, FeedError>;
+
+    /// The most frequent values among matches, for each key.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn facets(
+        &self,
+        what: What,
+        query: &Query,
+        keys: &[FacetKey],
+        budget: Budget,
+    ) -> Result<Counted<Vec<Facet>>, FeedError>;
+
+    /// Who tells how far the sinks are; until then no sink is known.
+    fn set_sinks(&self, sinks: SinksNow);
+
+    /// The sinks as they are now; asked only where a query has `sink:` terms.
+    fn sinks(&self) -> Vec<SinkView>;
+
+    /// How many requests were kept since the start, and a way to wait for the next.
+    fn kept(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Keeps a request that is not logged. Best effort: never blocks, drops when busy.
     fn keep(&self, entry: RingEntry);

@@ -3,10 +3,15 @@
 //! A plan may let a row through that does not match, since fingerprints and unresolved wildcards are not
 //! certain; it never leaves one out that does. The record from the log has the last word.
 
+use super::What;
+use super::clues;
 use super::rows::{self, Kind, Row, half};
 use super::stores::sqlite::{Reader, StoreError};
 use crate::model::Position;
-use crate::query::{Expr, Pattern, Query, Range, Term, TextField, TimeField, Truth, UuidField};
+use crate::query::{
+    Expr, Has, Pattern, Query, Range, SinkState, SinkView, Term, TextField, TimeField,
+};
+use crate::query::{Truth, UuidField};
 use std::collections::{HashMap, HashSet};
 
 /// Index ranges that one query merges at most; each costs a seek of some microseconds.
@@ -21,13 +26,6 @@ const FEW_ROWS: i64 = 5_000;
 /// Rows that could be read in the time of one seek.
 const SEEK_ROWS: i64 = 8;
 
-/// What a query is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    Events,
-    Deliveries,
-}
-
 /// An index range, read in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arm {
@@ -41,6 +39,8 @@ pub(super) enum Arm {
     Event(i64),
     Delivery(i64),
     Key(i64),
+    /// Rows of documents that have the words.
+    Words,
     /// Every ring entry.
     Ring,
 }
@@ -60,6 +60,8 @@ pub(super) struct Plan<'q> {
     /// Kinds that can match, with whether they match whatever the rest of the row is; none: too many.
     kinds: Option<HashMap<i64, (Kind, Truth)>>,
     prints: Vec<(&'q Term, Prints)>,
+    /// What the text index is asked.
+    pub(super) clue: Option<String>,
     pub(super) arms: Vec<Arm>,
     /// First and last number of log rows.
     pub(super) bounds: (i64, i64),
@@ -74,12 +76,14 @@ impl<'q> Plan<'q> {
         what: What,
         after: Option<Position>,
         ascending: bool,
+        sinks: &[SinkView],
         reader: &Reader<'_>,
     ) -> Result<Self, StoreError> {
         let mut plan = Self {
             query,
             kinds: None,
             prints: Vec::new(),
+            clue: clues::of(query),
             arms: Vec::new(),
             bounds: bounds_after(what, after, ascending),
             after,
@@ -91,7 +95,7 @@ impl<'q> Plan<'q> {
                 plan.prints.push((term, prints));
             }
         }
-        plan.narrow(reader)?;
+        plan.narrow(sinks, reader)?;
         let counted = plan.choose_kinds(reader)?;
         plan.choose_arms(&counted, reader.epochs());
         if what == What::Deliveries {
@@ -100,19 +104,22 @@ impl<'q> Plan<'q> {
         Ok(plan)
     }
 
-    /// Whether a row can match.
-    pub(super) fn accepts(&self, row: &Row) -> bool {
+    /// Whether a row matches, as far as it can say.
+    pub(super) fn truth(&self, row: &Row) -> Truth {
         let kind = match &self.kinds {
             None => None,
             Some(kinds) => match kinds.get(&row.kind) {
-                None => return false,
-                Some((_, Truth::Yes)) => return true,
+                None => return Truth::No,
+                Some((_, Truth::Yes)) => return Truth::Yes,
                 Some((kind, _)) => Some(kind),
             },
         };
         let test = |term: &Term| self.test(term, row, kind);
-        let root = self.query.root();
-        root.is_none_or(|root| root.evaluate(&test) != Truth::No)
+        match self.query.root() {
+            Some(root) => root.evaluate(&test),
+            // Without the kinds nobody knows whether it is one of hookgate's own.
+            None => Truth::Maybe,
+        }
     }
 
     fn test(&self, term: &Term, row: &Row, kind: Option<&Kind>) -> Truth {
@@ -127,11 +134,23 @@ impl<'q> Plan<'q> {
         match term {
             Term::Text(TextField::Resource, _) => print(row.resource),
             Term::Text(TextField::Key, _) => print(row.key),
-            Term::Uuid(UuidField::Event, _) => print(row.event),
-            Term::Uuid(UuidField::Delivery, _) => print(Some(row.delivery)),
-            Term::Text(..) | Term::Outcome(_) => {
-                kind.map_or(Truth::Maybe, |kind| of_kind(term, kind))
-            }
+            Term::Text(TextField::Ip, _) => print(row.peer),
+            // Half of an id is not all of it: ids of one millisecond share much.
+            Term::Uuid(UuidField::Event, _) => maybe(print(row.event)),
+            Term::Uuid(UuidField::Delivery, _) => maybe(print(Some(row.delivery))),
+            Term::Sink(..) if row.ring => Truth::No,
+            Term::Text(..)
+            | Term::Outcome(_)
+            | Term::Status(_)
+            | Term::Has(_)
+            | Term::Is(_)
+            | Term::Uuid(UuidField::Follows, _)
+            | Term::Label(..)
+            | Term::Payload(..)
+            | Term::Amount(..)
+            | Term::Header(..)
+            | Term::Words(_)
+            | Term::Sink(..) => kind.map_or(Truth::Maybe, |kind| of_kind(term, kind)),
             Term::Seq(_) if row.ring => Truth::No,
             Term::Seq(any) => i64::try_from(row.position.seq)
                 .is_ok_and(|seq| any.iter().any(|range| range.contains(seq)))
@@ -157,13 +176,14 @@ impl<'q> Plan<'q> {
         terms.collect()
     }
 
-    /// Narrows the bounds by required times and sequence numbers.
-    fn narrow(&mut self, reader: &Reader<'_>) -> Result<(), StoreError> {
+    /// Narrows the bounds by required times, sequence numbers and states of sinks.
+    fn narrow(&mut self, sinks: &[SinkView], reader: &Reader<'_>) -> Result<(), StoreError> {
         for term in self.required() {
             let (first, last) = match term {
                 Term::Time(field, range) => reader.rows_of_time(*field, *range)?,
                 Term::Seq(any) => rows_of_seqs(any),
-                Term::Text(..) | Term::Outcome(_) | Term::Uuid(..) => continue,
+                Term::Sink(name, any) => rows_of_sinks(name.as_deref(), any, sinks),
+                _ => continue,
             };
             self.bounds = (self.bounds.0.max(first), self.bounds.1.min(last));
         }
@@ -226,6 +246,7 @@ impl<'q> Plan<'q> {
                 Term::Uuid(UuidField::Event, _) => set.map(Arm::Event).collect(),
                 Term::Uuid(UuidField::Delivery, _) => set.map(Arm::Delivery).collect(),
                 Term::Text(TextField::Key, _) => set.map(Arm::Key).collect(),
+                Term::Text(TextField::Ip, _) => continue,
                 _ if few || !worth_it(prints.set.len() * kinds.ids.len()) => continue,
                 _ => set
                     .flat_map(|resource| {
@@ -242,6 +263,9 @@ impl<'q> Plan<'q> {
             if better {
                 best = Some(arms);
             }
+        }
+        if best.is_none() && self.clue.is_some() && !few {
+            best = Some(vec![Arm::Words]);
         }
         self.arms = best.unwrap_or_else(|| {
             // Where nearly every row is of these kinds, reading in order wastes little.
@@ -291,8 +315,46 @@ fn rows_of_seqs(any: &[Range]) -> (i64, i64) {
     (row(first, 0), row(last.unwrap_or(i64::MAX), usize::MAX))
 }
 
+/// First and last row that can be in such a state.
+fn rows_of_sinks(name: Option<&str>, any: &[SinkState], sinks: &[SinkView]) -> (i64, i64) {
+    let sinks = sinks
+        .iter()
+        .filter(|sink| name.is_none_or(|name| name == sink.name));
+    let all = sinks.map(|sink| {
+        let cursor = rows::number(sink.cursor, usize::MAX);
+        let each = any.iter().map(move |state| match state {
+            SinkState::Pending | SinkState::Failed => (cursor.saturating_add(1), i64::MAX),
+            SinkState::Delivered => (0, cursor),
+            SinkState::Dead => {
+                let row = |position: &Position| rows::number(position.seq, usize::MAX);
+                let (first, last) = (sink.dead.first(), sink.dead.last());
+                let first = first.map_or(1, |first| rows::number(first.seq, 0));
+                (first, last.map_or(0, row))
+            }
+        });
+        each.reduce(around).unwrap_or((1, 0))
+    });
+    all.reduce(around).unwrap_or((1, 0))
+}
+
+/// The range around two; an empty one adds nothing.
+fn around(a: (i64, i64), b: (i64, i64)) -> (i64, i64) {
+    match (a.0 <= a.1, b.0 <= b.1) {
+        (true, true) => (a.0.min(b.0), a.1.max(b.1)),
+        (true, false) => a,
+        (false, _) => b,
+    }
+}
+
+fn maybe(truth: Truth) -> Truth {
+    match truth {
+        Truth::Yes => Truth::Maybe,
+        Truth::No | Truth::Maybe => truth,
+    }
+}
+
 /// What a kind says of a term.
-fn of_kind(term: &Term, kind: &Kind) -> Truth {
+pub(super) fn of_kind(term: &Term, kind: &Kind) -> Truth {
     let fits = |any: &[Pattern], text: &str| {
         Truth::from(!text.is_empty() && any.iter().any(|pattern| pattern.matches(text)))
     };
@@ -302,29 +364,44 @@ fn of_kind(term: &Term, kind: &Kind) -> Truth {
         Term::Text(TextField::Provider, any) => fits(any, &kind.provider),
         Term::Text(TextField::Code, any) => fits(any, &kind.code),
         Term::Outcome(any) => any.contains(&kind.outcome).into(),
-        // A delivery without events has neither.
+        Term::Text(TextField::Method, any) => fits(any, &kind.method),
+        Term::Status(any) => any.iter().any(|range| range.contains(kind.status)).into(),
+        Term::Has(any) => any.iter().any(|part| kind.has(*part)).into(),
+        Term::Is(any) => any.iter().any(|what| kind.is(*what)).into(),
+        Term::Uuid(UuidField::Follows, _) if !kind.has(Has::Follows) => Truth::No,
+        // A delivery without events has none of them.
         Term::Text(TextField::Resource, _)
         | Term::Uuid(UuidField::Event, _)
         | Term::Time(TimeField::Occurred, _)
+        | Term::Label(..)
+        | Term::Payload(..)
+        | Term::Amount(..)
+        | Term::Sink(..)
             if kind.event.is_empty() =>
         {
             Truth::No
         }
-        Term::Text(TextField::Resource | TextField::Key, _)
+        Term::Text(TextField::Resource | TextField::Key | TextField::Ip, _)
         | Term::Uuid(..)
         | Term::Seq(_)
-        | Term::Time(..) => Truth::Maybe,
+        | Term::Time(..)
+        | Term::Label(..)
+        | Term::Payload(..)
+        | Term::Amount(..)
+        | Term::Header(..)
+        | Term::Words(_)
+        | Term::Sink(..) => Truth::Maybe,
     }
 }
 
 /// The fingerprints of a term that is looked up by them.
 fn prints(term: &Term, reader: &Reader<'_>) -> Result<Option<Prints>, StoreError> {
     let prints = match term {
-        Term::Uuid(_, any) => Prints {
+        Term::Uuid(UuidField::Event | UuidField::Delivery, any) => Prints {
             set: any.iter().copied().map(half).collect(),
             complete: true,
         },
-        Term::Text(field @ (TextField::Resource | TextField::Key), any) => {
+        Term::Text(field @ (TextField::Resource | TextField::Key | TextField::Ip), any) => {
             let exact = any.iter().filter_map(Pattern::as_exact);
             let mut prints = Prints {
                 set: exact.map(rows::fingerprint).collect(),
@@ -339,7 +416,7 @@ fn prints(term: &Term, reader: &Reader<'_>) -> Result<Option<Prints>, StoreError
             }
             prints
         }
-        Term::Text(..) | Term::Outcome(_) | Term::Seq(_) | Term::Time(..) => return Ok(None),
+        _ => return Ok(None),
     };
     Ok(Some(prints))
 }

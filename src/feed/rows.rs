@@ -1,7 +1,8 @@
 //! What the feed keeps of each event: numbers to filter and sort by. The records themselves stay in the log.
 
+use crate::model::event::RESOURCE_ROLE;
 use crate::model::{Delivery, Event, Outcome, Position, Seq, limits};
-use crate::query::micros;
+use crate::query::{Has, Is, Subject, micros};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -67,18 +68,74 @@ pub(super) struct Kind {
     pub(super) outcome: Outcome,
     /// Error code; empty: none.
     pub(super) code: String,
+    /// Status of the answer.
+    pub(super) status: i64,
+    /// Method of the request; empty: none.
+    pub(super) method: String,
+    /// Roles of related resources but the webhook's, in order, a line each.
+    pub(super) roles: String,
+    /// What it has and is, a bit each ([`flags`]).
+    pub(super) flags: i64,
 }
 
 impl Kind {
-    pub(super) fn new(delivery: &Delivery, event: Option<&Event>) -> Self {
+    pub(super) fn new(delivery: &Delivery, event: Option<&Event>, roles: &str, flags: i64) -> Self {
+        let method = delivery.request.as_ref().map(|r| r.method.clone());
         Self {
             event: event.map_or_else(String::new, |e| e.event.clone()),
             webhook: delivery.webhook.clone().unwrap_or_default(),
             provider: delivery.provider.clone().unwrap_or_default(),
             outcome: delivery.outcome,
             code: delivery.code.map_or_else(String::new, |c| c.to_string()),
+            status: i64::from(delivery.status),
+            method: method.unwrap_or_default(),
+            roles: roles.to_owned(),
+            flags,
         }
     }
+
+    /// Whether it has a part.
+    pub(super) fn has(&self, part: Has) -> bool {
+        self.flags & has_bit(part) != 0
+    }
+
+    /// Whether it is such.
+    pub(super) fn is(&self, what: Is) -> bool {
+        self.flags & is_bit(what) != 0
+    }
+}
+
+fn has_bit(part: Has) -> i64 {
+    1 << (part as i64)
+}
+
+fn is_bit(what: Is) -> i64 {
+    1 << (16 + what as i64)
+}
+
+/// What an event, or a delivery without events, has and is.
+pub(super) fn flags(delivery: &Delivery, event: Option<&Event>) -> i64 {
+    let subject = Subject::new(event, delivery, None);
+    let has = Has::ALL.iter().filter(|part| subject.has(**part));
+    let is = Is::ALL.iter().filter(|what| subject.is(**what));
+    has.map(|part| has_bit(*part)).sum::<i64>() | is.map(|what| is_bit(*what)).sum::<i64>()
+}
+
+/// Roles of a kind at most, and bytes of each: what is beyond is not counted.
+const ROLES_MAX: usize = 16;
+const ROLE_BYTES_MAX: usize = 64;
+
+/// The roles of an event's related resources but the webhook's, in order, a line each.
+pub(super) fn roles(event: Option<&Event>) -> String {
+    let labels = event.into_iter().flat_map(|event| &event.related);
+    let mut roles: Vec<&str> = labels
+        .filter_map(|labels| labels.get(RESOURCE_ROLE).map(String::as_str))
+        .filter(|role| *role != "webhook" && role.len() <= ROLE_BYTES_MAX && !role.contains('\n'))
+        .collect();
+    roles.sort_unstable();
+    roles.dedup();
+    roles.truncate(ROLES_MAX);
+    roles.join("\n")
 }
 
 /// One row: an event, a delivery without events, or a ring entry.
@@ -98,6 +155,8 @@ pub(super) struct Row {
     pub(super) delivery: i64,
     /// Fingerprint of the delivery key.
     pub(super) key: Option<i64>,
+    /// Fingerprint of the client's address.
+    pub(super) peer: Option<i64>,
 }
 
 impl Row {
@@ -107,6 +166,7 @@ impl Row {
         delivery: &Delivery,
         event: Option<&Event>,
         key: Option<i64>,
+        peer: Option<i64>,
     ) -> Self {
         Self {
             position: position(number(seq, index)),
@@ -118,8 +178,22 @@ impl Row {
             event: event.map(|e| half(e.id)),
             delivery: half(delivery.id),
             key,
+            peer,
         }
     }
+
+    pub(super) fn number(&self) -> i64 {
+        number(
+            self.position.seq,
+            usize::try_from(self.position.index).unwrap_or(usize::MAX),
+        )
+    }
+}
+
+/// Fingerprint of the address of a delivery's client.
+pub(super) fn peer(delivery: &Delivery) -> Option<i64> {
+    let request = delivery.request.as_ref()?;
+    Some(fingerprint(&request.peer.to_string()))
 }
 
 #[cfg(test)]

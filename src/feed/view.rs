@@ -1,21 +1,23 @@
 //! The feed over a log: waits for the indexer, makes a plan, reads pages, fetches records from the log.
 
 use super::indexer::{Clocks, Indexer};
+use super::known::Knowledge;
 use super::merge::{Merge, place};
-use super::plan::{Arm, Plan, What};
+use super::plan::{Arm, Plan};
 use super::progress::Progress;
 use super::rows::{Row, half};
 use super::stores::sqlite::{self, Kept, Reader, Readers, StoreError, Writer};
-use super::{DeliveryRow, EventRow, Feed, FeedError, Page, Paging, RING_QUEUE, RingEntry};
+use super::{Budget, Counted, DeliveryRow, EventRow, Facet, FacetKey, Feed, FeedError, Histogram};
+use super::{Over, Page, Paging, RING_QUEUE, RingEntry, SinksNow, What};
 use crate::log::{EventLog, LogError, Record};
 use crate::model::{Delivery, Event, Outcome, Position, Seq, limits};
-use crate::query::Query;
+use crate::query::{Query, SinkView, Subject, Term, Truth};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 /// Whether tests run this code: they share the machine with other work, and ask what is found, not how soon.
@@ -33,10 +35,12 @@ const ROW_BYTES: usize = 512;
 
 /// The feed.
 pub(super) struct LogFeed {
-    log: Arc<dyn EventLog>,
+    pub(super) log: Arc<dyn EventLog>,
     readers: Arc<Readers>,
     progress: Arc<Progress>,
     ring: mpsc::Sender<Kept>,
+    kept: watch::Sender<u64>,
+    sinks: OnceLock<SinksNow>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -94,16 +98,23 @@ impl LogFeed {
             readers,
             progress,
             ring: sender,
+            kept: watch::Sender::new(0),
+            sinks: OnceLock::new(),
             thread: Mutex::new(Some(thread)),
         })
     }
 
     /// Begins a query: what was acknowledged before is in, if that takes no longer than it may.
     fn begin(&self) -> Result<Reader<'_>, FeedError> {
-        self.begin_within(CATCH_UP)
+        self.begin_within(CATCH_UP, QUERY_TIME)
     }
 
-    fn begin_within(&self, patience: Duration) -> Result<Reader<'_>, FeedError> {
+    /// Begins a count, which may take so long.
+    pub(super) fn begin_count(&self, time: Duration) -> Result<Reader<'_>, FeedError> {
+        self.begin_within(CATCH_UP, time.min(QUERY_TIME))
+    }
+
+    fn begin_within(&self, patience: Duration, time: Duration) -> Result<Reader<'_>, FeedError> {
         let head = *self.log.head().borrow();
         let until = Instant::now() + patience;
         loop {
@@ -111,7 +122,7 @@ impl LogFeed {
             self.progress.wait_for(head, left);
             let reader = self
                 .readers
-                .begin(Instant::now() + QUERY_TIME)
+                .begin(Instant::now() + time)
                 .map_err(|e| self.report(&e))?;
             let indexed = reader.indexed_to().map_err(|e| self.report(&e))?;
             // Behind what was waited for: the store is just being made again.
@@ -122,12 +133,22 @@ impl LogFeed {
     }
 
     /// The error for the caller; a damaged store is made again by the indexer.
-    fn report(&self, error: &StoreError) -> FeedError {
+    pub(super) fn report(&self, error: &StoreError) -> FeedError {
         if let StoreError::Damaged(_) = error {
             self.progress.set(|state| state.damaged += 1);
             self.progress.wake.notify_one();
         }
         failed(error)
+    }
+
+    /// The sinks, where a query asks for them.
+    pub(super) fn sinks_for(&self, query: &Query) -> Vec<SinkView> {
+        let asks = |term: &&Term| matches!(term, Term::Sink(..));
+        if query.terms().iter().any(asks) {
+            self.sinks()
+        } else {
+            Vec::new()
+        }
     }
 
     fn page<T>(
@@ -137,13 +158,16 @@ impl LogFeed {
         what: What,
         fetch: impl Fn(&Reader<'_>, &mut Records<'_>, &Row) -> Result<Option<(T, usize)>, Stop>,
     ) -> Result<Page<T>, FeedError> {
+        let sinks = self.sinks_for(query);
         let reader = self.begin()?;
         let pager = Pager {
             reader: &reader,
             records: Records::new(&*self.log),
+            sinks: &sinks,
             limit: paging.limit.clamp(1, limits::PAGE_ROWS_MAX),
             rows: Vec::new(),
             bytes: 0,
+            scanned: 0,
         };
         match pager.run(query, paging, what, fetch) {
             Ok(page) => Ok(page),
@@ -210,12 +234,12 @@ fn usable(path: &Path, log: &dyn EventLog) -> Option<Writer> {
     }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> FeedError {
+pub(super) fn failed(error: &dyn std::fmt::Display) -> FeedError {
     FeedError(error.to_string().into())
 }
 
 /// Why a page was not made.
-enum Stop {
+pub(super) enum Stop {
     Store(StoreError),
     Log(LogError),
 }
@@ -233,18 +257,18 @@ impl From<LogError> for Stop {
 }
 
 /// Records of the log, the last one at hand: rows of one delivery come together.
-struct Records<'l> {
+pub(super) struct Records<'l> {
     log: &'l dyn EventLog,
     last: Option<(Seq, Option<Record>)>,
 }
 
 impl<'l> Records<'l> {
-    fn new(log: &'l dyn EventLog) -> Self {
+    pub(super) fn new(log: &'l dyn EventLog) -> Self {
         Self { log, last: None }
     }
 
     /// A record; none where retention took it or it is damaged.
-    fn get(&mut self, seq: Seq) -> Result<Option<&Record>, LogError> {
+    pub(super) fn get(&mut self, seq: Seq) -> Result<Option<&Record>, LogError> {
         if self.last.as_ref().is_none_or(|(at, _)| *at != seq) {
             let record = match self.log.get(seq) {
                 Ok(record) => record,
@@ -264,9 +288,11 @@ impl<'l> Records<'l> {
 struct Pager<'r, 'l, T> {
     reader: &'r Reader<'r>,
     records: Records<'l>,
+    sinks: &'r [SinkView],
     limit: usize,
     rows: Vec<T>,
     bytes: usize,
+    scanned: u64,
 }
 
 impl<T> Pager<'_, '_, T> {
@@ -278,12 +304,14 @@ impl<T> Pager<'_, '_, T> {
         fetch: impl Fn(&Reader<'_>, &mut Records<'_>, &Row) -> Result<Option<(T, usize)>, Stop>,
     ) -> Result<Page<T>, Stop> {
         let indexed_to = self.reader.indexed_to()?;
-        let plan = Plan::new(query, what, paging.after, paging.ascending, self.reader)?;
+        let (after, ascending) = (paging.after, paging.ascending);
+        let plan = Plan::new(query, what, after, ascending, self.sinks, self.reader)?;
         let mut merge = Merge::new(&plan, self.limit, self.reader)?;
         // The place of the rows being looked at, whether it is on the page or surely not, and the place before it.
         let (mut here, mut settled, mut done) = (None, false, None);
-        let mut next = None;
+        let (mut next, mut complete) = (None, true);
         while let Some(row) = merge.next(self.reader)? {
+            self.scanned += 1;
             let place = place(what, &row);
             if here != Some(place) {
                 done = here;
@@ -291,10 +319,11 @@ impl<T> Pager<'_, '_, T> {
                 settled = false;
                 if done.is_some() && self.reader.is_late() {
                     next = done;
+                    complete = false;
                     break;
                 }
             }
-            if settled || !plan.accepts(&row) {
+            if settled || plan.truth(&row) == Truth::No {
                 continue;
             }
             if self.rows.len() >= self.limit {
@@ -316,6 +345,8 @@ impl<T> Pager<'_, '_, T> {
             rows: self.rows,
             next,
             indexed_to,
+            scanned: self.scanned,
+            complete,
         })
     }
 }
@@ -360,6 +391,7 @@ fn ring_row(position: Position, delivery: Delivery) -> DeliveryRow {
 
 impl Feed for LogFeed {
     fn events(&self, query: &Query, paging: Paging) -> Result<Page<EventRow>, FeedError> {
+        let sinks = self.sinks_for(query);
         self.page(query, paging, What::Events, |_, records, row| {
             let seq = row.position.seq;
             let Some(record) = records.get(seq)? else {
@@ -367,7 +399,11 @@ impl Feed for LogFeed {
             };
             let index = usize::try_from(row.position.index).unwrap_or(usize::MAX);
             let event = record.delivery.events.get(index);
-            let event = event.filter(|e| query.matches(Some(e), &record.delivery, Some(seq)));
+            let known = Knowledge::new(&*self.log, Some(seq), &sinks);
+            let event = event.filter(|event| {
+                let subject = Subject::new(Some(event), &record.delivery, Some(seq));
+                query.matches_subject(&subject.with(row.position.index, &known))
+            });
             let found = event.map(|e| event_row(row.position, &record.delivery, e));
             Ok(found.map(|row| {
                 let bytes = event_bytes(&row.event);
@@ -377,6 +413,7 @@ impl Feed for LogFeed {
     }
 
     fn deliveries(&self, query: &Query, paging: Paging) -> Result<Page<DeliveryRow>, FeedError> {
+        let sinks = self.sinks_for(query);
         self.page(query, paging, What::Deliveries, |reader, records, row| {
             let found = if row.ring {
                 let delivery = reader.ring_delivery(row.position)?;
@@ -388,7 +425,15 @@ impl Feed for LogFeed {
                     .map(|record| delivery_row(reader, seq, &record.delivery))
                     .transpose()?
             };
-            let found = found.filter(|row| query.matches_delivery(&row.delivery, row.seq));
+            let found = found.filter(|found| {
+                let known = Knowledge::new(&*self.log, found.seq, &sinks);
+                let known = if row.ring {
+                    known.of_ring(reader, row.position)
+                } else {
+                    known
+                };
+                query.matches_delivery_with(&found.delivery, found.seq, &known)
+            });
             Ok(found.map(|row| {
                 let events = row.delivery.events.iter().map(event_bytes);
                 let bytes = ROW_BYTES + events.sum::<usize>();
@@ -431,7 +476,7 @@ impl Feed for LogFeed {
     }
 
     fn parked(&self) -> Result<BTreeMap<String, u64>, FeedError> {
-        let reader = self.begin_within(GLANCE)?;
+        let reader = self.begin_within(GLANCE, QUERY_TIME)?;
         let mut parked = BTreeMap::new();
         let counted = reader.each_kind(|_, kind, rows| {
             // A parked delivery has no events, and so one row.
@@ -443,16 +488,56 @@ impl Feed for LogFeed {
         Ok(parked)
     }
 
+    fn count(&self, what: What, query: &Query, budget: Budget) -> Result<Counted<()>, FeedError> {
+        self.count_matches(what, query, budget)
+    }
+
+    fn histogram(
+        &self,
+        what: What,
+        query: &Query,
+        over: Over,
+        budget: Budget,
+    ) -> Result<Counted<Histogram>, FeedError> {
+        self.count_over_time(what, query, over, budget)
+    }
+
+    fn facets(
+        &self,
+        what: What,
+        query: &Query,
+        keys: &[FacetKey],
+        budget: Budget,
+    ) -> Result<Counted<Vec<Facet>>, FeedError> {
+        self.count_values(what, query, keys, budget)
+    }
+
+    fn set_sinks(&self, sinks: SinksNow) {
+        if self.sinks.set(sinks).is_err() {
+            tracing::warn!("the feed has been told of the sinks before");
+        }
+    }
+
+    fn sinks(&self) -> Vec<SinkView> {
+        self.sinks.get().map_or_else(Vec::new, |sinks| sinks())
+    }
+
+    fn kept(&self) -> watch::Receiver<u64> {
+        self.kept.subscribe()
+    }
+
     fn keep(&self, entry: RingEntry) {
-        let head = *self.log.head().borrow();
-        let kept = Kept { entry, head };
-        // Counted under the lock, so that nobody waits for what was dropped.
+        let log_head = self.log.head();
+        // Counted under the lock, so that nobody waits for what was dropped. The head is read under it too: whoever
+        // waited for all that was kept before has seen no delivery that this entry is to stand before.
         self.progress.set(|state| {
-            if self.ring.try_send(kept).is_ok() {
+            let head = *log_head.borrow();
+            if self.ring.try_send(Kept { entry, head }).is_ok() {
                 state.kept += 1;
             }
         });
         self.progress.wake.notify_one();
+        self.kept.send_modify(|kept| *kept += 1);
     }
 
     fn indexed_to(&self) -> Seq {

@@ -1,6 +1,8 @@
 //! A query as a tree. Other modules read it to make a plan of it.
 
-use super::Pattern;
+use super::amount::Amounts;
+use super::words::Words;
+use super::{Has, Is, Pattern, SinkState};
 use crate::model::Outcome;
 use uuid::Uuid;
 
@@ -30,6 +32,35 @@ pub enum Term {
     Seq(Vec<Range>),
     /// A time, in microseconds since the epoch, is in the range.
     Time(TimeField, Range),
+    /// A label of a resource fits one of the patterns.
+    Label(LabelField, Vec<Pattern>),
+    /// A value at a path of the payload fits one of the patterns; lists on the way stand for each of their items.
+    Payload(Vec<String>, Vec<Pattern>),
+    /// A number at a path of the payload lies in the range.
+    Amount(Vec<String>, Amounts),
+    /// A header of the request, by its lower-case name, fits one of the patterns.
+    Header(String, Vec<Pattern>),
+    /// Words, one behind the other, are in a value of the event.
+    Words(Words),
+    /// The status of the answer is in one of the ranges.
+    Status(Vec<Range>),
+    /// It has one of these.
+    Has(Vec<Has>),
+    /// It is one of these.
+    Is(Vec<Is>),
+    /// A sink (none: any of them) has got one of these far with it.
+    Sink(Option<String>, Vec<SinkState>),
+}
+
+/// Which labels a term looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LabelField {
+    /// The label of that name of the event's own resource.
+    Resource(String),
+    /// `prefect.resource.id` of any related resource.
+    Related,
+    /// `prefect.resource.id` of a related resource in that role.
+    Role(String),
 }
 
 /// What a text term looks at.
@@ -47,6 +78,10 @@ pub enum TextField {
     Code,
     /// The sender's delivery key.
     Key,
+    /// Method of the request.
+    Method,
+    /// Address of the client.
+    Ip,
 }
 
 /// What an id term looks at.
@@ -56,6 +91,8 @@ pub enum UuidField {
     Event,
     /// Id of the delivery.
     Delivery,
+    /// Id of the event that this one follows.
+    Follows,
 }
 
 /// What a time term looks at.
@@ -95,6 +132,8 @@ impl TextField {
             Self::Provider => "provider",
             Self::Code => "code",
             Self::Key => "key",
+            Self::Method => "method",
+            Self::Ip => "ip",
         }
     }
 }
@@ -106,6 +145,7 @@ impl UuidField {
         match self {
             Self::Event => "id",
             Self::Delivery => "delivery",
+            Self::Follows => "follows",
         }
     }
 }
@@ -122,7 +162,7 @@ impl TimeField {
 }
 
 impl Term {
-    /// Its key in the grammar.
+    /// The first part of its key in the grammar; empty: words without a key.
     #[must_use]
     pub fn key(&self) -> &'static str {
         match self {
@@ -131,6 +171,15 @@ impl Term {
             Self::Uuid(field, _) => field.key(),
             Self::Seq(_) => "seq",
             Self::Time(field, _) => field.key(),
+            Self::Label(LabelField::Resource(_), _) => "resource",
+            Self::Label(LabelField::Related | LabelField::Role(_), _) => "related",
+            Self::Payload(..) | Self::Amount(..) => "payload",
+            Self::Header(..) => "header",
+            Self::Words(_) => "",
+            Self::Status(_) => "status",
+            Self::Has(_) => "has",
+            Self::Is(_) => "is",
+            Self::Sink(..) => "sink",
         }
     }
 
@@ -138,11 +187,28 @@ impl Term {
     #[must_use]
     pub fn values(&self) -> usize {
         match self {
-            Self::Text(_, any) => any.len(),
+            Self::Text(_, any)
+            | Self::Label(_, any)
+            | Self::Payload(_, any)
+            | Self::Header(_, any) => any.len(),
             Self::Outcome(any) => any.len(),
             Self::Uuid(_, any) => any.len(),
-            Self::Seq(any) => any.len(),
-            Self::Time(..) => 1,
+            Self::Seq(any) | Self::Status(any) => any.len(),
+            Self::Has(any) => any.len(),
+            Self::Is(any) => any.len(),
+            Self::Sink(_, any) => any.len(),
+            Self::Words(words) => words.len(),
+            Self::Time(..) | Self::Amount(..) => 1,
+        }
+    }
+
+    /// Whether an event can be asked without its delivery's request or the sinks: what a sink's own filter may hold.
+    #[must_use]
+    pub fn is_of_event(&self) -> bool {
+        match self {
+            Self::Sink(..) | Self::Seq(_) => false,
+            Self::Header(name, _) => super::matcher::SUMMARY_HEADERS.contains(&name.as_str()),
+            _ => true,
         }
     }
 }

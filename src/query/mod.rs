@@ -1,23 +1,30 @@
 //! The search grammar, in one place: parse, print, match an event. Pure.
 //!
-//! Now: terms with the keys of [`KEYS`], `*` in unquoted words, lists, comparisons and ranges, joined by
-//! blanks or `AND`, by `OR`, negated by `-`, `!` or `NOT`, grouped by parentheses. Free text and the other
-//! keys are refused by name until there is an index that can answer them.
+//! Terms with the keys of [`KEYS`], `*` in unquoted words, lists, comparisons and ranges, and free text, joined by
+//! blanks or `AND`, by `OR`, negated by `-`, `!` or `NOT`, grouped by parentheses. [`GUIDE`] tells it to people.
 //!
 //! Invariants: `Query::parse(query.to_string())` is the query again; a query is at most [`CHARS_MAX`]
 //! characters, [`DEPTH_MAX`] deep and has at most [`VALUES_MAX`] values; no text makes the parser panic.
 
+mod amount;
 mod ast;
+mod keys;
 mod lexer;
 mod matcher;
 mod parser;
 mod pattern;
 mod printer;
+mod sinks;
 mod values;
+pub(crate) mod words;
 
-pub use ast::{Expr, Range, Term, TextField, TimeField, UuidField};
-pub use matcher::{Truth, micros};
+pub use amount::{Amounts, Bound, Number};
+pub use ast::{Expr, LabelField, Range, Term, TextField, TimeField, UuidField};
+pub use matcher::{Known, Subject, Truth, micros};
+pub(crate) use matcher::{each_text, scalar_text};
 pub use pattern::Pattern;
+pub use sinks::{Has, Is, SinkState, SinkView};
+pub use words::Words;
 
 use crate::model::{Delivery, Event, Seq};
 use thiserror::Error;
@@ -31,10 +38,17 @@ pub const VALUES_MAX: usize = 512;
 /// `*` in one word at most.
 pub const WILDCARDS_MAX: usize = 8;
 
-/// Keys that can be searched.
-pub const KEYS: [&str; 12] = [
-    "event", "resource", "webhook", "provider", "outcome", "code", "id", "delivery", "key", "seq",
-    "received", "occurred",
+/// Parts of a path in a key at most.
+pub const PATH_PARTS_MAX: usize = 32;
+
+/// The grammar, told to people, as markdown.
+pub const GUIDE: &str = include_str!("guide.md");
+
+/// Keys that can be searched, by their first part.
+pub const KEYS: [&str; 22] = [
+    "event", "resource", "related", "payload", "webhook", "provider", "outcome", "code", "sink",
+    "id", "delivery", "key", "follows", "seq", "method", "status", "ip", "header", "received",
+    "occurred", "has", "is",
 ];
 
 /// A parsed query. The default one is blank: everything but hookgate's own events.
@@ -126,6 +140,12 @@ impl Query {
         self.root.as_ref().is_some_and(|root| root.names_own(true))
     }
 
+    /// The first term that cannot be asked of an event alone, as a sink's filter has to.
+    #[must_use]
+    pub fn not_of_event(&self) -> Option<&Term> {
+        self.terms().into_iter().find(|term| !term.is_of_event())
+    }
+
     /// Whether an event of a delivery matches. hookgate's own events match only queries that name them.
     /// A `seq:` term never matches here: a sink's filter has no sequence number to look at.
     #[must_use]
@@ -136,17 +156,19 @@ impl Query {
     /// Whether an event, or a delivery without events, matches; `seq`: its place in the log, if it has one.
     #[must_use]
     pub fn matches(&self, event: Option<&Event>, delivery: &Delivery, seq: Option<Seq>) -> bool {
-        if delivery.webhook.is_none() && !self.names_own_events() {
+        self.matches_subject(&Subject::new(event, delivery, seq))
+    }
+
+    /// Whether an event, or a delivery without events, matches. A term about what is not known
+    /// (`header.x:a`, where the request is gone) does not match.
+    #[must_use]
+    pub fn matches_subject(&self, subject: &Subject<'_>) -> bool {
+        if subject.delivery().webhook.is_none() && !self.names_own_events() {
             return false;
         }
-        let subject = matcher::Subject {
-            event,
-            delivery,
-            seq,
-        };
         self.root
             .as_ref()
-            .is_none_or(|root| root.evaluate(&|term| term.matches(&subject).into()) == Truth::Yes)
+            .is_none_or(|root| root.evaluate(&|term| term.matches(subject).into()) == Truth::Yes)
     }
 
     /// Whether any event of a delivery matches, or, where it has none, the delivery itself.
@@ -157,6 +179,25 @@ impl Query {
         }
         let mut events = delivery.events.iter();
         events.any(|event| self.matches(Some(event), delivery, seq))
+    }
+
+    /// As [`Self::matches_delivery`], with what records do not hold.
+    #[must_use]
+    pub fn matches_delivery_with(
+        &self,
+        delivery: &Delivery,
+        seq: Option<Seq>,
+        known: &dyn Known,
+    ) -> bool {
+        if delivery.events.is_empty() {
+            let subject = Subject::new(None, delivery, seq).with(0, known);
+            return self.matches_subject(&subject);
+        }
+        let mut events = (0..).zip(&delivery.events);
+        events.any(|(index, event)| {
+            let subject = Subject::new(Some(event), delivery, seq).with(index, known);
+            self.matches_subject(&subject)
+        })
     }
 }
 

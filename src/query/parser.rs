@@ -1,14 +1,10 @@
 //! Tokens to a tree, by recursive descent over the grammar.
 
+use super::keys::Key;
 use super::lexer::{Comparison, Placed, Token, tokens};
 use super::values::{self, Scalar};
-use super::{DEPTH_MAX, Expr, KEYS, QueryError, Term, VALUES_MAX};
+use super::{DEPTH_MAX, Expr, QueryError, Term, VALUES_MAX};
 use jiff::Timestamp;
-
-/// Keys of the grammar that have no index yet.
-const LATER: [&str; 10] = [
-    "related", "payload", "sink", "follows", "method", "status", "ip", "header", "has", "is",
-];
 
 struct Parser {
     tokens: std::iter::Peekable<std::vec::IntoIter<Placed>>,
@@ -87,7 +83,8 @@ impl Parser {
         match placed.token {
             Token::Open => self.group(placed.column),
             Token::Key(parts) => self.term(&parts, placed.column).map(Expr::Term),
-            Token::Word(text) | Token::Quoted(text) => Err(free_text(&text, placed.column)),
+            Token::Word(text) => self.words(text, false, placed.column),
+            Token::Quoted(text) => self.words(text, true, placed.column),
             Token::Close
             | Token::Comma
             | Token::Not
@@ -112,8 +109,27 @@ impl Parser {
         }
     }
 
+    fn words(&mut self, text: String, quoted: bool, column: usize) -> Result<Expr, QueryError> {
+        let term = values::words(&Scalar {
+            text,
+            quoted,
+            column,
+        })?;
+        self.count(&term, column)?;
+        Ok(Expr::Term(term))
+    }
+
+    fn count(&mut self, term: &Term, column: usize) -> Result<(), QueryError> {
+        self.values += term.values();
+        if self.values > VALUES_MAX {
+            let message = format!("a query has at most {VALUES_MAX} values");
+            return Err(QueryError::new(column, message));
+        }
+        Ok(())
+    }
+
     fn term(&mut self, key: &[String], column: usize) -> Result<Term, QueryError> {
-        let name = known(key, column)?;
+        let name = &Key::new(key, column)?;
         let after_key = column + key.iter().map(|p| p.chars().count() + 1).sum::<usize>();
         let comparison = self.comparison();
         let term = match self.peek() {
@@ -131,11 +147,7 @@ impl Parser {
             }
             _ => return Err(QueryError::new(after_key, "a value is missing")),
         };
-        self.values += term.values();
-        if self.values > VALUES_MAX {
-            let message = format!("a query has at most {VALUES_MAX} values");
-            return Err(QueryError::new(column, message));
-        }
+        self.count(&term, column)?;
         Ok(term)
     }
 
@@ -189,50 +201,6 @@ impl Parser {
                 None => return Err(self.missing("the list's `)`")),
             }
         }
-    }
-}
-
-/// The key, if it can be searched.
-fn known(key: &[String], column: usize) -> Result<&'static str, QueryError> {
-    let name = key.first().map_or("", String::as_str);
-    let searchable = KEYS.into_iter().find(|known| *known == name);
-    if let (Some(known), 1) = (searchable, key.len()) {
-        return Ok(known);
-    }
-    if LATER.contains(&name) || name == "resource" {
-        let message = format!("`{}:` is not searchable yet", key.join("."));
-        return Err(QueryError::new(column, message).help(searchable_keys()));
-    }
-    let error = QueryError::new(column, format!("there is no key `{}:`", key.join(".")));
-    let lower = name.to_lowercase();
-    let near = KEYS
-        .into_iter()
-        .chain(LATER)
-        .map(|known| (strsim::jaro_winkler(known, &lower), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    Err(match near {
-        Some((_, known)) => error.help(format!("did you mean {known}:?")),
-        None => error.help(searchable_keys()),
-    })
-}
-
-fn searchable_keys() -> String {
-    format!("searchable: {}:", KEYS.join(": "))
-}
-
-fn free_text(text: &str, column: usize) -> QueryError {
-    let error = QueryError::new(
-        column,
-        "words without a key cannot be searched yet: that comes with full-text search",
-    );
-    let plain = !text.is_empty() && !text.chars().any(|c| super::lexer::ends_word(c) || c == '*');
-    if plain {
-        error.help(format!(
-            "for event names write event:*{text}*, for resources resource:*{text}*"
-        ))
-    } else {
-        error.help(searchable_keys())
     }
 }
 

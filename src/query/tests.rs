@@ -80,6 +80,38 @@ fn prints_in_one_form() {
             "occurred:2026-11-01..2026-11-02",
             "occurred:2026-11-01T00:00:00Z..2026-11-02T23:59:59.999999Z",
         ),
+        ("payload.total:>100", "payload.total:>100"),
+        ("payload.total:5..1e1", "payload.total:5..10"),
+        ("payload.\"a.b\".c:x*", "payload.\"a.b\".c:x*"),
+        ("payload.a:\"1..2\"", "payload.a:\"1..2\""),
+        ("payload.a:(1,b)", "payload.a:(1,b)"),
+        (
+            "resource.\"prefect.resource.name\":api",
+            "resource.\"prefect.resource.name\":api",
+        ),
+        ("resource.prefect.resource.id:api", "resource:api"),
+        (
+            "related:a related.repository:b",
+            "related:a related.repository:b",
+        ),
+        ("header.X-Thing:a", "header.x-thing:a"),
+        (
+            "status:>=400 method:post ip:10.*",
+            "status:400.. method:POST ip:10.*",
+        ),
+        (
+            "has:(related,follows) is:dup*",
+            "has:(follows,related) is:duplicate",
+        ),
+        (
+            "sink:dead -sink.prefect:(pending,failed)",
+            "sink:dead -sink.prefect:(pending,failed)",
+        ),
+        (
+            "Push to-main \"Two Words\" dep*",
+            "push \"to main\" \"two words\" dep*",
+        ),
+        ("a-b*", "a.b*"),
         (
             "occurred:<\"2026-11-01 10:00\"",
             "occurred:..2026-11-01T09:59:59.999999Z",
@@ -108,23 +140,47 @@ fn errors_have_a_column_and_help() {
         ),
         ("zzz:1", 1, "there is no key `zzz:`", "searchable: event:"),
         (
+            "payload.total:>x",
+            16,
+            "`x` is no number",
             "payload.total:>100",
-            1,
-            "`payload.total:` is not searchable yet",
-            "searchable:",
         ),
         (
-            "resource.\"a.b\":x",
+            "payload:x",
             1,
-            "`resource.a.b:` is not searchable yet",
-            "searchable:",
+            "needs a name behind a dot",
+            "payload.total:",
         ),
         (
-            "event:a push",
+            "header:x",
+            1,
+            "needs a name behind a dot",
+            "header.user-agent:",
+        ),
+        ("payload..a:x", 1, "a part of this key is empty", ""),
+        ("event.name:x", 1, "`event:` has no parts", "event:value"),
+        (
+            "has:wings",
+            5,
+            "there is no part `wings`",
+            "follows, related",
+        ),
+        ("is:odd", 4, "there is no state `odd`", "duplicate, test"),
+        ("sink.x:lost", 8, "there is no sink state `lost`", "pending"),
+        ("status:x", 8, "`x` is no status", ""),
+        (
+            "event:a *ush",
             9,
-            "words without a key cannot be searched yet",
-            "event:*push*",
+            "at the end of a word only",
+            "event:*deploy*",
         ),
+        (
+            "event:a ...",
+            9,
+            "has no word to search",
+            "letters and digits",
+        ),
+        ("see https://a.example", 5, "no key `https:`", "quotes"),
         (
             "event: a",
             7,
@@ -156,7 +212,7 @@ fn errors_have_a_column_and_help() {
         ),
         ("received:>soon", 11, "`soon` is no time", ">-15m"),
         ("received:-5", 10, "`-5` is no time", ">-15m"),
-        ("event:>a", 7, "`event:` has no order", "received:"),
+        ("event:>a", 7, "has no order", "received:"),
         ("id:7", 4, "`7` is no UUID", ""),
         ("seq:-1", 5, "`-1` is no sequence number", "seq:12"),
         (
@@ -215,6 +271,123 @@ fn matches() {
     let query = parse("seq:3.. -event:x").unwrap();
     assert!(query.matches(None, &delivery, Some(3)));
     assert!(!query.matches(None, &delivery, Some(2)));
+}
+
+#[test]
+fn matches_what_is_inside() {
+    let mut event = event("github.push", "repo.acme");
+    event.payload = serde_json::value::RawValue::from_string(
+        r#"{"total": 250.0, "ok": true, "none": null, "id": 12345678901234567890,
+            "commits": [{"author": {"name": "Ada"}, "message": "Cache the token"}, {"n": [1, "two"]}]}"#
+            .into(),
+    )
+    .unwrap();
+    event.resource.insert("name".into(), "api".into());
+    let labels = |id: &str, role: &str| {
+        let pairs = [
+            (RESOURCE_ID, id),
+            (crate::model::event::RESOURCE_ROLE, role),
+        ];
+        pairs
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into_iter()
+            .collect()
+    };
+    event.related = vec![
+        labels("user.ada", "actor"),
+        labels("hookgate.webhook.x", "webhook"),
+    ];
+    let mut delivery = delivery(Some("github"));
+    delivery.request = serde_json::from_value(serde_json::json!({
+        "method": "POST", "content_type": "application/json", "user_agent": "hookgate-send",
+        "peer": "203.0.113.9", "body_bytes": 2, "sha256": "",
+    }))
+    .unwrap();
+    for (text, want) in [
+        ("payload.total:250", true),
+        ("payload.total:250.0", true),
+        ("payload.total:>250", false),
+        ("payload.total:>=250 payload.total:1..300", true),
+        ("payload.id:12345678901234567890", true),
+        ("payload.id:12345678901234567891", false),
+        ("payload.ok:true payload.none:null", true),
+        ("payload.commits.author.name:Ada", true),
+        ("payload.commits.0.author.name:A*", true),
+        ("payload.commits.1.author.name:A*", false),
+        ("payload.commits.n:two", true),
+        ("payload.commits:*", false),
+        ("resource.name:api", true),
+        ("related:user.*", true),
+        ("related.actor:user.ada -related.owner:*", true),
+        ("has:related -has:follows has:payload", true),
+        ("is:test -is:(duplicate,replayed)", true),
+        ("method:post status:200..299 ip:203.0.113.*", true),
+        ("header.user-agent:hookgate* -header.x-thing:a", true),
+        ("\"cache the token\" ADA", true),
+        ("\"cache token\"", false),
+        ("toke*", true),
+        ("toke", false),
+        ("commits", false),
+        ("sink:pending", false),
+    ] {
+        let query = parse(text).unwrap();
+        assert_eq!(query.matches_event(&event, &delivery), want, "{text}");
+    }
+}
+
+#[test]
+fn sinks_are_asked() {
+    struct Sinks(Vec<SinkView>);
+    impl Known for Sinks {
+        fn headers(&self) -> Option<crate::model::Headers> {
+            None
+        }
+        fn sinks(&self) -> &[SinkView] {
+            &self.0
+        }
+    }
+    let place = |seq| crate::model::Position { seq, index: 0 };
+    let known = Sinks(vec![
+        SinkView {
+            name: "a".into(),
+            cursor: 5,
+            dead: [place(3)].into(),
+            ..SinkView::default()
+        },
+        SinkView {
+            name: "b".into(),
+            cursor: 2,
+            failing: true,
+            filter: Some(parse("event:github.*").unwrap()),
+            ..SinkView::default()
+        },
+    ]);
+    let (event, delivery) = (event("github.push", "r"), delivery(Some("github")));
+    for (text, seq, want) in [
+        ("sink.a:delivered", 5, true),
+        ("sink.a:delivered", 3, false),
+        ("sink.a:dead", 3, true),
+        ("sink:pending", 4, true),
+        ("sink.a:pending", 4, false),
+        ("sink.b:failed", 3, true),
+        ("sink.b:failed", 2, false),
+        ("sink.c:(pending,delivered,dead)", 3, false),
+    ] {
+        let subject = Subject::new(Some(&event), &delivery, Some(seq)).with(0, &known);
+        assert_eq!(
+            parse(text).unwrap().matches_subject(&subject),
+            want,
+            "{text}"
+        );
+    }
+    assert!(parse("sink:pending").unwrap().not_of_event().is_some());
+    assert!(parse("header.x-a:b").unwrap().not_of_event().is_some());
+    assert!(
+        parse("header.user-agent:b payload.x:1")
+            .unwrap()
+            .not_of_event()
+            .is_none()
+    );
 }
 
 #[test]
@@ -285,7 +458,46 @@ fn term() -> impl Strategy<Value = Term> {
             ids.into_iter().map(uuid::Uuid::from_u128).collect()
         )),
         prop::collection::vec(range.clone(), 1..3).prop_map(Term::Seq),
+        more_terms(),
         range.prop_map(|range| Term::Time(TimeField::Occurred, range)),
+    ]
+}
+
+fn more_terms() -> impl Strategy<Value = Term> {
+    let name = || {
+        prop_oneof!["[a-z.:\"\\\\ ]{1,6}", "\\PC{1,4}"].prop_filter("an id", |n| n != RESOURCE_ID)
+    };
+    let patterns = prop::collection::vec(any::<String>().prop_map(Pattern::exact), 1..3);
+    let path = prop::collection::vec(name(), 1..4);
+    let bound = (-1e6_f64..1e6, any::<bool>()).prop_map(|(n, inside)| Bound {
+        number: Number::new(n).unwrap(),
+        inside,
+    });
+    let amounts = prop_oneof![
+        bound.clone().prop_map(|from| (Some(from), None)),
+        bound.clone().prop_map(|to| (None, Some(to))),
+        (bound.clone(), bound).prop_map(|(mut a, mut b)| {
+            (a.inside, b.inside) = (true, true);
+            (Some(a), Some(b))
+        }),
+    ]
+    .prop_map(|(from, to)| Amounts { from, to });
+    let words = ("\\PC{1,12}", any::<bool>())
+        .prop_filter_map("no word", |(text, prefix)| Words::new(&text, prefix));
+    let states = prop::sample::subsequence(SinkState::ALL.to_vec(), 1..=4);
+    prop_oneof![
+        (name(), patterns.clone()).prop_map(|(n, p)| Term::Label(LabelField::Resource(n), p)),
+        (name(), patterns.clone()).prop_map(|(n, p)| Term::Label(LabelField::Role(n), p)),
+        patterns
+            .clone()
+            .prop_map(|p| Term::Label(LabelField::Related, p)),
+        ("[a-z-]{1,9}", patterns.clone()).prop_map(|(n, p)| Term::Header(n, p)),
+        (path.clone(), patterns).prop_map(|(path, p)| Term::Payload(path, p)),
+        (path, amounts).prop_map(|(path, amounts)| Term::Amount(path, amounts)),
+        words.prop_map(Term::Words),
+        prop::sample::subsequence(Has::ALL.to_vec(), 1..=6).prop_map(Term::Has),
+        prop::sample::subsequence(Is::ALL.to_vec(), 1..=3).prop_map(Term::Is),
+        (prop::option::of(name()), states).prop_map(|(name, any)| Term::Sink(name, any)),
     ]
 }
 
@@ -317,7 +529,7 @@ proptest! {
     }
 
     #[test]
-    fn near_queries_parse_or_tell_where(text in "([-!(),\"\\\\*:.<>= ]|event|seq|received|AND|OR|NOT|[0-9a-z]|2026-11-01|é){0,24}") {
+    fn near_queries_parse_or_tell_where(text in "([-!(),\"\\\\*:.<>= ]|event|seq|received|payload|has|related|sink|AND|OR|NOT|[0-9a-z]|2026-11-01|é){0,24}") {
         check(&text)?;
     }
 }

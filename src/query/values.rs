@@ -1,7 +1,9 @@
 //! Values of terms: texts, outcomes, ids, numbers, times.
 
+use super::keys::Key;
 use super::lexer::{Comparison, ends_word};
-use super::{Pattern, QueryError, Range, Term, TextField, TimeField, UuidField, WILDCARDS_MAX};
+use super::{Amounts, Has, Is, Pattern, QueryError, Range, SinkState, Term, TextField};
+use super::{WILDCARDS_MAX, Words};
 use crate::model::{Outcome, time};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -22,64 +24,124 @@ const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
 /// A key with one value, compared or not.
 pub(super) fn scalar(
-    key: &str,
+    key: &Key,
     comparison: Option<Comparison>,
     value: &Scalar,
     now: Timestamp,
 ) -> Result<Term, QueryError> {
     match key {
-        "received" => Ok(Term::Time(
-            TimeField::Received,
-            times(comparison, value, now)?,
-        )),
-        "occurred" => Ok(Term::Time(
-            TimeField::Occurred,
-            times(comparison, value, now)?,
-        )),
-        "seq" => Ok(Term::Seq(vec![numbers(comparison, value)?])),
+        Key::Time(field) => Ok(Term::Time(*field, times(comparison, value, now)?)),
+        Key::Seq => Ok(Term::Seq(vec![numbers(
+            comparison,
+            value,
+            "sequence number",
+        )?])),
+        Key::Status => Ok(Term::Status(vec![numbers(comparison, value, "status")?])),
+        Key::Payload(path) => {
+            let between = || {
+                (!value.quoted)
+                    .then(|| Amounts::between(&value.text))
+                    .flatten()
+            };
+            let range = match comparison {
+                Some(comparison) => Some(amount(comparison, value)?),
+                None => between(),
+            };
+            match range {
+                Some(range) => Ok(Term::Amount(path.clone(), range)),
+                None => list(key, std::slice::from_ref(value), now),
+            }
+        }
         _ if comparison.is_some() => {
-            let message = format!("`{key}:` has no order, so > and < do not apply");
             let column = value.column.saturating_sub(1).max(1);
+            let message = "this key has no order, so > and < do not apply";
             Err(QueryError::new(column, message)
-                .help("only received:, occurred: and seq: have one"))
+                .help("received:, occurred:, seq:, status: and payload.<path>: have one"))
         }
         _ => list(key, std::slice::from_ref(value), now),
     }
 }
 
 /// A key with any of several values.
-pub(super) fn list(key: &str, values: &[Scalar], now: Timestamp) -> Result<Term, QueryError> {
-    let texts = |field| {
-        let patterns = values.iter().map(|value| pattern(field, value));
-        Ok(Term::Text(field, patterns.collect::<Result<_, _>>()?))
+pub(super) fn list(key: &Key, values: &[Scalar], now: Timestamp) -> Result<Term, QueryError> {
+    let patterns = |upper| {
+        let patterns = values.iter().map(|value| pattern(upper, value));
+        patterns.collect::<Result<Vec<_>, _>>()
     };
-    let ids = |field| {
-        let ids = values.iter().map(uuid);
-        Ok(Term::Uuid(field, ids.collect::<Result<_, _>>()?))
+    let ranges = |what| {
+        let ranges = values.iter().map(|value| numbers(None, value, what));
+        ranges.collect::<Result<Vec<_>, _>>()
     };
     match key {
-        "event" => texts(TextField::Event),
-        "resource" => texts(TextField::Resource),
-        "webhook" => texts(TextField::Webhook),
-        "provider" => texts(TextField::Provider),
-        "code" => texts(TextField::Code),
-        "key" => texts(TextField::Key),
-        "id" => ids(UuidField::Event),
-        "delivery" => ids(UuidField::Delivery),
-        "outcome" => outcomes(values),
-        "seq" => {
-            let ranges = values.iter().map(|value| numbers(None, value));
-            Ok(Term::Seq(ranges.collect::<Result<_, _>>()?))
+        Key::Text(field) => {
+            let upper = matches!(field, TextField::Code | TextField::Method);
+            Ok(Term::Text(*field, patterns(upper)?))
         }
-        _ => match values {
+        Key::Label(field) => Ok(Term::Label(field.clone(), patterns(false)?)),
+        Key::Payload(path) => Ok(Term::Payload(path.clone(), patterns(false)?)),
+        Key::Header(name) => Ok(Term::Header(name.clone(), patterns(false)?)),
+        Key::Uuid(field) => {
+            let ids = values.iter().map(uuid);
+            Ok(Term::Uuid(*field, ids.collect::<Result<_, _>>()?))
+        }
+        Key::Outcome => {
+            let all = Outcome::ALL.map(|outcome| (outcome, outcome.as_str()));
+            words_of("outcome", &all, values).map(Term::Outcome)
+        }
+        Key::Has => words_of("part", &named(Has::ALL, Has::as_str), values).map(Term::Has),
+        Key::Is => words_of("state", &named(Is::ALL, Is::as_str), values).map(Term::Is),
+        Key::Sink(name) => {
+            let all = named(SinkState::ALL, SinkState::as_str);
+            words_of("sink state", &all, values).map(|any| Term::Sink(name.clone(), any))
+        }
+        Key::Seq => ranges("sequence number").map(Term::Seq),
+        Key::Status => ranges("status").map(Term::Status),
+        Key::Time(_) => match values {
             [only] => scalar(key, None, only, now),
             _ => {
                 let column = values.get(1).map_or(1, |second| second.column);
-                let message = format!("`{key}:` takes one time or range, not a list");
+                let message = "this key takes one time or range, not a list";
                 Err(QueryError::new(column, message))
             }
         },
     }
+}
+
+fn amount(comparison: Comparison, value: &Scalar) -> Result<Amounts, QueryError> {
+    Amounts::compared(comparison, &value.text).ok_or_else(|| {
+        let message = format!("`{}` is no number", shorten(&value.text));
+        QueryError::new(value.column, message)
+            .help("values of a payload are compared as numbers: payload.total:>100")
+    })
+}
+
+/// Free text.
+pub(super) fn words(value: &Scalar) -> Result<Term, QueryError> {
+    let text = value.text.as_str();
+    let (text, prefix) = match text.strip_suffix('*') {
+        Some(text) if !value.quoted => (text, true),
+        _ => (text, false),
+    };
+    if !value.quoted && text.contains('*') {
+        let message = "in free text `*` stands at the end of a word only";
+        return Err(QueryError::new(value.column, message)
+            .help("write deplo*, or name a key: event:*deploy*"));
+    }
+    // A `*` behind a comma would be the beginning of anything.
+    let open = prefix && !text.ends_with(char::is_alphanumeric);
+    let words = (!open).then(|| Words::new(text, prefix)).flatten();
+    words.map(Term::Words).ok_or_else(|| {
+        let message = format!(
+            "`{}` has no word to search, or too many",
+            shorten(&value.text)
+        );
+        QueryError::new(value.column, message)
+            .help("free text is made of letters and digits; for signs name a key: event:\"a-b\"")
+    })
+}
+
+fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(T, &'static str)> {
+    all.iter().map(|each| (*each, name(*each))).collect()
 }
 
 /// A parameter of the API.
@@ -108,26 +170,25 @@ pub(super) fn parameter(name: &str, texts: &[&str], now: Timestamp) -> Result<Te
     match (name, scalars.as_slice()) {
         ("since", [value]) => {
             let range = times(Some(Comparison::GreaterOrEqual), value, now)?;
-            Ok(Term::Time(TimeField::Received, range))
+            Ok(Term::Time(super::TimeField::Received, range))
         }
         ("until", [value]) => {
             let range = times(Some(Comparison::LessOrEqual), value, now)?;
-            Ok(Term::Time(TimeField::Received, range))
+            Ok(Term::Time(super::TimeField::Received, range))
         }
         ("since" | "until", _) => Err(QueryError::new(1, format!("`{name}` takes one time"))),
-        _ if super::KEYS.contains(&name) => list(name, &scalars, now),
-        _ => Err(QueryError::new(1, format!("there is no filter `{name}`"))),
+        _ => match Key::of_name(name) {
+            Some(key) => list(&key, &scalars, now),
+            None => Err(QueryError::new(1, format!("there is no filter `{name}`"))),
+        },
     }
 }
 
-fn pattern(field: TextField, value: &Scalar) -> Result<Pattern, QueryError> {
-    let text = match field {
-        TextField::Code => value.text.to_uppercase(),
-        TextField::Event
-        | TextField::Resource
-        | TextField::Webhook
-        | TextField::Provider
-        | TextField::Key => value.text.clone(),
+fn pattern(upper: bool, value: &Scalar) -> Result<Pattern, QueryError> {
+    let text = if upper {
+        value.text.to_uppercase()
+    } else {
+        value.text.clone()
     };
     if value.quoted {
         return Ok(Pattern::exact(text));
@@ -140,8 +201,13 @@ fn pattern(field: TextField, value: &Scalar) -> Result<Pattern, QueryError> {
     Ok(pattern)
 }
 
-fn outcomes(values: &[Scalar]) -> Result<Term, QueryError> {
-    let mut any: Vec<Outcome> = Vec::new();
+/// Those of a fixed set of words that fit, in the set's order.
+fn words_of<T: Copy + Ord>(
+    what: &str,
+    all: &[(T, &'static str)],
+    values: &[Scalar],
+) -> Result<Vec<T>, QueryError> {
+    let mut any: Vec<T> = Vec::new();
     for value in values {
         let pattern = if value.quoted {
             Pattern::exact(value.text.as_str())
@@ -149,20 +215,18 @@ fn outcomes(values: &[Scalar]) -> Result<Term, QueryError> {
             Pattern::word(&value.text)
         };
         let before = any.len();
-        let fitting = Outcome::ALL
-            .into_iter()
-            .filter(|o| pattern.matches(o.as_str()));
-        any.extend(fitting);
+        let fitting = all.iter().filter(|(_, name)| pattern.matches(name));
+        any.extend(fitting.map(|(each, _)| *each));
         if any.len() == before {
-            let names: Vec<&str> = Outcome::ALL.into_iter().map(Outcome::as_str).collect();
-            let message = format!("there is no outcome `{}`", shorten(&value.text));
+            let names: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
+            let message = format!("there is no {what} `{}`", shorten(&value.text));
             return Err(QueryError::new(value.column, message)
-                .help(format!("outcomes are {}", names.join(", "))));
+                .help(format!("{what}s are {}", names.join(", "))));
         }
     }
     any.sort_unstable();
     any.dedup();
-    Ok(Term::Outcome(any))
+    Ok(any)
 }
 
 fn uuid(value: &Scalar) -> Result<uuid::Uuid, QueryError> {
@@ -172,13 +236,17 @@ fn uuid(value: &Scalar) -> Result<uuid::Uuid, QueryError> {
     })
 }
 
-fn numbers(comparison: Option<Comparison>, value: &Scalar) -> Result<Range, QueryError> {
+fn numbers(
+    comparison: Option<Comparison>,
+    value: &Scalar,
+    what: &str,
+) -> Result<Range, QueryError> {
     range(comparison, value, |text| {
         let number: i64 = text.parse().ok().filter(|n| *n >= 0)?;
         Some((number, number))
     })
     .ok_or_else(|| {
-        let message = format!("`{}` is no sequence number", shorten(&value.text));
+        let message = format!("`{}` is no {what}", shorten(&value.text));
         QueryError::new(value.column, message).help("write seq:12, seq:>=12 or seq:12..40")
     })
 }

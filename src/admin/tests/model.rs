@@ -3,13 +3,16 @@
 use crate::admin::{Admin, Readiness};
 use crate::config::reload::{ConfigHandle, ReloadReport};
 use crate::config::{Config, Finding, Overrides};
-use crate::feed::{DeliveryRow, EventRow, Feed, FeedError, Page, Paging, RingEntry};
+use crate::feed::{
+    Budget, Counted, DeliveryRow, EventRow, Facet, FacetKey, Feed, FeedError, Histogram, Over,
+    Page, Paging, RingEntry, SinksNow, What,
+};
 use crate::forward::Forwarders;
 use crate::learn::Learner;
 use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record, RetentionFloor};
 use crate::model::delivery::{Check, RequestSummary, Timing, Verification};
 use crate::model::{Delivery, Event, Labels, Outcome, Place, Position, Problem, Seq};
-use crate::query::Query;
+use crate::query::{Query, SinkView};
 use crate::state::stores::sqlite::SqliteState;
 use crate::state::{
     Cursor, DeadLetter, LearnedRow, NewDeadLetter, SecretStore, SkippedRange, State, StateError,
@@ -234,7 +237,21 @@ impl FakeFeed {
             rows: rows.into_iter().map(|(_, row)| row).collect(),
             next,
             indexed_to: self.rows.len() as Seq,
+            scanned: self.rows.len() as u64,
+            complete: true,
         })
+    }
+
+    fn counted<T>(&self, value: T, matches: u64) -> Counted<T> {
+        Counted {
+            value,
+            matches,
+            at_least: false,
+            scanned: 0,
+            complete: true,
+            next: None,
+            indexed_to: self.rows.len() as Seq,
+        }
     }
 
     fn event_rows(&self) -> impl Iterator<Item = (&DeliveryRow, EventRow)> {
@@ -290,6 +307,52 @@ impl Feed for FakeFeed {
             *parked.entry(webhook).or_insert(0) += 1;
         }
         Ok(parked)
+    }
+    fn count(&self, _: What, query: &Query, _: Budget) -> Result<Counted<()>, FeedError> {
+        let paging = Paging {
+            limit: 1_000,
+            after: None,
+            ascending: false,
+        };
+        let found = self.deliveries(query, paging)?;
+        Ok(self.counted((), found.rows.len() as u64))
+    }
+    fn histogram(
+        &self,
+        _: What,
+        _: &Query,
+        _: Over,
+        _: Budget,
+    ) -> Result<Counted<Histogram>, FeedError> {
+        let histogram = Histogram {
+            width_seconds: 60,
+            from: time(0),
+            to: time(0),
+            buckets: Vec::new(),
+        };
+        Ok(self.counted(histogram, 0))
+    }
+    fn facets(
+        &self,
+        _: What,
+        _: &Query,
+        keys: &[FacetKey],
+        _: Budget,
+    ) -> Result<Counted<Vec<Facet>>, FeedError> {
+        let facets = keys.iter().map(|key| Facet {
+            key: *key,
+            values: Vec::new(),
+            more: 0,
+            at_least: false,
+        });
+        Ok(self.counted(facets.collect(), 0))
+    }
+    fn set_sinks(&self, _: SinksNow) {}
+    fn sinks(&self) -> Vec<SinkView> {
+        Vec::new()
+    }
+    fn kept(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
     }
     fn keep(&self, _: RingEntry) {}
     fn indexed_to(&self) -> Seq {

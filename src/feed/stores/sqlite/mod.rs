@@ -1,10 +1,12 @@
 //! The feed in SQLite: `feed.db`, derived from the log. Synced lazily; what is damaged is thrown away.
 
+mod counters;
 mod expiry;
 mod reader;
 mod ring;
 mod writer;
 
+pub(in crate::feed) use counters::Count;
 pub(in crate::feed) use reader::{Reader, Readers};
 pub(in crate::feed) use ring::Kept;
 pub(in crate::feed) use writer::Writer;
@@ -14,7 +16,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Changes whenever the tables or what is in them do: another version is rebuilt.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// "hgfd": marks the file as a feed.
 const APPLICATION_ID: i64 = 0x6867_6664;
 /// KiB of pages that the indexer holds in memory.

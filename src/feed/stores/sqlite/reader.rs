@@ -29,7 +29,7 @@ macro_rules! log_rows {
     };
     (@ $index:literal, $condition:literal, $order:literal) => {
         concat!(
-            "SELECT number, kind, resource, received, occurred, event, delivery, key FROM rows ",
+            "SELECT number, kind, resource, received, occurred, event, delivery, key, peer FROM rows ",
             $index,
             " WHERE ",
             $condition,
@@ -152,7 +152,7 @@ impl Drop for Reader<'_> {
 }
 
 impl Reader<'_> {
-    fn connection(&self) -> Result<&Connection, StoreError> {
+    pub(super) fn connection(&self) -> Result<&Connection, StoreError> {
         self.connection.as_ref().ok_or(StoreError::Busy)
     }
 
@@ -162,6 +162,11 @@ impl Reader<'_> {
         let (first, last): (Option<i64>, Option<i64>) =
             statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok((first.unwrap_or(0), last.unwrap_or(-1)))
+    }
+
+    /// The part of a range of rows in which there are rows.
+    pub(super) fn within(&self, bounds: (i64, i64)) -> (i64, i64) {
+        (bounds.0.max(self.span.0), bounds.1.min(self.span.1))
     }
 
     /// How many epochs a lookup asks.
@@ -205,7 +210,9 @@ impl Reader<'_> {
         &self,
         mut see: impl FnMut(i64, Kind, i64),
     ) -> Result<(), StoreError> {
-        let sql = "SELECT id, event, webhook, provider, outcome, code, rows FROM kinds";
+        let sql =
+            "SELECT id, event, webhook, provider, outcome, code, status, method, roles, flags,
+                   rows FROM kinds";
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let mut found = statement.query([])?;
         let mut seen = 0_u32;
@@ -218,8 +225,12 @@ impl Reader<'_> {
                 outcome: Outcome::parse(&outcome)
                     .ok_or_else(|| StoreError::Damaged(format!("outcome `{outcome}`")))?,
                 code: row.get(5)?,
+                status: row.get(6)?,
+                method: row.get(7)?,
+                roles: row.get(8)?,
+                flags: row.get(9)?,
             };
-            see(row.get(0)?, kind, row.get(6)?);
+            see(row.get(0)?, kind, row.get(10)?);
             seen = seen.wrapping_add(1);
             if seen.is_multiple_of(4_096) {
                 self.check_time()?;
@@ -300,7 +311,7 @@ impl Reader<'_> {
         let asc = ascending;
         // Which index is ours to say: SQLite has no statistics about a feed that changes all the time.
         let (sql, by_epoch, values) = match arm {
-            Arm::Ring => return Ok(Vec::new()),
+            Arm::Ring | Arm::Words => return Ok(Vec::new()),
             Arm::All => (log_rows!(asc, "NOT INDEXED", ""), false, [None, None]),
             Arm::Kind(kind) => (
                 log_rows!(asc, "INDEXED BY rows_kind", "kind = ?4 AND "),
@@ -340,7 +351,7 @@ impl Reader<'_> {
                 [Some(print), None],
             ),
         };
-        let bounds = (bounds.0.max(self.span.0), bounds.1.min(self.span.1));
+        let bounds = self.within(bounds);
         let mut rows = Vec::new();
         if bounds.0 > bounds.1 {
             return Ok(rows);
@@ -376,10 +387,10 @@ impl Reader<'_> {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let sql = if ascending {
-            "SELECT seq, idx, kind, received, delivery, key FROM ring
+            "SELECT seq, idx, kind, received, delivery, key, peer FROM ring
              WHERE (seq, idx) > (?1, ?2) ORDER BY seq, idx LIMIT ?3"
         } else {
-            "SELECT seq, idx, kind, received, delivery, key FROM ring
+            "SELECT seq, idx, kind, received, delivery, key, peer FROM ring
              WHERE (seq, idx) < (?1, ?2) ORDER BY seq DESC, idx DESC LIMIT ?3"
         };
         let (seq, index) = match after {
@@ -403,6 +414,7 @@ impl Reader<'_> {
                 event: None,
                 delivery: row.get(4)?,
                 key: row.get(5)?,
+                peer: row.get(6)?,
             })
         })?;
         Ok(found.collect::<Result<_, _>>()?)
@@ -420,6 +432,18 @@ impl Reader<'_> {
             .query_row([seq, i64::from(position.index)], |row| row.get(0))
             .optional()?;
         head.map(|head| parse_head(&head)).transpose()
+    }
+
+    /// The request of a ring entry.
+    pub(in crate::feed) fn ring_request(
+        &self,
+        position: Position,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT request FROM ring WHERE seq = ?1 AND idx = ?2";
+        let seq = i64::try_from(position.seq).unwrap_or(i64::MAX);
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let found = statement.query_row([seq, i64::from(position.index)], |row| row.get(0));
+        Ok(found.optional()?)
     }
 
     /// The ring entries whose delivery's id starts with this half: place, delivery, request.
@@ -453,13 +477,15 @@ impl Reader<'_> {
         }
         let mut bounds = plan.bounds;
         if let Some(last) = last {
-            let index = usize::try_from(last.position.index).unwrap_or(usize::MAX);
-            let number = rows::number(last.position.seq, index);
+            let number = last.number();
             if plan.ascending {
                 bounds.0 = number.saturating_add(1);
             } else {
                 bounds.1 = number - 1;
             }
+        }
+        if let (Arm::Words, Some(wanted)) = (arm, &plan.clue) {
+            return self.worded_rows(wanted, bounds, plan.ascending, limit);
         }
         self.log_rows(arm, bounds, plan.ascending, limit)
     }
@@ -497,6 +523,7 @@ fn log_row(row: &SqlRow<'_>) -> Result<Row, rusqlite::Error> {
         event: row.get(5)?,
         delivery: row.get(6)?,
         key: row.get(7)?,
+        peer: row.get(8)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Requests that are not logged: a bounded ring for each webhook and outcome, so that nobody can fill the disk
 //! or push out what matters (the first and last of each reason).
 
+use super::writer::{MINUTE_MICROS, add_to_minute};
 use super::{StoreError, Writer};
 use crate::feed::RingEntry;
 use crate::feed::rows::{self, half};
@@ -35,9 +36,9 @@ impl Writer {
             })?;
             let request = kept.entry.request.get(..REQUEST_BYTES_MAX);
             let sql =
-                "INSERT INTO ring (seq, idx, kind, door, received, delivery, key, head, request)
+                "INSERT INTO ring (seq, idx, kind, door, received, delivery, key, peer, head, request)
                 VALUES (?1, (SELECT coalesce(max(idx), 0) + 1 FROM ring WHERE seq = ?1),
-                        ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                        ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
             transaction.prepare_cached(sql)?.execute(params![
                 i64::try_from(kept.head).unwrap_or(rows::SEQ_MAX),
                 kind,
@@ -45,9 +46,12 @@ impl Writer {
                 micros(delivery.received),
                 half(delivery.id),
                 delivery.key.as_deref().map(rows::fingerprint),
+                rows::peer(delivery),
                 head,
                 request.unwrap_or(&kept.entry.request),
             ])?;
+            let minute = micros(delivery.received).div_euclid(MINUTE_MICROS);
+            add_to_minute(&transaction, minute, kind, 1, 1)?;
             trim(&transaction, door)?;
         }
         transaction.commit()?;

@@ -15,8 +15,30 @@ CREATE TABLE kinds (
     provider TEXT NOT NULL,
     outcome  TEXT NOT NULL,
     code     TEXT NOT NULL,
+    status   INTEGER NOT NULL,
+    method   TEXT NOT NULL,
+    roles    TEXT NOT NULL,
+    flags    INTEGER NOT NULL,
     rows     INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (event, webhook, provider, outcome, code)
+    UNIQUE (event, webhook, provider, outcome, code, status, method, roles, flags)
+);
+
+-- How many rows of a kind were received in a minute, and how many of them are the first of their delivery. Requests
+-- that are not logged count too, also those that were pushed out of the ring since.
+CREATE TABLE minutes (
+    minute INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    rows   INTEGER NOT NULL,
+    firsts INTEGER NOT NULL,
+    PRIMARY KEY (minute, kind)
+) WITHOUT ROWID;
+
+-- Words and values of the deliveries from `first` to `last`, one document for some of them. `first` is the number of
+-- the document.
+CREATE VIRTUAL TABLE texts USING fts5 (words, content='', contentless_delete=1, detail=none, tokenize="ascii tokenchars '_'");
+CREATE TABLE documents (
+    first INTEGER PRIMARY KEY,
+    last  INTEGER NOT NULL
 );
 
 -- Ids of resources in order, for wildcards, epoch by epoch. A text longer than the limit is cut; `whole` says so.
@@ -37,7 +59,8 @@ CREATE TABLE rows (
     occurred INTEGER,
     event    INTEGER,
     delivery INTEGER NOT NULL,
-    key      INTEGER
+    key      INTEGER,
+    peer     INTEGER
 );
 CREATE INDEX rows_kind ON rows (kind);
 CREATE INDEX rows_delivery ON rows (delivery);
@@ -70,6 +93,7 @@ CREATE TABLE ring (
     received INTEGER NOT NULL,
     delivery INTEGER NOT NULL,
     key      INTEGER,
+    peer     INTEGER,
     head     BLOB NOT NULL,
     request  BLOB NOT NULL,
     UNIQUE (seq, idx)

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use crate::feed::rows::{self, Kind, Row};
+use crate::feed::text::Document;
 use crate::log::Record;
 use crate::model::{Delivery, Event, Seq};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -17,6 +18,8 @@ pub(super) const RESOURCE_BYTES_MAX: usize = 1_024;
 /// Microseconds of a part of time, for each of which the first and last row are known: short enough that what is
 /// read in vain at a range's edge is little (50,000 rows at 5,000 a second).
 pub(super) const SPAN_MICROS: i64 = 10_000_000;
+/// Microseconds of a minute, by which counters go.
+pub(super) const MINUTE_MICROS: i64 = 60_000_000;
 
 /// Which log a feed was made of: a delivery and where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,7 @@ pub(in crate::feed) struct Identity {
 pub(in crate::feed) struct Writer {
     pub(super) connection: Connection,
     pub(super) known: Known,
+    document: Document,
 }
 
 /// What is in the dictionaries already, as far as remembered.
@@ -46,6 +50,8 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 struct Sums {
     rows_of_kinds: HashMap<i64, i64>,
+    /// Rows and first rows of a minute and kind.
+    minutes: HashMap<(i64, i64), (i64, i64)>,
     spans: HashMap<(i64, i64), (i64, i64)>,
 }
 
@@ -62,6 +68,7 @@ impl Writer {
         let writer = Self {
             connection,
             known: Known::default(),
+            document: Document::default(),
         };
         writer.indexed_to()?;
         Ok(writer)
@@ -109,9 +116,15 @@ impl Writer {
     fn index_batch(&mut self, records: &[Record], indexed_to: Seq) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         let mut sums = Sums::default();
+        self.document.clear();
         for record in records {
             insert(&transaction, &mut self.known, &mut sums, record)?;
+            if !self.document.is_empty() && self.document.is_full() {
+                write_document(&transaction, &mut self.document)?;
+            }
+            self.document.add(record.seq, &record.delivery);
         }
+        write_document(&transaction, &mut self.document)?;
         write_sums(&transaction, &sums)?;
         let seq = i64::try_from(indexed_to).unwrap_or(rows::SEQ_MAX);
         transaction.execute("UPDATE meta SET indexed_to = ?1", [seq])?;
@@ -126,6 +139,25 @@ impl Writer {
     }
 }
 
+fn write_document(
+    transaction: &Transaction<'_>,
+    document: &mut Document,
+) -> Result<(), StoreError> {
+    if document.is_empty() {
+        return Ok(());
+    }
+    let number = |seq: Seq| i64::try_from(seq).unwrap_or(rows::SEQ_MAX);
+    let (first, last) = (number(document.first), number(document.last));
+    let sql = "INSERT INTO texts (rowid, words) VALUES (?1, ?2)";
+    transaction
+        .prepare_cached(sql)?
+        .execute(params![first, document.words])?;
+    let sql = "INSERT INTO documents VALUES (?1, ?2)";
+    transaction.prepare_cached(sql)?.execute([first, last])?;
+    document.clear();
+    Ok(())
+}
+
 fn insert(
     transaction: &Transaction<'_>,
     known: &mut Known,
@@ -134,12 +166,13 @@ fn insert(
 ) -> Result<(), StoreError> {
     let delivery = &record.delivery;
     let key = delivery.key.as_deref().map(rows::fingerprint);
+    let peer = rows::peer(delivery);
     if delivery.events.is_empty() {
-        let row = Row::new(record.seq, 0, delivery, None, key);
+        let row = Row::new(record.seq, 0, delivery, None, key, peer);
         insert_row(transaction, known, sums, delivery, None, row)?;
     }
     for (index, event) in delivery.events.iter().enumerate() {
-        let row = Row::new(record.seq, index, delivery, Some(event), key);
+        let row = Row::new(record.seq, index, delivery, Some(event), key, peer);
         insert_row(transaction, known, sums, delivery, Some(event), row)?;
     }
     if let Some(original) = delivery.duplicate_of {
@@ -159,10 +192,13 @@ fn insert_row(
     event: Option<&Event>,
     row: Row,
 ) -> Result<(), StoreError> {
-    let index = usize::try_from(row.position.index).unwrap_or(usize::MAX);
-    let number = rows::number(row.position.seq, index);
+    let number = row.number();
     let kind = known.kind(transaction, delivery, event)?;
     *sums.rows_of_kinds.entry(kind).or_insert(0) += 1;
+    let minute = row.received.div_euclid(MINUTE_MICROS);
+    let counts = sums.minutes.entry((minute, kind)).or_insert((0, 0));
+    counts.0 += 1;
+    counts.1 += i64::from(row.position.index == 0);
     sums.span(0, row.received, number);
     if let Some(occurred) = row.occurred {
         sums.span(1, occurred, number);
@@ -170,7 +206,7 @@ fn insert_row(
     if let (Some(event), Some(print)) = (event, row.resource) {
         known.resource(transaction, rows::epoch(number), event.resource_id(), print)?;
     }
-    let sql = "INSERT OR REPLACE INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT OR REPLACE INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     transaction.prepare_cached(sql)?.execute(params![
         number,
         kind,
@@ -179,7 +215,8 @@ fn insert_row(
         row.occurred,
         row.event,
         row.delivery,
-        row.key
+        row.key,
+        row.peer
     ])?;
     Ok(())
 }
@@ -197,6 +234,23 @@ fn write_sums(transaction: &Transaction<'_>, sums: &Sums) -> Result<(), StoreErr
     for ((field, part), (first, last)) in &sums.spans {
         statement.execute([field, part, first, last])?;
     }
+    for ((minute, kind), (rows, firsts)) in &sums.minutes {
+        add_to_minute(transaction, *minute, *kind, *rows, *firsts)?;
+    }
+    Ok(())
+}
+
+pub(super) fn add_to_minute(
+    transaction: &Transaction<'_>,
+    minute: i64,
+    kind: i64,
+    rows: i64,
+    firsts: i64,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO minutes VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
+               SET rows = rows + excluded.rows, firsts = firsts + excluded.firsts";
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.execute([minute, kind, rows, firsts])?;
     Ok(())
 }
 
@@ -208,26 +262,36 @@ impl Known {
         delivery: &Delivery,
         event: Option<&Event>,
     ) -> Result<i64, StoreError> {
+        let (roles, flags) = (rows::roles(event), rows::flags(delivery, event));
         let print = self.hasher.hash_one((
             event.map(|e| e.event.as_str()),
             delivery.webhook.as_deref(),
             delivery.provider.as_deref(),
             delivery.outcome,
             delivery.code,
+            delivery.status,
+            delivery.request.as_ref().map(|r| r.method.as_str()),
+            roles.as_str(),
+            flags,
         ));
         if let Some(id) = self.kinds.get(&print) {
             return Ok(*id);
         }
-        let kind = Kind::new(delivery, event);
+        let kind = Kind::new(delivery, event, &roles, flags);
         let values = params![
             kind.event,
             kind.webhook,
             kind.provider,
             kind.outcome.as_str(),
-            kind.code
+            kind.code,
+            kind.status,
+            kind.method,
+            kind.roles,
+            kind.flags
         ];
         let sql = "SELECT id FROM kinds WHERE event = ?1 AND webhook = ?2 AND provider = ?3
-                   AND outcome = ?4 AND code = ?5";
+                   AND outcome = ?4 AND code = ?5 AND status = ?6 AND method = ?7 AND roles = ?8
+                   AND flags = ?9";
         let found: Option<i64> = transaction
             .prepare_cached(sql)?
             .query_row(values, |row| row.get(0))
@@ -235,8 +299,9 @@ impl Known {
         let id = match found {
             Some(id) => id,
             None => {
-                let sql = "INSERT INTO kinds (event, webhook, provider, outcome, code)
-                           VALUES (?1, ?2, ?3, ?4, ?5)";
+                let sql =
+                    "INSERT INTO kinds (event, webhook, provider, outcome, code, status, method,
+                     roles, flags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
                 transaction.prepare_cached(sql)?.execute(values)?;
                 transaction.last_insert_rowid()
             }
