@@ -350,9 +350,11 @@ fn append(body: &str) -> Append {
             verification: None,
             masked: Vec::new(),
             timing: None,
+            trace: None,
         },
         request: Some(request),
         keys: AppendKeys::Delivery(key),
+        contents: Vec::new(),
     }
 }
 

@@ -84,7 +84,7 @@ fn main() {
     let events = engine::translate(&webhook(MODE), request).events;
     let time = best(|| {
         for event in &events {
-            black_box(cloud_event::to_json(event, Some("bench")));
+            black_box(cloud_event::to_json(event, Some("bench"), None));
         }
     });
     say("batch", "out", request.body.len(), events.len(), time);

@@ -65,6 +65,7 @@ fn made(n: Seq) -> Record {
         verification: None,
         masked: Vec::new(),
         timing: None,
+        trace: None,
     };
     Record { seq: n, delivery }
 }

@@ -12,7 +12,7 @@ use crate::config::{KeyRule, Webhook};
 use crate::model::delivery::Check;
 use crate::model::{Event, Note, Outcome, Problem, Request};
 use crate::translate::{
-    Failure, ItemKey, Keys, ParsedBody, Scope, Traced, Translator, bounded, whole,
+    Content, Failure, ItemKey, Keys, ParsedBody, Scope, Traced, Translator, bounded, whole,
 };
 use crate::verify::{KeysAtHand, ValueSpec, Verdict};
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ pub struct Translation {
     pub events: Vec<Event>,
     /// What the log looks up and remembers; none where nothing is to be remembered.
     pub keys: Keys,
+    /// What each event was made of, where the event does not show it.
+    pub contents: Vec<Content>,
     /// The delivery key as text, for the record.
     pub key: Option<String>,
     /// What is worth knowing.
@@ -126,6 +128,7 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
         events: translated.events,
         key: key_text(&translated.keys),
         keys: translated.keys,
+        contents: translated.contents,
         notes: translated.notes,
         undefined: translated.undefined,
         error: None,
@@ -246,6 +249,7 @@ fn ignored(keys: &Keys, notes: Vec<Note>) -> Translation {
         events: Vec::new(),
         // What was ignored may come again: another configuration may want it.
         keys: Keys::None,
+        contents: Vec::new(),
         key: key_text(keys),
         notes,
         undefined: Vec::new(),
@@ -265,6 +269,7 @@ fn parked(keys: &Keys, failure: Failure) -> Translation {
             Keys::PerItem(items) => Keys::Delivery(whole(items)),
             Keys::None | Keys::Delivery(_) => keys.clone(),
         },
+        contents: Vec::new(),
         key: key_text(keys),
         notes: Vec::new(),
         undefined: Vec::new(),

@@ -14,7 +14,7 @@ mod teach;
 pub use alarms::Alarms;
 pub use routes::{Door, Routes};
 
-use crate::codes::Code;
+use crate::codes::{self, Code};
 use crate::config::{Response, Webhook};
 use crate::engine::{self, Translation};
 use crate::feed::Feed;
@@ -343,7 +343,8 @@ impl Gateway {
             }
             _ => answer,
         };
-        let code = code.or(pending_code);
+        let differs = appended.other_content.then_some(codes::OTHER_CONTENT);
+        let code = differs.or(code).or(pending_code);
         self.note(door, &received, delivery_id, &answer, code, &appended);
         Ok(answer.into_response(query_token))
     }
@@ -382,6 +383,9 @@ impl Gateway {
         #[allow(clippy::cast_precision_loss, reason = "a date in milliseconds fits")]
         let seconds = received.request.received.as_millisecond() as f64 / 1e3;
         door.metrics.body(received.request.wire_body.len());
+        if done.other_content {
+            door.metrics.other_content();
+        }
         door.metrics
             .answered(done.outcome, status, took, done.events, seconds);
         self.lines.record(&DeliveryLine {
@@ -492,6 +496,7 @@ fn nowhere(outcome: Outcome) -> Appended {
         outcome,
         duplicate_of: None,
         events: 0,
+        other_content: false,
     }
 }
 

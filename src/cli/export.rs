@@ -191,7 +191,10 @@ fn lines(
         }
         let webhook = record.delivery.webhook.clone();
         let line = match format {
-            Format::CloudEvents => cloud_event::to_json(&event, webhook.as_deref()),
+            Format::CloudEvents => {
+                let hop = record.delivery.trace.as_ref();
+                cloud_event::to_json(&event, webhook.as_deref(), hop.map(|hop| &hop.trace))
+            }
             Format::Ndjson => {
                 let row = EventRow {
                     position: Position {
@@ -202,6 +205,7 @@ fn lines(
                     received: record.delivery.received,
                     webhook,
                     event,
+                    trace: None,
                 };
                 serde_json::to_string(&EventView::from(&row))
                     .map_err(|error| Failure::new(Exit::Bug, error.to_string()))?

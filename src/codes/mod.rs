@@ -87,6 +87,7 @@ codes! {
     RECORD_DAMAGED = 605, "A stored record is damaged";
     STORE_OVER_SIZE = 606, "The store has reached its size limit";
     SECRETS_KEY = 609, "The key of the stored secrets cannot be used";
+    OTHER_CONTENT = 610, "A duplicate has other content";
 
     SINK_UNREACHABLE = 701, "A sink cannot be reached";
     SINK_REFUSED = 702, "A sink refused an event";

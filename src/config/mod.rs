@@ -30,6 +30,7 @@ use crate::codes;
 use crate::forward::SinkSettings;
 use crate::intake::EdgeSettings;
 use crate::log::StoreSettings;
+use crate::model::trace::TraceRule;
 use crate::model::{Problem, Secret, Slug, http_file::Masking};
 use crate::providers::{Handshake, ProviderAnswer};
 use crate::translate::{Expression, Template, Translator};
@@ -156,6 +157,8 @@ pub struct Webhook {
     pub accept_parked: bool,
     /// Whether an event without payload gets the request.
     pub default_payload: bool,
+    /// What is done with the place in a trace that a request brings.
+    pub trace: TraceRule,
     /// False: 404.
     pub enabled: bool,
     /// Its tests, for `check`.
@@ -413,6 +416,7 @@ pub(crate) fn bare_webhook(name: &str, translator: Translator) -> Option<Webhook
         bare_refusals: false,
         accept_parked: false,
         default_payload: true,
+        trace: TraceRule::default(),
         enabled: true,
         tests: Vec::new(),
         line: 1,

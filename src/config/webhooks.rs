@@ -10,6 +10,7 @@ use super::{
 use crate::codes;
 use crate::intake::rate::Rate;
 use crate::model::Slug;
+use crate::model::trace::TraceRule;
 use crate::providers::{self, Evidence, Provider};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -84,8 +85,7 @@ fn read(
     let (subpaths, enabled) = (flag("subpaths", false), flag("enabled", true));
     let tests = expectations::read(cx, table);
     let old_slugs = old_slugs(cx, table, seen, name.as_deref());
-    // Its default is honoured.
-    table.not_yet("trace");
+    let trace = trace(cx, table);
     let guard = guard.and_then(|guard| {
         let verifier = subscriptions::apply(cx, table, guard.verifier, &mut shakes)?;
         Some(verify::Guard { verifier, ..guard })
@@ -120,10 +120,20 @@ fn read(
         bare_refusals: known.is_some_and(|p| p.answer.bare_refusals),
         accept_parked,
         default_payload,
+        trace,
         enabled,
         tests,
         line: cx.line(table.span.start),
     })
+}
+
+fn trace(cx: &Context, table: &Table<'_, '_, '_>) -> TraceRule {
+    let trace = table.get("trace");
+    match trace.and_then(|v| v.choice(cx, &["link", "continue", "ignore"])) {
+        Some("continue") => TraceRule::Continue,
+        Some("ignore") => TraceRule::Ignore,
+        _ => TraceRule::Link,
+    }
 }
 
 fn undefined_fails(cx: &Context, table: &Table<'_, '_, '_>) -> bool {

@@ -29,6 +29,7 @@ pub use counts::{
 };
 
 use crate::log::EventLog;
+use crate::model::trace::Trace;
 use crate::model::{Delivery, Event, Position, Seq};
 use crate::query::{Query, SinkView};
 use std::collections::BTreeMap;
@@ -77,6 +78,8 @@ pub struct EventRow {
     pub webhook: Option<String>,
     /// The event.
     pub event: Event,
+    /// The place in a trace that its delivery came with.
+    pub trace: Option<Trace>,
 }
 
 /// A delivery with its place. Rejected requests and unsigned handshakes (from the ring) have no place in the log:

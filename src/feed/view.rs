@@ -358,6 +358,7 @@ fn event_row(position: Position, delivery: &Delivery, event: &Event) -> EventRow
         received: delivery.received,
         webhook: delivery.webhook.clone(),
         event: event.clone(),
+        trace: delivery.trace.clone().map(|hop| hop.trace),
     }
 }
 

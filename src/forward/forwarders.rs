@@ -236,6 +236,11 @@ impl Forwarders {
     async fn send_again(&self, sink: &dyn Sink, letter: DeadLetter) -> Result<(), SinkError> {
         let json = serde_json::to_string(&letter.event)
             .map_err(|_| SinkError::retry("the event cannot be written as JSON"))?;
+        // Its delivery may be gone by now, and the trace with it.
+        let (log, seq) = (Arc::clone(&self.deps.log), letter.seq);
+        let record = tokio::task::spawn_blocking(move || log.get(seq).ok().flatten()).await;
+        let hop = record.ok().flatten().and_then(|r| r.delivery.trace);
+        let trace = hop.filter(|hop| hop.is_continued).map(|hop| hop.trace);
         let batch = [Arc::new(Item {
             position: Position {
                 seq: letter.seq,
@@ -244,6 +249,7 @@ impl Forwarders {
             webhook: letter.webhook,
             received: letter.refused,
             event: letter.event,
+            trace,
             json,
         })];
         if sink.send(&batch).await? == Proof::Delivered {

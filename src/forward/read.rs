@@ -59,6 +59,8 @@ fn select(records: Vec<Record>, after: Seq, filter: Option<&Query>) -> Chunk {
         chunk.scanned = chunk.scanned.max(record.seq);
         let mut delivery = record.delivery;
         let events = std::mem::take(&mut delivery.events);
+        let hop = delivery.trace.take().filter(|hop| hop.is_continued);
+        let parent = hop.map(|hop| hop.trace);
         for (index, event) in (0..).zip(events) {
             if !wanted(&event, &delivery, filter) {
                 continue;
@@ -75,6 +77,7 @@ fn select(records: Vec<Record>, after: Seq, filter: Option<&Query>) -> Chunk {
                 webhook: delivery.webhook.clone(),
                 received: delivery.received,
                 event,
+                trace: parent.clone(),
                 json,
             });
         }

@@ -70,6 +70,7 @@ pub(super) fn delivery(events: Vec<Event>) -> Delivery {
         verification: None,
         masked: Vec::new(),
         timing: None,
+        trace: None,
     }
 }
 
@@ -150,6 +151,7 @@ impl EventLog for MemoryLog {
             outcome,
             duplicate_of: None,
             events,
+            other_content: false,
         };
         done.send(Ok(appended)).unwrap();
         Ok(wait)

@@ -6,6 +6,7 @@
 //! cannot make two of it.
 
 use crate::codes::Code;
+use crate::model::trace::Trace;
 use crate::model::{Event, Position, Seq};
 use crate::state::NewDeadLetter;
 use jiff::Timestamp;
@@ -25,6 +26,8 @@ pub(crate) struct Item {
     pub(crate) received: Timestamp,
     /// The event.
     pub(crate) event: Event,
+    /// The place in a trace that its delivery came with, where that is the parent of what goes out.
+    pub(crate) trace: Option<Trace>,
     /// The event as JSON on one line.
     pub(crate) json: String,
 }

@@ -1,10 +1,11 @@
 //! Makes the durable record of a request: masked, summed up, compressed.
 
 use super::routes::Door;
+use crate::codes;
 use crate::config::Webhook;
 use crate::engine::Translation;
 use crate::feed::RingEntry;
-use crate::log::{Append, AppendKeys, compress_request};
+use crate::log::{Append, AppendKeys, EventContent, compress_request};
 use crate::model::delivery::{RequestSummary, Timing, Verification};
 use crate::model::http_file::Masked;
 use crate::model::{Delivery, Note, Outcome, Problem, Request, Slug, limits};
@@ -66,6 +67,7 @@ impl Draft {
             verification: None,
             masked: http.masked.clone(),
             timing: None,
+            trace: webhook.trace.hop(&request.headers),
         };
         Self { delivery, http }
     }
@@ -110,12 +112,21 @@ impl Draft {
         }
         self.delivery.status = status;
         let mut keys = AppendKeys::None;
+        let mut contents = Vec::new();
         if let Some(translation) = translation {
             self.delivery.code = translation.error.as_ref().map(|problem| problem.code);
             self.delivery.key = translation.key;
             self.delivery.error = translation.error;
             self.delivery.events = translation.events;
+            let is_marked = |note: &Note| note.code == Some(codes::OTHER_CONTENT);
+            if translation.notes.iter().any(is_marked) {
+                self.delivery.code = Some(codes::OTHER_CONTENT);
+            }
             self.delivery.notes.extend(translation.notes);
+            let made_of = translation.contents.iter();
+            contents = made_of
+                .map(|content| EventContent::new(&content.kind, &content.data))
+                .collect();
             keys = match translation.keys {
                 Keys::None | Keys::PerItem(_) => AppendKeys::None,
                 Keys::Delivery(key) => AppendKeys::Delivery(key),
@@ -126,6 +137,7 @@ impl Draft {
             delivery: self.delivery,
             request: Some(request),
             keys,
+            contents,
         }
     }
 

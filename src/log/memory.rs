@@ -127,6 +127,7 @@ impl EventLog for MemoryLog {
             outcome: delivery.outcome,
             duplicate_of: delivery.duplicate_of,
             events: delivery.events.len(),
+            other_content: false,
         };
         inner.rows.insert(seq, (delivery, append.request));
         drop(inner);

@@ -4,6 +4,7 @@
 //! the commit that holds its delivery. The writer also decides duplicates, so copies that arrive at the
 //! same instant are caught. No SQL and no path outside `stores/`.
 
+mod content;
 mod keys;
 #[cfg(test)]
 pub mod memory;
@@ -17,6 +18,7 @@ use crate::codes::{self, Code};
 use crate::model::{Delivery, Outcome, Seq};
 pub use own::own_event;
 pub use record::compress_request;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 pub use stores::sqlite::ReadOnlyLog;
@@ -49,6 +51,31 @@ pub struct Append {
     pub request: Option<Vec<u8>>,
     /// What to look up and to remember for duplicates.
     pub keys: AppendKeys,
+    /// What each of the events (by its key) was made of, where the events do not show it.
+    pub contents: Vec<EventContent>,
+}
+
+/// What an event was made of, where it was mapped in a way of the webhook's own: kept beside its key, so that a
+/// duplicate with other content is told apart. Each is the beginning of a SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventContent {
+    /// Of `type`.
+    #[serde(rename = "t")]
+    pub kind: u64,
+    /// Of the data.
+    #[serde(rename = "d")]
+    pub data: u64,
+}
+
+impl EventContent {
+    /// Of a CloudEvent's `type` and data.
+    #[must_use]
+    pub fn new(kind: &str, data: &str) -> Self {
+        Self {
+            kind: keys::print(&[kind]),
+            data: keys::print(&[data]),
+        }
+    }
 }
 
 /// Delivery keys of one append.
@@ -57,7 +84,8 @@ pub struct Append {
 /// its duplicate too, since the webhook has decided about it. It is remembered for the window `dedup`, by time
 /// of receipt; when retention has taken the delivery before, its fingerprint decides alone, as long as the
 /// window lasts (to two hours). A duplicate keeps its request and the status it came with, has no events, no
-/// code and no error, and names what it repeats.
+/// code and no error, and names what it repeats. Where its content is another than that of the first, its code is
+/// `HG0610`, and a note says what differs; the same where a batch brings a known event with other content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendKeys {
     /// Never a duplicate.
@@ -79,6 +107,8 @@ pub struct Appended {
     pub duplicate_of: Option<Seq>,
     /// How many events were recorded.
     pub events: usize,
+    /// Whether something in it was known by its key, but with other content. The record says what.
+    pub other_content: bool,
 }
 
 /// One stored delivery.

@@ -47,10 +47,12 @@ pub fn own_event(
         verification: None,
         masked: Vec::new(),
         timing: None,
+        trace: None,
     };
     Append {
         delivery,
         request: None,
         keys: AppendKeys::None,
+        contents: Vec::new(),
     }
 }

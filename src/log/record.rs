@@ -6,6 +6,7 @@
 //! What retention and the key memory need stands before the JSON, so that they need not parse it.
 //! A request is `version u8 · flags u8 · crc32 u32 · length u32 · bytes`.
 
+use super::EventContent;
 use crate::model::limits::{BODY_BYTES_MAX, EVENTS_BYTES_MAX};
 use crate::model::{Delivery, Seq};
 use serde::{Deserialize, Serialize};
@@ -26,9 +27,12 @@ pub(crate) struct Head {
     /// The delivery.
     #[serde(rename = "d")]
     pub(crate) delivery: Delivery,
-    /// Keys of its items, in order, with those that were left out.
+    /// Keys of its items, in order. Those of events that were left out are not among them, where keys and events pair up.
     #[serde(rename = "k", default)]
     pub(crate) item_keys: Vec<String>,
+    /// What each of the items was made of, where the events do not show it; else empty.
+    #[serde(rename = "c", default)]
+    pub(crate) contents: Vec<EventContent>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +40,8 @@ struct HeadRef<'a> {
     d: &'a Delivery,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     k: &'a [String],
+    #[serde(skip_serializing_if = "<[EventContent]>::is_empty")]
+    c: &'a [EventContent],
 }
 
 /// What stands before the JSON of a head.
@@ -53,12 +59,14 @@ pub(crate) struct Peek {
 pub(crate) fn encode(
     delivery: &Delivery,
     item_keys: &[String],
+    contents: &[EventContent],
     prints: &[u64],
 ) -> Result<Vec<u8>, String> {
     let prints = prints.get(..PRINTS_MAX).unwrap_or(prints);
     let json = serde_json::to_vec(&HeadRef {
         d: delivery,
         k: item_keys,
+        c: contents,
     })
     .map_err(|error| error.to_string())?;
     let mut out = Vec::with_capacity(
@@ -272,6 +280,7 @@ mod tests {
             verification: None,
             masked: Vec::new(),
             timing: None,
+            trace: None,
         }
     }
 
@@ -281,6 +290,10 @@ mod tests {
         let head = encode(
             &delivery(&long, Outcome::Parked),
             &["i".to_owned()],
+            &[EventContent {
+                kind: 1,
+                data: u64::MAX,
+            }],
             &[7, 8],
         )
         .unwrap();
@@ -295,11 +308,12 @@ mod tests {
         let read = decode(&head, 0).unwrap();
         assert_eq!(read.delivery.key.as_ref(), Some(&long));
         assert_eq!(read.item_keys, ["i"]);
+        assert_eq!(read.contents[0].data, u64::MAX);
     }
 
     #[test]
     fn a_newer_version_is_named() {
-        let mut head = encode(&delivery("k", Outcome::Accepted), &[], &[]).unwrap();
+        let mut head = encode(&delivery("k", Outcome::Accepted), &[], &[], &[]).unwrap();
         head[0] = 2;
         let want = "its record version is 2, this program knows 1";
         assert_eq!(decode(&head, 0).unwrap_err(), want);
@@ -332,7 +346,7 @@ mod tests {
             source: Some("{{ body.x }}".to_owned()),
         };
         delivery.error = delivery.error.map(|error| error.at(place));
-        let head = encode(&delivery, &[], &[]).unwrap();
+        let head = encode(&delivery, &[], &[], &[]).unwrap();
         assert_eq!(decode(&head, 0).unwrap().delivery.error, delivery.error);
     }
 
@@ -342,7 +356,7 @@ mod tests {
             key in ".{0,200}", prints in proptest::collection::vec(any::<u64>(), 0..20), seq: u64,
             body in proptest::collection::vec(any::<u8>(), 0..2_000),
         ) {
-            let mut head = encode(&delivery(&key, Outcome::Accepted), &[], &prints).unwrap();
+            let mut head = encode(&delivery(&key, Outcome::Accepted), &[], &[], &prints).unwrap();
             seal(&mut head, seq);
             prop_assert_eq!(decode(&head, seq).unwrap().delivery.key.unwrap(), key);
             prop_assert_eq!(peek(&head).unwrap().prints, prints);

@@ -6,6 +6,7 @@
 
 use super::event::{Event, RESOURCE_ID, RESOURCE_ROLE};
 use super::request::{is_json_type, media_type};
+use super::trace::Trace;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use indexmap::IndexMap;
@@ -22,69 +23,81 @@ pub const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 const SOURCE: &str = "urn:hookgate:webhook:";
 /// Source of hookgate's own events.
 const OWN_SOURCE: &str = "urn:hookgate";
-/// Characters of a `tracestate` that is handed on (W3C Trace Context 3.3.1.5 asks for at least these).
-const TRACE_STATE_CHARS_MAX: usize = 512;
 
 /// Members of an object, as JSON text each.
 type Members<'a> = IndexMap<String, &'a RawValue>;
 
-/// The event as one CloudEvent in JSON, on one line. `webhook` is the name of the webhook that made it.
+/// The event as one CloudEvent in JSON, on one line. `webhook` is the name of the webhook that made it, `trace` the
+/// place in a trace that the request came with: an event that came as a CloudEvent has its own, or none.
 #[must_use]
-pub fn to_json(event: &Event, webhook: Option<&str>) -> String {
-    Received::of(event).map_or_else(|| made(event, webhook), |received| received.json())
+pub fn to_json(event: &Event, webhook: Option<&str>, trace: Option<&Trace>) -> String {
+    Received::of(event).map_or_else(|| made(event, webhook, trace), |received| received.json())
 }
 
-/// The place of an event in a trace that its sender told with it (distributed tracing extension).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
-    /// `traceparent`, by the form of W3C Trace Context.
-    pub parent: String,
-    /// `tracestate`, where there is one that is not blank.
-    pub state: Option<String>,
+/// The place in a trace that the sender of an event told with it, where it came as a CloudEvent (distributed tracing
+/// extension).
+#[must_use]
+pub fn trace(event: &Event) -> Option<Trace> {
+    // Most events have none, and looking for the name costs less than reading the payload.
+    if !event.payload.get().contains("\"traceparent\"") {
+        return None;
+    }
+    let received = Received::of(event)?;
+    let state = received.text("tracestate");
+    Trace::new(&received.text("traceparent")?, state.as_deref())
 }
 
-impl Trace {
-    /// That of an event which came as a CloudEvent with a valid `traceparent`.
+/// What makes a CloudEvent another one than that with the same source and id.
+#[derive(Debug)]
+pub struct Content<'a> {
+    /// `type`.
+    pub kind: String,
+    data: Option<&'a RawValue>,
+    packed: Option<&'a RawValue>,
+}
+
+impl<'a> Content<'a> {
+    /// That of an event which came as a CloudEvent, and was mapped as it is by default.
     #[must_use]
-    pub fn of(event: &Event) -> Option<Self> {
-        // Most events have none, and looking for the name costs less than reading the payload.
-        if !event.payload.get().contains("\"traceparent\"") {
-            return None;
-        }
+    pub fn of(event: &'a Event) -> Option<Self> {
         let received = Received::of(event)?;
-        let parent = received.text("traceparent").filter(|t| is_parent(t))?;
-        let state = received.text("tracestate").filter(|state| {
-            !state.trim().is_empty()
-                && state.len() <= TRACE_STATE_CHARS_MAX
-                && state.bytes().all(|b| (0x20..0x7f).contains(&b))
-        });
-        Some(Self { parent, state })
+        Some(Self {
+            kind: received.text("type")?,
+            data: received.data,
+            packed: received.packed,
+        })
+    }
+
+    /// The bytes of data that stands there as base64.
+    fn bytes(&self) -> Option<Vec<u8>> {
+        BASE64_STANDARD.decode(text_of(self.packed?)?).ok()
+    }
+
+    fn value(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(self.data?.get()).ok()
     }
 }
 
-/// `version-trace-parent-flags` in lower-case hex; ids of zeros and version ff are invalid (Trace Context 3.2.2).
-fn is_parent(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [version, trace, parent, flags, ..] = parts.as_slice() else {
-        return false;
-    };
-    let hex = |part: &str, length: usize| {
-        part.len() == length
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    hex(version, 2)
-        && hex(trace, 32)
-        && hex(parent, 16)
-        && hex(flags, 2)
-        && *version != "ff"
-        && (parts.len() == 4 || *version != "00")
-        && [trace, parent]
-            .iter()
-            .all(|id| id.bytes().any(|b| b != b'0'))
-        && text.len() <= TRACE_STATE_CHARS_MAX
-        && text.bytes().all(|b| b.is_ascii_graphic())
+/// Whether two CloudEvents have the same data, whatever the modes they came in: members of JSON in any order, text
+/// and JSON also where one of them is base64.
+#[must_use]
+pub fn is_same_data(one: &Content<'_>, other: &Content<'_>) -> bool {
+    let text = |raw: Option<&RawValue>| raw.map(|raw| raw.get().to_owned());
+    if text(one.data) == text(other.data) && text(one.packed) == text(other.packed) {
+        return true;
+    }
+    match (one.bytes(), other.bytes()) {
+        (Some(one), Some(other)) => one == other,
+        (Some(bytes), None) => is_made_of(other.value(), &bytes),
+        (None, Some(bytes)) => is_made_of(one.value(), &bytes),
+        (None, None) => one.value() == other.value(),
+    }
+}
+
+/// Whether bytes are a text, or JSON of a value.
+fn is_made_of(value: Option<serde_json::Value>, bytes: &[u8]) -> bool {
+    let is_text = |value: &serde_json::Value| value.as_str().is_some_and(|t| t.as_bytes() == bytes);
+    value.is_some_and(|value| is_text(&value) || serde_json::from_slice(bytes).ok() == Some(value))
 }
 
 /// What is kept of a CloudEvent that came in.
@@ -198,7 +211,7 @@ fn is_forbidden(c: char) -> bool {
 }
 
 /// An event that did not come as a CloudEvent.
-fn made(event: &Event, webhook: Option<&str>) -> String {
+fn made(event: &Event, webhook: Option<&str>, trace: Option<&Trace>) -> String {
     let mut out = Writer::new();
     out.text("specversion", "1.0");
     out.text("id", &event.id.to_string());
@@ -224,6 +237,12 @@ fn made(event: &Event, webhook: Option<&str>) -> String {
     }
     if let Some(follows) = event.follows {
         out.text("hookgatefollows", &follows.to_string());
+    }
+    if let Some(trace) = trace {
+        out.text("traceparent", &trace.parent);
+        if let Some(state) = &trace.state {
+            out.text("tracestate", state);
+        }
     }
     out.member("data", event.payload.get());
     out.finish()
@@ -326,24 +345,28 @@ mod tests {
     }
 
     fn out(payload: &str) -> Value {
-        serde_json::from_str(&to_json(&event(payload), Some("shop"))).unwrap()
+        serde_json::from_str(&to_json(&event(payload), Some("shop"), None)).unwrap()
     }
 
     #[test]
     fn an_event_of_ours() {
         let json = r#"{"specversion":"1.0","id":"00000000-0000-0000-0000-000000000000","source":"urn:hookgate:webhook:shop","type":"shop.order�","subject":"order.1","time":"2026-11-01T10:00:00.123456Z","datacontenttype":"application/json","hookgateevent":"\"shop.order\\u0007\"","hookgateresource":"{\"prefect.resource.id\":\"order.1\",\"name\":\"a\\u0085b\"}","hookgaterelated":"[{\"prefect.resource.id\":\"x\",\"prefect.resource.role\":\"customer\"}]","hookgatefollows":"ffffffff-ffff-ffff-ffff-ffffffffffff","data":{"n":1.50}}"#;
-        assert_eq!(to_json(&event(r#"{"n":1.50}"#), Some("shop")), json);
+        assert_eq!(to_json(&event(r#"{"n":1.50}"#), Some("shop"), None), json);
         // Another webhook's resource is one as any other.
-        let other = to_json(&event("{}"), Some("other"));
+        let other = to_json(&event("{}"), Some("other"), None);
         assert!(other.contains("hookgate.webhook.shop"));
-        assert!(to_json(&event("{}"), None).contains(r#""source":"urn:hookgate","#));
+        assert!(to_json(&event("{}"), None, None).contains(r#""source":"urn:hookgate","#));
     }
 
     #[test]
     fn what_came_as_a_cloudevent_goes_out_as_it_came() {
         let json = r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","n":7,"b":true,"time":"2026-01-01t00:00:00z"}"#;
         assert_eq!(
-            to_json(&event(&format!(r#"{{"cloudevents":{json}}}"#)), Some("w")),
+            to_json(
+                &event(&format!(r#"{{"cloudevents":{json}}}"#)),
+                Some("w"),
+                None
+            ),
             json
         );
         let payload = format!(r#"{{"data":[1.0,null],"cloudevents":{json}}}"#);
@@ -395,31 +418,24 @@ mod tests {
     #[test]
     fn traces() {
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let with = |parent: &str, state: &str| {
+        let own = |parent: &str| {
             let attributes = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t",
-                "traceparent": parent, "tracestate": state});
-            Trace::of(&event(&json!({"cloudevents": attributes}).to_string()))
+                "traceparent": parent, "tracestate": "a=1"});
+            event(&json!({"cloudevents": attributes}).to_string())
         };
-        let found = with(parent, "congo=t61rcWkgMzE").unwrap();
-        assert_eq!(found.parent, parent);
-        assert_eq!(found.state.as_deref(), Some("congo=t61rcWkgMzE"));
-        assert_eq!(with(parent, "").unwrap().state, None);
-        assert_eq!(with(parent, "é").unwrap().state, None);
-        let long = format!("{parent}-more");
-        for bad in [
-            "",
-            "x",
-            &long,
-            &parent.to_uppercase(),
-            &parent.replace('b', "0").replace("00-", "ff-"),
-            &format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)),
-        ] {
-            assert_eq!(with(bad, ""), None, "{bad}");
-        }
-        assert!(with(&long.replacen("00", "01", 1), "").is_some());
+        let found = trace(&own(parent)).unwrap();
         assert_eq!(
-            Trace::of(&event(&json!({"traceparent": parent}).to_string())),
-            None
+            (&*found.parent, found.state.as_deref()),
+            (parent, Some("a=1"))
         );
+        assert_eq!(trace(&own("nonsense")), None);
+        let ours = event(&json!({"traceparent": parent}).to_string());
+        assert_eq!(trace(&ours), None);
+        // The request's is given to events of ours alone.
+        let hop = Trace::new(&parent.replace('b', "c"), None).unwrap();
+        let json = to_json(&ours, None, Some(&hop));
+        assert!(json.contains(&format!("\"traceparent\":\"{}\"", hop.parent)));
+        let json = to_json(&own(parent), None, Some(&hop));
+        assert!(json.contains(parent) && !json.contains(&hop.parent));
     }
 }

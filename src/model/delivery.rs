@@ -1,5 +1,6 @@
 //! The durable record of one request and what became of it.
 
+use super::trace::Hop;
 use super::{Event, Note, Problem};
 use crate::codes::Code;
 use jiff::Timestamp;
@@ -137,6 +138,9 @@ pub struct Delivery {
     /// Microseconds spent before the log: reading, verifying, translating.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub timing: Option<Timing>,
+    /// The place in a trace that the request came with, where its webhook wants it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trace: Option<Hop>,
 }
 
 /// A request without its headers and body.

@@ -15,6 +15,7 @@ pub mod request;
 pub mod secret;
 pub mod slug;
 pub mod time;
+pub mod trace;
 
 pub use delivery::{Delivery, Outcome, Position, Seq};
 pub use event::{Event, Labels};

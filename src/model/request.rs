@@ -114,6 +114,41 @@ pub fn is_json_type(media_type: &str) -> bool {
         .is_some_and(|(_, subtype)| subtype == "json" || subtype.ends_with("+json"))
 }
 
+/// A parameter of a `Content-Type`, unquoted (RFC 9110 5.6.6). A `;` inside a quoted string separates nothing.
+#[must_use]
+pub fn parameter(content_type: &str, name: &str) -> Option<String> {
+    let (mut quoted, mut escaped) = (false, false);
+    let separates = |c: char| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ';' => return !quoted,
+            _ => {}
+        }
+        false
+    };
+    content_type.split(separates).skip(1).find_map(|parameter| {
+        let (key, value) = parameter.split_once('=')?;
+        key.trim()
+            .eq_ignore_ascii_case(name)
+            .then(|| unquoted(value.trim()))
+    })
+}
+
+fn unquoted(value: &str) -> String {
+    let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+    let Some(inner) = inner else {
+        return value.trim_matches('"').to_owned();
+    };
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        out.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    out
+}
+
 impl Request {
     /// The media type of the body, lower case, without parameters; empty where none is sent.
     #[must_use]
@@ -127,16 +162,35 @@ impl Request {
     #[must_use]
     pub fn content_type_parameter(&self, name: &str) -> Option<String> {
         let value = self.headers.text("content-type")?;
-        value.split(';').skip(1).find_map(|parameter| {
-            let (key, value) = parameter.split_once('=')?;
-            key.trim()
-                .eq_ignore_ascii_case(name)
-                .then(|| value.trim().trim_matches('"').to_owned())
-        })
+        parameter(&value, name)
     }
 
     /// The pairs of the query, decoded, in order.
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         form_urlencoded::parse(self.query.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters() {
+        for (value, want) in [
+            ("text/plain; charset=utf-8", Some("utf-8")),
+            ("text/plain;CHARSET = \"UTF-8\" ;x=1", Some("UTF-8")),
+            ("text/plain; x=\"a;charset=utf-16\"", None),
+            (
+                "text/plain; x=\"\\\";charset=1\"; charset=\"a\\\"b\"",
+                Some("a\"b"),
+            ),
+            ("text/plain; charset=\"open", Some("open")),
+            ("text/plain; charset", None),
+            ("charset=utf-8", None),
+            ("", None),
+        ] {
+            assert_eq!(parameter(value, "charset").as_deref(), want, "{value}");
+        }
     }
 }

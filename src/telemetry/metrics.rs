@@ -107,6 +107,8 @@ pub struct Metrics {
     pub key_waits: Family<MetricLabels, Counter>,
     pub subscription_confirmations: Family<MetricLabels, Counter>,
     pub duplicates: Family<MetricLabels, Counter>,
+
+    pub other_content: Family<MetricLabels, Counter>,
     pub old_slug: Family<MetricLabels, Counter>,
     pub events: Family<MetricLabels, Counter>,
     pub translation_duration: HistogramFamily,
@@ -170,6 +172,7 @@ impl Metrics {
             key_waits: Family::default(),
             subscription_confirmations: Family::default(),
             duplicates: Family::default(),
+            other_content: Family::default(),
             old_slug: Family::default(),
             events: Family::default(),
             translation_duration: histograms(FAST),
@@ -284,6 +287,11 @@ impl Metrics {
             "duplicates",
             "Requests that repeat a delivery",
             self.duplicates.clone(),
+        );
+        r.register(
+            "duplicates_other_content",
+            "Requests with a known key and other content",
+            self.other_content.clone(),
         );
         self.register_translation(r);
     }
@@ -487,7 +495,7 @@ mod tests {
     const NAMES: &str = "
         hookgate_build_info hookgate_config_info hookgate_config_last_reload_success
         hookgate_config_last_reload_timestamp_seconds hookgate_dead_letters hookgate_dead_letters_total
-        hookgate_duplicates_total hookgate_events_total hookgate_feed_lag_deliveries
+        hookgate_duplicates_other_content_total hookgate_duplicates_total hookgate_events_total hookgate_feed_lag_deliveries
         hookgate_key_fetches_total hookgate_key_waits_total hookgate_subscription_confirmations_total
         hookgate_last_delivery_timestamp_seconds hookgate_log_batch_deliveries
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
@@ -512,6 +520,7 @@ mod tests {
             &m.key_waits,
             &m.subscription_confirmations,
             &m.duplicates,
+            &m.other_content,
             &m.old_slug,
             &m.events,
             &m.translation_errors,

@@ -19,6 +19,7 @@ pub struct WebhookMetrics {
     last_delivery: FloatGauge,
     events: Counter,
     duplicates: Counter,
+    other_content: Counter,
     old_slug: Counter,
 }
 
@@ -43,6 +44,7 @@ impl WebhookMetrics {
             last_delivery: all.last_delivery.get_or_create_owned(&own),
             events: all.events.get_or_create_owned(&own),
             duplicates: all.duplicates.get_or_create_owned(&own),
+            other_content: all.other_content.get_or_create_owned(&own),
             old_slug: all.old_slug.get_or_create_owned(&own),
             all: Arc::clone(all),
         }
@@ -70,6 +72,11 @@ impl WebhookMetrics {
             self.last_delivery.set(now);
         }
         self.events.inc_by(events as u64);
+    }
+
+    /// A request had a key that was known with other content.
+    pub fn other_content(&self) {
+        self.other_content.inc();
     }
 
     /// A request came by a slug that the webhook had.

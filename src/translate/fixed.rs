@@ -124,6 +124,7 @@ impl Definition {
         Ok(Translated {
             events,
             keys,
+            contents: Vec::new(),
             notes,
             undefined,
         })

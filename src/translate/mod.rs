@@ -76,6 +76,15 @@ pub struct ItemKey {
     pub witness: String,
 }
 
+/// What a CloudEvent brought, where a mapping of the webhook's own may hide it: tells a duplicate with other content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// `type`.
+    pub kind: String,
+    /// The data as JSON text, or base64.
+    pub data: String,
+}
+
 /// What translation made of a request.
 #[derive(Debug, Clone, Default)]
 pub struct Translated {
@@ -83,6 +92,8 @@ pub struct Translated {
     pub events: Vec<Event>,
     /// The keys that count, now that the events are known: the scope's, or each event's own.
     pub keys: Keys,
+    /// What each event was made of, where the event does not show it.
+    pub contents: Vec<Content>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
     /// What it read that the request has not; a note tells of each.

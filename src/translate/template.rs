@@ -132,6 +132,7 @@ impl Template {
         Ok(Translated {
             events,
             keys,
+            contents: Vec::new(),
             notes,
             undefined,
         })

@@ -1,6 +1,6 @@
 //! CloudEvents in, kept, and out again: by the API, by `export`, by the SDKs that others use, and to sinks.
 
-use crate::harness::fake_sink::{FakeSink, Reply};
+use crate::harness::fake_sink::{FakeSink, Reply, Seen};
 use crate::harness::{Gateway, Setup, hookgate, outside, slug, wait_for};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -194,6 +194,79 @@ fn a_trace_is_handed_on() {
     assert_eq!(requests[0].header("tracestate"), "congo=t61rcWkgMzE");
     assert_eq!(requests[1].header("traceparent"), "");
     assert_eq!(read_back(&gateway, "")[0]["traceparent"], PARENT);
+}
+
+/// What a sink is sent with: `traceparent`, `tracestate`.
+fn places(sink: &FakeSink, count: usize) -> Vec<(String, String)> {
+    let requests = wait_for("the requests", || {
+        Some(sink.taken()).filter(|requests| requests.len() >= count)
+    });
+    let of = |request: &Seen, name: &str| request.header(name).to_owned();
+    let place = |request| (of(request, "traceparent"), of(request, "tracestate"));
+    requests.iter().map(place).collect()
+}
+
+/// The place of the hop and that of the event stay apart, and each webhook says what is done with the hop's.
+#[test]
+fn a_requests_place_in_a_trace() {
+    const HOP: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let sink = FakeSink::start(|_, _| Reply::status(204));
+    let shop = |n: usize, trace: &str| {
+        let event = r#"event = { event = "shop", resource = { "prefect.resource.id" = "order" } }"#;
+        webhook(n, &format!("shop-{n}"), &format!("{event}\n{trace}"))
+    };
+    let setup = Setup::new(format!(
+        "[[sink]]\nname = \"s\"\nkind = \"http\"\nurl = \"{}\"\nfrom = \"oldest\"\nsingle = true\n{}{}{}{}",
+        sink.url("/in"),
+        webhook(1, "ce", "cloudevents = true\ntrace = \"continue\""),
+        shop(2, ""),
+        shop(3, "trace = \"continue\""),
+        shop(4, "trace = \"ignore\""),
+    ));
+    let mut gateway = setup.start();
+    let headers = [
+        ("Traceparent", HOP),
+        ("tracestate", "a=1"),
+        ("tracestate", "b=2"),
+    ];
+    let post = |gateway: &Gateway, n: usize, headers: &[(&str, &str)], body: &Value| {
+        let reply = gateway.post(&slug(n), headers, body.to_string().as_bytes());
+        assert_eq!(reply.status, 204, "{}", reply.text());
+        gateway.delivery(&reply)["trace"].clone()
+    };
+    let none = Value::Null;
+    let kept = json!({"traceparent": HOP, "tracestate": "a=1,b=2"});
+    let continued = json!({"traceparent": HOP, "tracestate": "a=1,b=2", "continued": true});
+    let (empty, own) = (String::new(), (HOP.to_owned(), "a=1,b=2".to_owned()));
+    let nowhere = (empty.clone(), empty.clone());
+    assert_eq!(post(&gateway, 2, &headers, &json!({})), kept);
+    assert_eq!(post(&gateway, 3, &headers, &json!({})), continued);
+    assert_eq!(post(&gateway, 4, &headers, &json!({})), none);
+    // What is no place in a trace is none.
+    for bad in ["", "nonsense", &HOP.to_uppercase()] {
+        assert_eq!(post(&gateway, 3, &[("traceparent", bad)], &json!({})), none);
+    }
+    let want = [&nowhere, &own, &nowhere, &nowhere, &nowhere, &nowhere];
+    assert_eq!(places(&sink, 6).iter().collect::<Vec<_>>(), want);
+    // An event with its own: the hop goes on as the hop, the event's stays in the event.
+    let kind = [headers.to_vec(), vec![("Content-Type", SINGLE)]].concat();
+    assert_eq!(post(&gateway, 1, &kind, &structured()), continued);
+    let mut other = structured();
+    other["id"] = json!("other");
+    assert_eq!(post(&gateway, 1, &kind[3..], &other), none);
+    let places = places(&sink, 8);
+    assert_eq!(places[6..], [own, (PARENT.to_owned(), empty)]);
+    // Out as CloudEvents, now and after a restart: an event of ours has the request's, one that came has its own.
+    for _ in 0..2 {
+        let out = read_back(&gateway, "");
+        let parents: Vec<&Value> = out.iter().map(|event| &event["traceparent"]).collect();
+        let (hop, own) = (json!(HOP), json!(PARENT));
+        let want = [&hop, &hop, &none, &none, &none, &none, &own, &own];
+        assert_eq!(parents, want);
+        assert_eq!(out[0]["tracestate"], "a=1,b=2");
+        assert_eq!(out[6], structured());
+        gateway.restart_after_kill9();
+    }
 }
 
 /// A script that sends with an SDK and reads back; it fails by itself.

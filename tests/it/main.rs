@@ -17,6 +17,7 @@ mod batches;
 mod cli;
 mod cloudevents;
 mod compare;
+mod content;
 mod crash;
 mod deliver;
 mod even;

@@ -29,7 +29,7 @@ pub(super) async fn list(
 }
 
 fn as_cloud_event(row: &EventRow) -> String {
-    cloud_event::to_json(&row.event, row.webhook.as_deref())
+    cloud_event::to_json(&row.event, row.webhook.as_deref(), row.trace.as_ref())
 }
 
 /// `GET /events/{id}`.

@@ -3,6 +3,7 @@
 use crate::codes::Code;
 use crate::feed::{DeliveryRow, EventRow};
 use crate::model::delivery::{Check, RequestSummary, Timing, Verification};
+use crate::model::trace::Hop;
 use crate::model::{Event, Note, Outcome, Problem, Seq, time};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -31,6 +32,7 @@ pub(crate) struct DeliveryView<'a> {
     timing: Option<Timing>,
     replay_of: Option<Uuid>,
     duplicate_of: Option<Seq>,
+    trace: Option<&'a Hop>,
 }
 
 impl<'a> From<&'a DeliveryRow> for DeliveryView<'a> {
@@ -56,6 +58,7 @@ impl<'a> From<&'a DeliveryRow> for DeliveryView<'a> {
             timing: delivery.timing,
             replay_of: delivery.replay_of,
             duplicate_of: delivery.duplicate_of,
+            trace: delivery.trace.as_ref(),
         }
     }
 }

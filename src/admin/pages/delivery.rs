@@ -34,6 +34,7 @@ struct DeliveryPage {
     duplicates: u64,
     duplicate_of: Option<String>,
     replay_of: Option<String>,
+    trace: Option<String>,
     steps: Vec<Step>,
     request: Option<RequestPart>,
     request_note: String,
@@ -101,14 +102,6 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         (Some(_), Err(error)) => (None, error.detail),
     };
     let sinks = sinks(ask, row)?;
-    let duplicate_of = match delivery.duplicate_of {
-        Some(seq) => ask
-            .admin
-            .log
-            .get(seq)?
-            .map(|record| record.delivery.id.to_string()),
-        None => None,
-    };
     let summary = delivery.request.as_ref();
     Ok(DeliveryPage {
         id: delivery.id.to_string(),
@@ -124,8 +117,9 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
         status: delivery.status,
         seq: row.seq.map(thousands),
         duplicates: row.duplicates,
-        duplicate_of,
+        duplicate_of: repeated(ask, delivery)?,
         replay_of: delivery.replay_of.map(|id| id.to_string()),
+        trace: delivery.trace.as_ref().map(|hop| hop.trace.parent.clone()),
         steps: steps(row, &sinks),
         request,
         request_note,
@@ -155,6 +149,15 @@ fn gather(ask: &Ask, row: &DeliveryRow) -> Result<DeliveryPage, ApiError> {
     })
 }
 
+/// The id of the delivery that one repeats.
+fn repeated(ask: &Ask, delivery: &Delivery) -> Result<Option<String>, ApiError> {
+    let record = match delivery.duplicate_of {
+        Some(seq) => ask.admin.log.get(seq)?,
+        None => None,
+    };
+    Ok(record.map(|record| record.delivery.id.to_string()))
+}
+
 /// The checks of the record, and what may explain a refusal.
 fn checks(ask: &Ask, row: &DeliveryRow, kept: Option<&[u8]>) -> Vec<Check> {
     let Some(record) = &row.delivery.verification else {
@@ -176,6 +179,9 @@ fn finding(delivery: &Delivery) -> String {
             events => plural(events.len(), "event"),
         },
         Outcome::Ignored => format!("{webhook} chose to emit nothing"),
+        Outcome::Duplicate if delivery.code.is_some() => {
+            "this delivery key came before, with other content".to_owned()
+        }
         Outcome::Duplicate => "this delivery key came before".to_owned(),
         Outcome::Parked => format!("not translatable by {webhook}"),
         Outcome::Rejected => "not verified".to_owned(),

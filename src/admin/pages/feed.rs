@@ -248,6 +248,9 @@ fn delivery_row(row: &DeliveryRow, now: Timestamp) -> Row {
         Outcome::Parked => (Some("translate"), "not translatable"),
         Outcome::Accepted => (None, ""),
         Outcome::Ignored => (None, "the webhook chose to emit nothing"),
+        Outcome::Duplicate if delivery.code.is_some() => {
+            (None, "this delivery key came before, with other content")
+        }
         Outcome::Duplicate => (None, "this delivery key came before"),
         Outcome::Handshake => (None, "a registration or challenge, answered"),
     };

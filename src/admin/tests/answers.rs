@@ -126,7 +126,8 @@ async fn deliveries() {
             "masked",
             "timing",
             "replay_of",
-            "duplicate_of"
+            "duplicate_of",
+            "trace"
         ]
     );
     assert_eq!(json["seq"], 1);

@@ -133,6 +133,7 @@ pub(super) fn delivery(n: u64, outcome: Outcome) -> DeliveryRow {
                 verify_micros: 80,
                 translate_micros: 410,
             }),
+            trace: None,
         },
     }
 }
@@ -267,6 +268,7 @@ impl FakeFeed {
                     received: row.delivery.received,
                     webhook: row.delivery.webhook.clone(),
                     event: event.clone(),
+                    trace: row.delivery.trace.clone().map(|hop| hop.trace),
                 };
                 (row, event)
             })

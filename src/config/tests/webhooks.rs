@@ -498,7 +498,7 @@ on_error = "ignore"
 default_payload = "nothing"
 undefined = "error"
 old_slugs = [{ slug = "a b" }, { until = "soon" }, 1]
-trace = "link"
+trace = "parent"
 each = "body"
 enabled = 1
 "#)), @r#"
@@ -522,8 +522,7 @@ enabled = 1
         old_slugs = [{ slug = "…", until = 2026-12-01T00:00:00Z }]
     E HG0204 17:42 ‹"soon"› `old_slugs[1].until`: must be a time with zone, such as 2026-12-01T00:00:00Z
     E HG0202 17:52 ‹1› `old_slugs[2]` must be a table, not a whole number
-    E HG0201 18:1 ‹trace› `trace` is not supported yet in this version
-        remove it; nothing is read of it
+    E HG0204 18:9 ‹"parent"› `trace`: "parent" is none of "link", "continue", "ignore"
     E HG0202 20:11 ‹1› `enabled` must be true or false, not a whole number
     "#);
     let webhook = only(&with_event(

@@ -227,17 +227,21 @@ impl World {
             verification: None,
             masked: Vec::new(),
             timing: None,
+            trace: None,
         };
         let append = Append {
             delivery,
             request: None,
             keys: AppendKeys::None,
+            contents: Vec::new(),
         };
         let done = self.log.append(append).unwrap().blocking_recv().unwrap();
         let record = self.log.get(done.unwrap().seq).unwrap().unwrap();
         let events = record.delivery.events.iter();
         events
-            .map(|event| serde_json::from_str(&cloud_event::to_json(event, Some("w"))).unwrap())
+            .map(|event| {
+                serde_json::from_str(&cloud_event::to_json(event, Some("w"), None)).unwrap()
+            })
             .collect()
     }
 
@@ -319,7 +323,7 @@ fn any_other_event_comes_back() {
                 }
                 let made = translate(&from.webhooks[0], &envelope("application/json", &event));
                 prop_assert_eq!(made.outcome, Outcome::Accepted, "{:?}", made.error);
-                let out = cloud_event::to_json(&made.events[0], Some("w"));
+                let out = cloud_event::to_json(&made.events[0], Some("w"), None);
                 // Another reader takes it for a CloudEvent too.
                 let theirs: cloudevents::Event = serde_json::from_str(&out).unwrap();
                 prop_assert_eq!(
@@ -390,7 +394,7 @@ fn any_document_is_judged() {
                 // All or nothing, and what is taken can be given.
                 prop_assert!(made.events.is_empty() || made.error.is_none());
                 for event in &made.events {
-                    let out = cloud_event::to_json(event, Some("w"));
+                    let out = cloud_event::to_json(event, Some("w"), None);
                     prop_assert!(serde_json::from_str::<Value>(&out).is_ok(), "{}", out);
                 }
                 Ok(())

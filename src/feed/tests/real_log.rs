@@ -23,6 +23,7 @@ fn append(log: &dyn EventLog, delivery: Delivery) -> Appended {
         delivery,
         request: None,
         keys,
+        contents: Vec::new(),
     };
     log.append(append)
         .unwrap()

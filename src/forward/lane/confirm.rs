@@ -277,6 +277,7 @@ impl Lane {
             webhook: None,
             received: Timestamp::now(),
             event,
+            trace: None,
             json,
         })];
         if !matches!(self.sink.send(&probe).await, Ok(Proof::Taken)) {

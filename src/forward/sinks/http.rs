@@ -1,5 +1,5 @@
-//! Any HTTP endpoint: a JSON array, or one event a request; signed by Standard Webhooks if asked for. An event that
-//! came with a place in a trace and is sent alone hands it on in the headers of W3C Trace Context.
+//! Any HTTP endpoint: a JSON array, or one event a request; signed by Standard Webhooks if asked for. What
+//! came with a place in a trace hands it on in the headers of W3C Trace Context.
 
 use super::super::error::SinkError;
 use super::super::window::Item;
@@ -7,7 +7,8 @@ use super::super::{HttpOptions, HttpTarget};
 use super::client::Caller;
 use super::{Proof, Sink, json_array};
 use crate::model::Secret;
-use crate::model::cloud_event::Trace;
+use crate::model::cloud_event;
+use crate::model::trace::Trace;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
@@ -45,9 +46,7 @@ impl Http {
         let id = message_id(batch);
         let mut headers = HeaderMap::new();
         insert(&mut headers, "idempotency-key", &id)?;
-        if let [item] = batch
-            && let Some(trace) = Trace::of(&item.event)
-        {
+        if let Some(trace) = trace_of(batch) {
             insert(&mut headers, "traceparent", &trace.parent)?;
             if let Some(state) = &trace.state {
                 insert(&mut headers, "tracestate", state)?;
@@ -108,6 +107,20 @@ impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
+}
+
+/// The place in a trace that all events of a request share: the one their delivery came with, where its webhook
+/// continues it, else each one's own.
+fn trace_of(batch: &[Arc<Item>]) -> Option<Trace> {
+    let of = |item: &Item| {
+        item.trace
+            .clone()
+            .or_else(|| cloud_event::trace(&item.event))
+    };
+    let (first, others) = batch.split_first()?;
+    let trace = of(first)?;
+    let shared = others.iter().all(|item| of(item).as_ref() == Some(&trace));
+    shared.then_some(trace)
 }
 
 /// The same for the same events: a single event's own id, else a hash over all ids in order.

@@ -9,6 +9,7 @@ fn append(log: &dyn crate::log::EventLog, numbers: std::ops::Range<u64>) {
             delivery: delivery(vec![event("order.created", n)]),
             request: None,
             keys: AppendKeys::None,
+            contents: Vec::new(),
         })
         .map(|append| log.append(append).unwrap())
         .collect();

@@ -11,6 +11,7 @@ fn item(seq: Seq, index: u32, n: u64) -> Item {
         webhook: None,
         received: Timestamp::now(),
         event: event("x", n),
+        trace: None,
         json: "x".repeat(9),
     }
 }

@@ -24,10 +24,15 @@ const MARK_AFTER: i64 = 3_600_000_000;
 /// The fingerprint of a webhook's delivery key: the first 8 bytes of SHA-256 over webhook, LF, key.
 /// Not a faster hash, since a sender must not be able to make another's key collide.
 pub(crate) fn fingerprint(webhook: Option<&str>, key: &str) -> u64 {
+    print(&[webhook.unwrap_or_default(), "\n", key])
+}
+
+/// The first 8 bytes of SHA-256 over texts, one after the other.
+pub(crate) fn print(texts: &[&str]) -> u64 {
     let mut hasher = Sha256::new();
-    hasher.update(webhook.unwrap_or_default());
-    hasher.update(b"\n");
-    hasher.update(key);
+    for text in texts {
+        hasher.update(text);
+    }
     let digest: [u8; 32] = hasher.finalize().into();
     digest
         .first_chunk()

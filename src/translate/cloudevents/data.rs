@@ -1,6 +1,6 @@
 //! The data of an event: JSON, text or bytes, by its type alone and never by looking at the bytes.
 
-use super::mode::parameter;
+use super::mode::charset;
 use crate::model::request::{is_json_type, media_type};
 use crate::translate::json::{Doc, Kind, Ref, string_into};
 use base64::Engine;
@@ -17,8 +17,11 @@ const TEXT_TYPES: [&str; 7] = [
     "application/x-www-form-urlencoded",
 ];
 
+/// Beginnings of charsets in which ASCII is not one byte.
+const WIDE: [&str; 4] = ["utf-16", "utf-32", "iso-10646-ucs", "utf-7"];
+
 /// Data of an event.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Data {
     /// JSON text of the value.
     Json(String),
@@ -46,12 +49,15 @@ fn is_text(media: &str) -> bool {
 
 /// Bytes of a text type as text, if they are.
 fn decoded(bytes: &[u8], content_type: &str) -> Option<Data> {
-    if parameter(content_type, "charset").as_deref() == Some("iso-8859-1") {
-        return Some(text(
-            &bytes.iter().map(|b| char::from(*b)).collect::<String>(),
-        ));
+    match charset(content_type).as_deref() {
+        Some("iso-8859-1") => {
+            let chars: String = bytes.iter().map(|b| char::from(*b)).collect();
+            Some(text(&chars))
+        }
+        // Their bytes may be UTF-8 by chance, but never the same text.
+        Some(other) if WIDE.iter().any(|wide| other.starts_with(wide)) => None,
+        _ => std::str::from_utf8(bytes).ok().map(text),
     }
-    std::str::from_utf8(bytes).ok().map(text)
 }
 
 /// Data of a binary event.

@@ -4,7 +4,8 @@ use super::attributes::{check_complete, check_name, is_core, set_text};
 use super::{CloudEvent, data};
 use crate::model::limits;
 use crate::translate::json::{Kind, Ref};
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Reads one event.
 ///
@@ -66,7 +67,7 @@ fn attribute(event: &mut CloudEvent, name: &str, value: Ref<'_>) -> Result<(), S
             Ok(())
         }
         Kind::Number => Err(format!(
-            "`{name}` is a number with a fraction; attributes are strings, booleans or integers"
+            "`{name}` is a number with a fraction or exponent; attributes are strings, booleans or integers"
         )),
         Kind::Array | Kind::Object => Err(format!(
             "`{name}` is an array or object; attributes are strings, booleans or integers"
@@ -74,11 +75,19 @@ fn attribute(event: &mut CloudEvent, name: &str, value: Ref<'_>) -> Result<(), S
     }
 }
 
-/// Reads a batch: all or nothing, and of equal events the first.
+/// What a batch holds.
+pub(super) struct Batch {
+    /// Its events; of those with one source and id the first.
+    pub(super) events: Vec<CloudEvent>,
+    /// Events that were left out with another content: their place and that of the first, from 1.
+    pub(super) differing: Vec<(usize, usize)>,
+}
+
+/// Reads a batch: all or nothing.
 ///
 /// # Errors
 /// The first event that breaks a rule, with its place.
-pub(super) fn read_batch(value: Ref<'_>) -> Result<Vec<CloudEvent>, String> {
+pub(super) fn read_batch(value: Ref<'_>) -> Result<Batch, String> {
     if value.kind() != Kind::Array {
         return Err("the batch is not a JSON array".into());
     }
@@ -90,7 +99,8 @@ pub(super) fn read_batch(value: Ref<'_>) -> Result<Vec<CloudEvent>, String> {
         ));
     }
     let mut events: Vec<CloudEvent> = Vec::with_capacity(count);
-    let mut seen = HashSet::new();
+    let mut seen: HashMap<(String, String), (usize, usize)> = HashMap::new();
+    let mut differing = Vec::new();
     for (i, item) in value.items().enumerate() {
         let place = |reason: String| format!("event {} of {count}: {reason}", i + 1);
         let event = read(item).map_err(place)?;
@@ -101,9 +111,21 @@ pub(super) fn read_batch(value: Ref<'_>) -> Result<Vec<CloudEvent>, String> {
                 "its `specversion` differs from the first event's".into(),
             ));
         }
-        if seen.insert((event.source.clone(), event.id.clone())) {
-            events.push(event);
+        match seen.entry((event.source.clone(), event.id.clone())) {
+            Entry::Vacant(entry) => {
+                entry.insert((events.len(), i + 1));
+                events.push(event);
+            }
+            Entry::Occupied(entry) => {
+                let (index, first) = *entry.get();
+                let is_same = events
+                    .get(index)
+                    .is_some_and(|first| first.kind == event.kind && first.data == event.data);
+                if !is_same {
+                    differing.push((i + 1, first));
+                }
+            }
         }
     }
-    Ok(events)
+    Ok(Batch { events, differing })
 }

@@ -16,11 +16,11 @@ pub(crate) use event::json_into;
 use super::input::Input;
 use super::json::Doc;
 use super::{
-    CloudEventsOptions, Definition, Failure, Keys, Scope, Translated, keys, schema, undefined,
-    value,
+    CloudEventsOptions, Content, Definition, Failure, Keys, Scope, Translated, keys, schema,
+    undefined, value,
 };
 use crate::codes;
-use crate::model::{Headers, Problem, limits};
+use crate::model::{Headers, Note, Problem, limits};
 use mode::Mode;
 use uuid::Uuid;
 
@@ -44,6 +44,20 @@ pub(crate) struct CloudEvent {
     data: Option<data::Data>,
 }
 
+impl CloudEvent {
+    fn content(&self) -> Content {
+        let data = match &self.data {
+            Some(data::Data::Json(json)) => json.clone(),
+            Some(data::Data::Base64(text)) => format!("base64 {text}"),
+            None => String::new(),
+        };
+        Content {
+            kind: self.kind.clone(),
+            data,
+        }
+    }
+}
+
 /// Why a request is not read.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -60,6 +74,9 @@ pub(crate) struct Decoded {
     pub(crate) events: Vec<CloudEvent>,
     /// Whether they came as a batch.
     pub(crate) batch: bool,
+    /// Places in the batch of events that were left out though their content is another than that of the first with
+    /// their source and id, and the place of that.
+    differing: Vec<(usize, usize)>,
 }
 
 /// Decodes headers and body.
@@ -68,21 +85,23 @@ pub(crate) fn decode(
     body: &[u8],
     options: &CloudEventsOptions,
 ) -> Result<Decoded, Refusal> {
-    let (events, batch) = match mode::of(headers, body)? {
-        Mode::Binary => (
-            vec![binary::read(headers, body, options).map_err(Refusal::Malformed)?],
-            false,
-        ),
-        Mode::Structured(doc) => (
-            vec![envelope::read(doc.root()).map_err(Refusal::Malformed)?],
-            false,
-        ),
-        Mode::Batch(doc) => (
-            envelope::read_batch(doc.root()).map_err(Refusal::Malformed)?,
-            true,
-        ),
+    let one = |event: Result<CloudEvent, String>| {
+        event.map(|event| Decoded {
+            events: vec![event],
+            batch: false,
+            differing: Vec::new(),
+        })
     };
-    Ok(Decoded { events, batch })
+    match mode::of(headers, body)? {
+        Mode::Binary => one(binary::read(headers, body, options)),
+        Mode::Structured(doc) => one(envelope::read(doc.root())),
+        Mode::Batch(doc) => envelope::read_batch(doc.root()).map(|batch| Decoded {
+            events: batch.events,
+            batch: true,
+            differing: batch.differing,
+        }),
+    }
+    .map_err(Refusal::Malformed)
 }
 
 /// Translates a request.
@@ -105,6 +124,7 @@ pub(crate) fn translate(
     let doc = Doc::parse(json).map_err(|(_, invalid)| no_json(invalid.what))?;
     let mut notes = Vec::new();
     let (mut events, _) = schema::events(&doc, &input, &mut notes)?;
+    notes.extend(differing(&decoded.differing));
     notes.extend(undefined.iter().map(undefined::note));
     keys::agree(scope.keys, events.len())?;
     let mut keys = Vec::with_capacity(events.len());
@@ -123,8 +143,29 @@ pub(crate) fn translate(
             }
             owners => owners.clone(),
         },
+        contents: options
+            .overrides
+            .iter()
+            .flat_map(|_| &decoded.events)
+            .map(CloudEvent::content)
+            .collect(),
         notes,
         undefined,
+    })
+}
+
+/// What the owner is told of events that were left out of a batch though they are not the same.
+fn differing(places: &[(usize, usize)]) -> Option<Note> {
+    let (place, first) = places.first()?;
+    let more = match places.len() {
+        1 => String::new(),
+        count => format!(", and {} more like it", count - 1),
+    };
+    Some(Note {
+        code: Some(codes::OTHER_CONTENT),
+        message: format!(
+            "duplicate, other content: event {place} was left out, since event {first} of the batch has its `source` and `id`, but another `type` or data{more}"
+        ),
     })
 }
 

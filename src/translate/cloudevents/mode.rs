@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use crate::model::Headers;
-use crate::model::request::{is_json_type, media_type};
+use crate::model::request::{is_json_type, media_type, parameter};
 use crate::translate::json::{Doc, Kind};
 
 /// Headers that make a request a CloudEvent in binary mode.
@@ -66,7 +66,7 @@ fn text(body: &[u8]) -> Option<String> {
 }
 
 fn envelope(content_type: &str, body: &[u8], mode: fn(Doc) -> Mode) -> Result<Mode, Refusal> {
-    if let Some(charset) = parameter(content_type, "charset")
+    if let Some(charset) = charset(content_type)
         && !["utf-8", "us-ascii"].contains(&charset.as_str())
     {
         return Err(Refusal::Unsupported(
@@ -82,12 +82,7 @@ fn envelope(content_type: &str, body: &[u8], mode: fn(Doc) -> Mode) -> Result<Mo
     })
 }
 
-/// A parameter of a content type, lower case, unquoted.
-pub(super) fn parameter(content_type: &str, name: &str) -> Option<String> {
-    content_type.split(';').skip(1).find_map(|parameter| {
-        let (key, value) = parameter.split_once('=')?;
-        key.trim()
-            .eq_ignore_ascii_case(name)
-            .then(|| value.trim().trim_matches('"').to_ascii_lowercase())
-    })
+/// The charset of a content type, lower case.
+pub(super) fn charset(content_type: &str) -> Option<String> {
+    parameter(content_type, "charset").map(|charset| charset.to_ascii_lowercase())
 }

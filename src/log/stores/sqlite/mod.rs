@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod decide;
+mod holders;
 mod learn;
 mod maintenance;
 mod reader;
@@ -18,6 +19,7 @@ mod tests;
 mod writer;
 
 use super::schema::{self, Schema};
+use crate::codes;
 use crate::log::keys::snapshot;
 use crate::log::queue::{Job, Prints};
 use crate::log::{
@@ -252,7 +254,7 @@ impl Shared {
             return Err(LogError::OverSize);
         }
         let (prints, remembered, own) = prints_of(&append);
-        let head = record::encode(&append.delivery, own, &remembered)
+        let head = record::encode(&append.delivery, own, &append.contents, &remembered)
             .map_err(|reason| LogError::Failed(reason.into()))?;
         let (done, wait) = oneshot::channel();
         self.queue.push(Job {
@@ -265,6 +267,7 @@ impl Shared {
                 outcome: append.delivery.outcome,
                 duplicate_of: None,
                 events: append.delivery.events.len(),
+                other_content: append.delivery.code == Some(codes::OTHER_CONTENT),
             },
             done,
         })?;

@@ -169,10 +169,7 @@ impl<'s, 'c> Session<'s, 'c> {
             begin: conn.prepare("BEGIN IMMEDIATE")?,
             insert: conn.prepare("INSERT INTO deliveries(seq, head, request) VALUES(?, ?, ?)")?,
             commit: conn.prepare("COMMIT")?,
-            decider: Decider::new(
-                shared,
-                conn.prepare("SELECT head FROM deliveries WHERE seq = ?")?,
-            ),
+            decider: Decider::new(shared, conn)?,
             conn,
             next: learn::newest(conn)? + 1,
             size_seen: Instant::now(),

@@ -89,9 +89,11 @@ pub(super) fn delivery(events: usize) -> Append {
             verification: None,
             masked: Vec::new(),
             timing: None,
+            trace: None,
         },
         request: Some(request),
         keys: AppendKeys::None,
+        contents: Vec::new(),
     }
 }
 
