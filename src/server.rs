@@ -511,19 +511,21 @@ fn admin_listener(
         metrics: Arc::clone(&parts.metrics),
         readiness: Arc::clone(&parts.readiness),
         public: public.to_owned(),
+        ui_dir: None,
     });
     let address = config.admin.listen;
-    let server =
-        HttpServer::new(move || App::new().configure(admin::configure(Arc::clone(&admin))))
-            .workers(1)
-            .shutdown_timeout(1)
-            .disable_signals()
-            .bind(address)
-            .map_err(|reason| ServeError::Listen {
-                key: "admin",
-                address,
-                reason,
-            })?;
+    // Made once: templates are compiled and the forms' token is drawn for all workers.
+    let pages_and_api = admin::configure(admin);
+    let server = HttpServer::new(move || App::new().configure(pages_and_api.clone()))
+        .workers(1)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .bind(address)
+        .map_err(|reason| ServeError::Listen {
+            key: "admin",
+            address,
+            reason,
+        })?;
     let url = url_of("http", &server.addrs(), address);
     Ok((server.run(), url))
 }

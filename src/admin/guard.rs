@@ -5,7 +5,8 @@
 //!    served: one that came through a proxy (`Forwarded`, `X-Forwarded-*`, `Via`) is a stranger's.
 //!    `/livez` and `/readyz` need no token, `/metrics` none for direct requests from loopback.
 //! 3. A change without a bearer token comes from our own pages: `Sec-Fetch-Site: same-origin` or, where
-//!    that is absent, an `Origin` equal to `Host`; and its body is JSON, which no HTML form can send.
+//!    that is absent, an `Origin` equal to `Host`; and its body is JSON, which no HTML form can send. The
+//!    pages' own forms, outside of `/api/`, hold a token instead, which their handlers look for.
 
 use super::problem::{ApiError, Item};
 use crate::codes;
@@ -203,8 +204,9 @@ fn check_origin(facts: &Facts<'_>) -> Result<(), ApiError> {
             _ => false,
         },
     };
-    let json = text("content-type").is_some_and(|value| media_type(value) == "application/json");
-    if same_site && json {
+    let sent = text("content-type").map_or_else(String::new, |value| media_type(value).to_string());
+    let form = sent == "application/x-www-form-urlencoded" && !facts.path.starts_with("/api/");
+    if same_site && (sent == "application/json" || form) {
         return Ok(());
     }
     let host = text("host").unwrap_or("127.0.0.1:8081");

@@ -65,6 +65,9 @@ pub struct Admin {
     pub readiness: Arc<Readiness>,
     /// Where the public listener is bound, such as `http://127.0.0.1:8080`: shown where no `public_url` is set.
     pub public: String,
+    /// A folder to read templates and assets of the pages from at every request, instead of those that are
+    /// built in: for working on them.
+    pub ui_dir: Option<std::path::PathBuf>,
 }
 
 impl fmt::Debug for Admin {
@@ -92,7 +95,7 @@ impl Admin {
 
 /// The whole listener, for `App::configure`.
 pub fn configure(admin: Arc<Admin>) -> impl Fn(&mut web::ServiceConfig) + Clone {
-    let pages = Arc::new(pages::Pages::new());
+    let pages = Arc::new(pages::Pages::new(admin.ui_dir.clone()));
     let answers = Arc::new(idempotency::Answers::default());
     move |service: &mut web::ServiceConfig| {
         let (guarded, shown) = (Arc::clone(&admin), Arc::clone(&pages));
@@ -185,7 +188,7 @@ fn explain(
         tracing::warn!(code = %error.code, path = request.path(), "{}", error.detail.escape_debug());
     }
     let wants_page = !request.path().starts_with("/api/") && api::accepts(&request, "text/html");
-    let (media_type, body) = match wants_page.then(|| pages.error(error)).flatten() {
+    let (media_type, body) = match wants_page.then(|| pages.error(&request, error)).flatten() {
         Some(html) => ("text/html; charset=utf-8", html),
         None => (problem::MEDIA_TYPE, error.to_json(request.path())),
     };
@@ -220,7 +223,8 @@ fn secure(headers: &mut header::HeaderMap) {
         ("content-security-policy", CONTENT_SECURITY_POLICY),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
-        ("referrer-policy", "no-referrer"),
+        // Without a referrer the forms of our own pages would say `Origin: null`.
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ];

@@ -49,6 +49,8 @@ pub struct ConfigHandle {
 #[derive(Debug)]
 struct Last {
     report: ReloadReport,
+    /// When the running configuration was taken.
+    since: Timestamp,
     /// Files that were read or looked for.
     files: Vec<PathBuf>,
 }
@@ -67,7 +69,11 @@ impl ConfigHandle {
         Self {
             current: ArcSwap::from_pointee(config),
             overrides,
-            last: Mutex::new(Last { report, files }),
+            last: Mutex::new(Last {
+                since: report.time,
+                report,
+                files,
+            }),
         }
     }
 
@@ -87,6 +93,12 @@ impl ConfigHandle {
     #[must_use]
     pub fn last(&self) -> ReloadReport {
         self.lock().report.clone()
+    }
+
+    /// Since when the running configuration runs.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.lock().since
     }
 
     /// What to watch: the files of the running configuration and those that a refused one wanted. A
@@ -132,6 +144,7 @@ impl ConfigHandle {
             let changed = keep_running(&mut config, &running);
             report.findings.extend(changed);
             report.hash.clone_from(&config.hash);
+            last.since = report.time;
             self.current.store(Arc::new(config));
         }
         last.report.clone_from(&report);

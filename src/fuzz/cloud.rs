@@ -1,7 +1,7 @@
 //! CloudEvents in every mode.
 
 use super::{check_translation, in_scope, request_of};
-use crate::model::cloud_event::{BATCH_MEDIA_TYPE, MEDIA_TYPE, Trace, to_json};
+use crate::model::cloud_event::{BATCH_MEDIA_TYPE, MEDIA_TYPE, to_json, trace};
 use crate::model::{Event, Headers, Request};
 use crate::translate::{CloudEventsOptions, Failure, Keys, Translated, Translator};
 use bytes::Bytes;
@@ -138,14 +138,14 @@ fn check_event(event: &Event) {
     let about = attributes.get("subject").unwrap_or(&attributes["source"]);
     assert_eq!(Some(event.resource_id()), about.as_str());
     check_out(event, &payload);
-    if let Some(trace) = Trace::of(event) {
+    if let Some(trace) = trace(event) {
         assert!(trace.parent.is_ascii());
     }
 }
 
 /// What goes out comes in again as the same event.
 fn check_out(event: &Event, payload: &Json) {
-    let json = to_json(event, Some(WEBHOOK));
+    let json = to_json(event, Some(WEBHOOK), None);
     let mut headers = Headers::new();
     headers.push("content-type", MEDIA_TYPE);
     let body = Bytes::from(json.clone());

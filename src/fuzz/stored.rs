@@ -1,5 +1,6 @@
 //! Records of the log, as a disk may give them back.
 
+use crate::log::EventContent;
 use crate::log::record::{
     Head, compress_request, decode, decompress_request, encode, is_whole, peek, seal,
 };
@@ -27,7 +28,7 @@ pub fn record(bytes: &[u8]) {
         check_read(&forged, 0);
     }
     if let Ok(delivery) = serde_json::from_slice::<Delivery>(bytes) {
-        check_round(&delivery, &[], &[]);
+        check_round(&delivery, &[], &[], &[]);
     }
     let (packed, sha256) = compress_request(bytes);
     let plain = decompress_request(&packed, Some(&sha256)).expect("a request comes back");
@@ -45,23 +46,30 @@ fn check_read(bytes: &[u8], seq: u64) {
     if let Ok(Head {
         delivery,
         item_keys,
+        contents,
     }) = decode(bytes, seq)
     {
         let peeked = peeked.expect("what is read can be peeked at");
-        check_round(&delivery, &item_keys, &peeked.prints);
+        check_round(&delivery, &item_keys, &contents, &peeked.prints);
     }
 }
 
 /// A delivery comes back as it was, under its own number alone.
-fn check_round(delivery: &Delivery, item_keys: &[String], prints: &[u64]) {
+fn check_round(
+    delivery: &Delivery,
+    item_keys: &[String],
+    contents: &[EventContent],
+    prints: &[u64],
+) {
     let json = serde_json::to_string(delivery).expect("a delivery has JSON");
-    let mut head = encode(delivery, item_keys, prints).expect("a delivery is encoded");
+    let mut head = encode(delivery, item_keys, contents, prints).expect("a delivery is encoded");
     let seq = 0x0123_4567_89ab_cdef;
     seal(&mut head, seq);
     let read = decode(&head, seq).unwrap_or_else(|error| panic!("{error}: {json}"));
     let again = serde_json::to_string(&read.delivery).expect("a delivery has JSON");
     assert_eq!(again, json);
     assert_eq!(read.item_keys, item_keys);
+    assert_eq!(read.contents, contents);
     let peeked = peek(&head).expect("what was written can be peeked at");
     assert_eq!(peeked.prints, prints);
     assert_eq!(peeked.received, delivery.received.as_microsecond());

@@ -1,4 +1,4 @@
-//! Reads JSON bodies within limits.
+//! Reads bodies within limits.
 
 use crate::admin::problem::{ApiError, Item};
 use crate::codes;
@@ -20,15 +20,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// # Errors
 /// 413 past the limit, 408 past the deadline, 400 where it is not the JSON that is wanted, with its place.
 pub(super) async fn read<T: DeserializeOwned>(payload: web::Payload) -> Result<T, ApiError> {
-    let bytes = tokio::time::timeout(BODY_DEADLINE, collect(payload))
-        .await
-        .map_err(|_| {
-            ApiError::new(
-                StatusCode::REQUEST_TIMEOUT,
-                codes::API_INVALID,
-                "the body did not arrive within 30 s",
-            )
-        })??;
+    let bytes = bytes(payload, BODY_BYTES_MAX).await?;
     let text: &[u8] = if bytes.trim_ascii().is_empty() {
         b"{}"
     } else {
@@ -37,16 +29,32 @@ pub(super) async fn read<T: DeserializeOwned>(payload: web::Payload) -> Result<T
     serde_json::from_slice(text).map_err(|error| malformed(&error))
 }
 
-async fn collect(mut payload: web::Payload) -> Result<BytesMut, ApiError> {
+/// A body of at most so many bytes.
+///
+/// # Errors
+/// 413 past the limit, 408 past the deadline, 400 where it breaks off.
+pub(crate) async fn bytes(payload: web::Payload, max: usize) -> Result<BytesMut, ApiError> {
+    tokio::time::timeout(BODY_DEADLINE, collect(payload, max))
+        .await
+        .map_err(|_| {
+            ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                codes::API_INVALID,
+                "the body did not arrive within 30 s",
+            )
+        })?
+}
+
+async fn collect(mut payload: web::Payload, max: usize) -> Result<BytesMut, ApiError> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk =
             chunk.map_err(|_| ApiError::invalid("the body broke off before it was complete"))?;
-        if bytes.len() + chunk.len() > BODY_BYTES_MAX {
+        if bytes.len() + chunk.len() > max {
             return Err(ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 codes::API_INVALID,
-                format!("the body is larger than {BODY_BYTES_MAX} bytes"),
+                format!("the body is larger than {max} bytes"),
             ));
         }
         bytes.extend_from_slice(&chunk);

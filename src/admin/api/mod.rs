@@ -1,6 +1,6 @@
 //! `/api/v1`: handlers, a file per thing, and what they share.
 
-mod body;
+pub(crate) mod body;
 mod complete;
 mod counts;
 mod dead_letters;

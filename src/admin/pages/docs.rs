@@ -1,13 +1,12 @@
 //! `/docs/errors` and `/docs/errors/{code}`: what a code means; `/docs/search`: how to search. Offline.
 
+use super::Ask;
 use super::markdown::{self, Block};
-use super::{Ask, Pages};
-use crate::admin::Admin;
 use crate::admin::api::{accepts, segment};
 use crate::admin::problem::ApiError;
 use crate::codes::{self, Code};
 use crate::query;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -41,25 +40,21 @@ const GROUPS: [(&str, &str); 8] = [
 ];
 
 /// `GET /docs/errors`.
-pub(super) async fn list(
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
-    Ask::new(&admin, &pages)
-        .answer("codes.html", "docs", String::new(), |_| {
-            let groups = GROUPS.map(|(prefix, name)| Group {
-                name,
-                codes: codes::ALL
-                    .iter()
-                    .map(|(code, title)| (code.to_string(), *title))
-                    .filter(|(code, _)| code.starts_with(prefix))
-                    .collect(),
-            });
-            Ok(CodeList {
-                groups: groups.into(),
-            })
+pub(super) async fn list(ask: Ask) -> Result<HttpResponse, ApiError> {
+    ask.answer("codes.html", "docs", |_| {
+        let groups = GROUPS.map(|(prefix, name)| Group {
+            name,
+            codes: codes::ALL
+                .iter()
+                .map(|(code, title)| (code.to_string(), *title))
+                .filter(|(code, _)| code.starts_with(prefix))
+                .collect(),
+        });
+        Ok(CodeList {
+            groups: groups.into(),
         })
-        .await
+    })
+    .await
 }
 
 #[derive(Debug, Serialize)]
@@ -69,34 +64,25 @@ struct GuidePage {
 }
 
 /// `GET /docs/search`: the grammar; as markdown where that is asked for.
-pub(super) async fn search(
-    request: HttpRequest,
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn search(ask: Ask, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     if accepts(&request, "text/markdown") || accepts(&request, "text/plain") {
         return Ok(HttpResponse::Ok()
             .content_type("text/markdown; charset=utf-8")
             .body(query::GUIDE));
     }
-    Ask::new(&admin, &pages)
-        .answer("guide.html", "docs", String::new(), |_| {
-            let text = query::GUIDE;
-            let (title, text) = text.split_once('\n').unwrap_or(("# Search", text));
-            Ok(GuidePage {
-                title: title.trim_start_matches("# "),
-                blocks: markdown::parse(text),
-            })
+    ask.answer("guide.html", "docs", |_| {
+        let text = query::GUIDE;
+        let (title, text) = text.split_once('\n').unwrap_or(("# Search", text));
+        Ok(GuidePage {
+            title: title.trim_start_matches("# "),
+            blocks: markdown::parse(text),
         })
-        .await
+    })
+    .await
 }
 
 /// `GET /docs/errors/{code}`.
-pub(super) async fn page(
-    request: HttpRequest,
-    admin: web::Data<Admin>,
-    pages: web::Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn page(ask: Ask, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let text = segment(&request, "code");
     let missing = || {
         ApiError::not_found(format!(
@@ -105,13 +91,12 @@ pub(super) async fn page(
     };
     let code = Code::parse(text).ok_or_else(missing)?;
     let page = code.text().ok_or_else(missing)?;
-    Ask::new(&admin, &pages)
-        .answer("code.html", "docs", String::new(), move |_| {
-            Ok(CodePage {
-                code: code.to_string(),
-                title: code.title(),
-                blocks: markdown::parse(page),
-            })
+    ask.answer("code.html", "docs", move |_| {
+        Ok(CodePage {
+            code: code.to_string(),
+            title: code.title(),
+            blocks: markdown::parse(page),
         })
-        .await
+    })
+    .await
 }

@@ -1,61 +1,62 @@
 //! The pages: rendered on the server by minijinja from `ui/`, which is embedded; no script is needed.
 //!
 //! The environment is its own, with HTML escaping on for every value: what senders sent is only ever
-//! text. Assets have the hash of their content in their name and are kept by browsers for good.
+//! text. Assets have one address with the hash of them all, and browsers keep them for good.
+//!
+//! # A new page
+//! 1. A struct with what it shows: `#[derive(Serialize)] struct SinksPage { … }`. Times, sizes and ids get
+//!    their look in Rust ([`show`]) or by the filters `short`, `thousands`, `size`, `code`, `in_path`.
+//! 2. A template, `ui/sinks.html`, that begins with `{% extends "base.html" %}`, fills the blocks `title`
+//!    and `main` (one `h1`, inside of `.head`) and reads the struct as `page`. `{% block wide %}` widens it,
+//!    `{% block query %}` puts fields into the search form. Macros of all pages are in `parts.html`.
+//! 3. A route in [`configure`] and its handler:
+//!    ```ignore
+//!    pub(super) async fn page(ask: Ask) -> Result<HttpResponse, ApiError> {
+//!        ask.answer("sinks.html", "sinks", |ask| Ok(SinksPage { … })).await
+//!    }
+//!    ```
+//!    The closure runs on a thread that may block; `"sinks"` marks the entry of the navigation. The entries
+//!    are in [`frame`]: one is shown as soon as its template exists, and templates ask the same with
+//!    `{% if has("webhook.html") %}` before they link to a page.
+//! 4. A change is a form: `<form method="post" action="…">{{ form_token() }} …`, handled with
+//!    [`Ask::form`] (which checks the token) and answered with [`form::see_other`].
+//! 5. A script is a module `ui/<behaviour>.js`: every page loads all of them, so that each looks for its
+//!    `data-` attribute and else does nothing. `import "./other.js"` works. Buttons that only a script serves
+//!    have `data-copy` (the text to copy) or `data-script`, and are not shown where none runs.
 
+mod ask;
+mod assets;
 mod delivery;
 mod docs;
 mod event;
 mod feed;
+mod form;
+mod frame;
 mod markdown;
-mod parts;
 mod show;
+mod summary;
+mod theme;
 mod tree;
 
+use self::ask::Ask;
+use self::assets::Assets;
+use self::form::{FormToken, TOKEN_FIELD};
+use self::frame::{Around, Frame};
+use self::theme::Theme;
 use super::problem::ApiError;
-use super::{Admin, api, at, get};
-use crate::config::Config;
+use super::{api, at, get};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use include_dir::{Dir, include_dir};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 static UI: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/ui");
-
-/// Templates and assets, made once at the start.
-#[derive(Debug)]
-pub(crate) struct Pages {
-    environment: Environment<'static>,
-    assets: Vec<Asset>,
-}
-
-#[derive(Debug)]
-struct Asset {
-    /// `style.1a2b3c4d.css`.
-    name: String,
-    media_type: &'static str,
-    content: String,
-}
-
-/// What the frame around every page shows.
-#[derive(Debug, Serialize)]
-struct Frame<'a, T: Serialize> {
-    style: &'a str,
-    version: &'static str,
-    /// Which entry of the navigation this is.
-    here: &'static str,
-    /// The text in the search field.
-    q: &'a str,
-    /// A refused newer configuration, as one line.
-    refused: Option<String>,
-    /// Webhooks whose learned secret is pending.
-    pending: Vec<String>,
-    page: T,
-}
 
 pub(super) fn configure(service: &mut web::ServiceConfig) {
     service
@@ -65,99 +66,62 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
-        .service(at("/ui/{name}", get().to(asset)));
+        .service(at("/theme", web::post().to(theme::choose)))
+        .service(at("/ui/{hash}/{name}", get().to(asset)));
 }
 
-fn hashed(stem: &str, extension: &str, content: &str) -> String {
-    let digest = hex::encode(Sha256::digest(content.as_bytes()));
-    format!("{stem}.{}.{extension}", digest.get(..12).unwrap_or(""))
+/// Templates and assets: those that are built in, or a folder's, read again at every request.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    built_in: Arc<Loaded>,
+    folder: Option<PathBuf>,
+    form_token: Arc<FormToken>,
 }
 
-fn embedded(name: &str) -> &'static str {
-    UI.get_file(name)
-        .and_then(|file| file.contents_utf8())
-        .unwrap_or("")
+/// One version of them, compiled.
+#[derive(Debug)]
+struct Loaded {
+    environment: Environment<'static>,
+    assets: Assets,
+    form_token: Arc<FormToken>,
+}
+
+/// Which page is shown to whom.
+#[derive(Debug, Clone, Copy)]
+struct Which<'a> {
+    template: &'a str,
+    here: &'static str,
+    q: &'a str,
+    theme: Theme,
+    back: &'a str,
 }
 
 impl Pages {
-    /// Compiles the embedded templates. One that does not compile is told in the log and by its page.
-    pub(crate) fn new() -> Self {
-        let sprite = embedded("sprite.svg").to_owned();
-        let sprite_name = hashed("sprite", "svg", &sprite);
-        let style = embedded("style.css").replace("sprite.svg", &sprite_name);
-        let assets = vec![
-            Asset {
-                name: hashed("style", "css", &style),
-                media_type: "text/css; charset=utf-8",
-                content: style,
-            },
-            Asset {
-                name: sprite_name,
-                media_type: "image/svg+xml",
-                content: sprite,
-            },
-        ];
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        environment.set_formatter(|out, _, value| show::write_escaped(out, value));
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build();
-        // The default delimiters are valid.
-        environment.set_syntax(syntax.unwrap_or_default());
-        show::add_filters(&mut environment);
-        for file in UI.files() {
-            let (Some(name), Some(text)) = (file.path().to_str(), file.contents_utf8()) else {
-                continue;
-            };
-            if name.ends_with(".html")
-                && let Err(error) = environment.add_template(name, text)
-            {
-                tracing::error!(template = name, "a page does not compile: {error:#}");
-            }
-        }
+    /// Compiles the templates. One that does not compile is told in the log and by its page.
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
+        let form_token = Arc::new(FormToken::new());
+        let mut files = Vec::new();
+        embedded(&UI, &mut files);
         Self {
-            environment,
-            assets,
+            built_in: Arc::new(Loaded::of(files, Arc::clone(&form_token))),
+            folder,
+            form_token,
         }
     }
 
-    fn style(&self) -> String {
-        let style = self.assets.first();
-        style.map_or_else(String::new, |asset| format!("/ui/{}", asset.name))
-    }
-
-    fn render<T: Serialize>(
-        &self,
-        template: &str,
-        here: &'static str,
-        q: &str,
-        (refused, pending): (Option<String>, Vec<String>),
-        page: T,
-    ) -> Result<String, ApiError> {
-        let frame = Frame {
-            style: &self.style(),
-            version: env!("CARGO_PKG_VERSION"),
-            here,
-            q,
-            refused,
-            pending,
-            page,
+    /// Those that hold now; reads the folder, if there is one.
+    fn loaded(&self) -> Arc<Loaded> {
+        let Some(folder) = &self.folder else {
+            return Arc::clone(&self.built_in);
         };
-        let rendered = self
-            .environment
-            .get_template(template)
-            .and_then(|template| template.render(Serde(&frame)));
-        rendered.map_err(|error| {
-            tracing::error!(template, "a page cannot be rendered: {error:#}");
-            ApiError::unavailable("the page cannot be rendered; the log says why")
-        })
+        let mut files = Vec::new();
+        read_folder(folder, "", &mut files);
+        Arc::new(Loaded::of(files, Arc::clone(&self.form_token)))
     }
 
-    /// The page of an error; none if even that cannot be rendered.
-    pub(super) fn error(&self, error: &ApiError) -> Option<String> {
+    /// The page of an error; none if even that cannot be rendered. It knows nothing of the gateway: who sees
+    /// it may be a stranger.
+    pub(super) fn error(&self, request: &HttpRequest, error: &ApiError) -> Option<String> {
         #[derive(Serialize)]
         struct ErrorPage<'a> {
             status: u16,
@@ -173,54 +137,125 @@ impl Pages {
             detail: &error.detail,
             errors: &error.errors,
         };
-        self.render("error.html", "", "", (None, Vec::new()), page)
-            .ok()
+        let which = Which {
+            template: "error.html",
+            here: "",
+            q: "",
+            theme: Theme::of(request.headers()),
+            back: "/",
+        };
+        self.loaded().render(which, Around::default(), page).ok()
     }
 }
 
-/// What every page handler has at hand.
-struct Ask {
-    admin: std::sync::Arc<Admin>,
-    pages: std::sync::Arc<Pages>,
+/// The files of an embedded folder, by their path in it.
+fn embedded(folder: &'static Dir<'static>, files: &mut Vec<(String, Cow<'static, str>)>) {
+    for file in folder.files() {
+        if let (Some(name), Some(text)) = (file.path().to_str(), file.contents_utf8()) {
+            files.push((name.to_owned(), Cow::Borrowed(text)));
+        }
+    }
+    for inner in folder.dirs() {
+        embedded(inner, files);
+    }
 }
 
-impl Ask {
-    fn new(admin: &web::Data<Admin>, pages: &web::Data<Pages>) -> Self {
+/// The same of a folder on disk, for those who work on the pages.
+fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<(String, Cow<'static, str>)>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        tracing::warn!(folder = %folder.display(), "the folder of the pages cannot be read");
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        if path.is_dir() && prefix.len() < 64 {
+            read_folder(&path, &format!("{prefix}{name}/"), files);
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            files.push((format!("{prefix}{name}"), Cow::Owned(text)));
+        }
+    }
+}
+
+impl Loaded {
+    fn of(files: Vec<(String, Cow<'static, str>)>, form_token: Arc<FormToken>) -> Self {
+        let assets = Assets::of(&files);
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_formatter(|out, _, value| show::write_escaped(out, value));
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
+        // The default delimiters are valid.
+        environment.set_syntax(syntax.unwrap_or_default());
+        show::add_filters(&mut environment);
+        environment.add_function("has", |state: &State<'_, '_>, template: &str| {
+            state.env().get_template(template).is_ok()
+        });
+        let field = format!(
+            "<input type=\"hidden\" name=\"{TOKEN_FIELD}\" value=\"{}\">",
+            form_token.text()
+        );
+        environment.add_function("form_token", move || Value::from_safe_string(field.clone()));
+        for (name, text) in files {
+            if name.ends_with(".html")
+                && let Err(error) = environment.add_template_owned(name.clone(), text)
+            {
+                tracing::error!(template = name, "a page does not compile: {error:#}");
+            }
+        }
         Self {
-            admin: std::sync::Arc::clone(admin),
-            pages: std::sync::Arc::clone(pages),
+            environment,
+            assets,
+            form_token,
         }
     }
 
-    fn config(&self) -> std::sync::Arc<Config> {
-        self.admin.config.current()
+    /// Whether there is a template of this name.
+    fn has(&self, template: &str) -> bool {
+        self.environment.get_template(template).is_ok()
     }
 
-    /// Gathers and renders on a blocking thread.
-    async fn answer<T: Serialize>(
-        self,
-        template: &'static str,
-        here: &'static str,
-        q: String,
-        gather: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<HttpResponse, ApiError> {
-        let html = api::block(move || {
-            let page = gather(&self)?;
-            let refused = super::health::refusal(&self.admin.config.last());
-            let notices = (refused, self.admin.learner.pending());
-            self.pages.render(template, here, &q, notices, page)
+    fn render<T: Serialize>(
+        &self,
+        which: Which<'_>,
+        around: Around,
+        page: T,
+    ) -> Result<String, ApiError> {
+        let template = which.template;
+        let frame = Frame {
+            ui: &self.assets.base,
+            modules: &self.assets.modules,
+            version: env!("CARGO_PKG_VERSION"),
+            here: which.here,
+            q: which.q,
+            theme: which.theme,
+            back: which.back,
+            nav: frame::navigation(&around, |name| self.has(name)),
+            around,
+            page,
+        };
+        let rendered = self
+            .environment
+            .get_template(template)
+            .and_then(|template| template.render(Serde(&frame)));
+        rendered.map_err(|error| {
+            tracing::error!(template, "a page cannot be rendered: {error:#}");
+            ApiError::unavailable("the page cannot be rendered; the log says why")
         })
-        .await?;
-        Ok(HttpResponse::Ok()
-            .content_type("text/html; charset=utf-8")
-            .body(html))
     }
 }
 
-/// `GET /ui/{name}`: an asset by its hashed name.
+/// `GET /ui/{hash}/{name}`: an asset.
 async fn asset(request: HttpRequest, pages: web::Data<Pages>) -> Result<HttpResponse, ApiError> {
-    let name = api::segment(&request, "name");
-    let found = pages.assets.iter().find(|asset| asset.name == name);
+    let loaded = pages.loaded();
+    let (hash, name) = (
+        api::segment(&request, "hash"),
+        api::segment(&request, "name"),
+    );
+    let found = loaded.assets.find(hash, name);
     let asset = found.ok_or_else(|| ApiError::not_found("there is no such asset"))?;
     Ok(HttpResponse::Ok()
         .content_type(asset.media_type)
@@ -228,5 +263,5 @@ async fn asset(request: HttpRequest, pages: web::Data<Pages>) -> Result<HttpResp
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, max-age=31536000, immutable"),
         ))
-        .body(asset.content.clone()))
+        .body(asset.content.clone().into_owned()))
 }

