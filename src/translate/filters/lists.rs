@@ -36,11 +36,10 @@ pub(super) fn register(env: &mut Environment<'static>) {
 
 fn tests(env: &mut Environment<'static>) {
     let named = |names: fn(&str) -> bool| move |v: &Value| v.as_str().is_some_and(names);
-    // Python says that an undefined value is a sequence; no one who asks wants to hear it.
     env.add_test("sequence", |v: &Value| {
         matches!(
             v.kind(),
-            ValueKind::String | ValueKind::Seq | ValueKind::Map
+            ValueKind::Undefined | ValueKind::String | ValueKind::Seq | ValueKind::Map
         ) && (!super::View::is(v) || super::View::is_range(v))
     });
     env.add_test("callable", |v: &Value| {
@@ -82,7 +81,11 @@ fn tests(env: &mut Environment<'static>) {
             rest(state, v, &Value::from(2)).map(|rest| rest == Value::from(odd))
         });
     }
-    env.add_test("divisibleby", |state: &State, v: &Value, by: &Value| {
+    env.add_test("divisibleby", |state: &State, v: &Value, args: Args| {
+        let args = bind(args, &["num"])?;
+        let by = args
+            .value(0)
+            .ok_or_else(|| failed("divisibleby needs a number"))?;
         rest(state, v, by).map(|rest| rest == Value::from(0))
     });
     for (names, fits) in [

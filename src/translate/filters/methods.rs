@@ -26,12 +26,14 @@ pub(super) fn call(
     }
     let own = match value.kind() {
         ValueKind::String => match value.as_str() {
-            Some(text) => string(state, text, method, args)?,
+            Some(text) => string(state, text, method, args, value.is_safe())?,
             None => None,
         },
         ValueKind::Seq => list(state, value, method, args)?,
         ValueKind::Map => map(value, method, args)?,
         _ if Number::of(value).is_some() => number(value, method, args)?,
+        // Of the function `dict`.
+        _ if method == "fromkeys" => map(value, method, args)?,
         _ => None,
     };
     let made = match own {
@@ -56,16 +58,22 @@ fn cycle(value: &Value, args: &[Value]) -> Result<Value, Error> {
         .ok_or_else(|| failed("cycle needs at least one value"))
 }
 
-fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+fn string(
+    state: &State,
+    text: &str,
+    method: &str,
+    args: &[Value],
+    safe: bool,
+) -> Result<Option<Value>, Error> {
     charge(state, text.len())?;
     Ok(Some(match method {
-        "format" => Value::from(pyformat::format(state, text, args)?),
+        "format" => Value::from(pyformat::format(state, text, args, safe)?),
         "format_map" => {
             let args = bind_values(args, &[POSITIONAL])?;
             let map = args
                 .value(0)
                 .ok_or_else(|| failed("format_map needs a dict"))?;
-            Value::from(pyformat::fill(state, text, &[], Some(map))?)
+            Value::from(pyformat::fill(state, text, &[], Some(map), safe)?)
         }
         "title" | "capitalize" | "swapcase" | "casefold" | "upper" | "lower" => {
             bind_values(args, &[])?;
@@ -117,7 +125,8 @@ fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Opt
         // There are no bytes in a template; what follows is nearly always a hash or base64 of the text.
         "encode" | "decode" => {
             let args = bind_values(args, &["encoding", "errors"])?;
-            (args.string(0)?, args.string(1)?);
+            args.string(0)?;
+            args.string(1)?;
             Value::from(text)
         }
         "startswith" | "endswith" => with_bounds(text, method, args)?,
@@ -499,8 +508,12 @@ fn list(
             bind_values(args, &[])?;
             Ok(Some(value.clone()))
         }
-        "index" | "count" if !View::is(value) || View::is_range(value) => {
-            let args = bind_values(args, &[POSITIONAL; 3])?;
+        _ if View::is(value) && !View::is_range(value) => {
+            Err(Error::from(minijinja::ErrorKind::UnknownMethod))
+        }
+        "index" | "count" => {
+            let most = if method == "count" { 1 } else { 3 };
+            let args = bind_values(args, [POSITIONAL; 3].get(..most).unwrap_or(&[]))?;
             let wanted = args
                 .value(0)
                 .ok_or_else(|| failed(format!("{method} needs a value")))?;

@@ -103,9 +103,10 @@ fn map(state: &mut State, value: &Value, args: Args) -> Result<Value, Error> {
     let missing = || failed("map needs the name of a filter, or attribute=…");
     let named = args.first().cloned().ok_or_else(missing)?;
     let named = Kwargs::try_from(named)?;
-    let by: Value = named
-        .get::<Option<Value>>("attribute")?
-        .ok_or_else(missing)?;
+    if !named.has("attribute") {
+        return Err(missing());
+    }
+    let by: Value = named.get("attribute")?;
     let default: Option<Value> = named.get("default")?;
     named.assert_all_used()?;
     for item in items(state, value)? {

@@ -25,23 +25,32 @@ pub(super) fn format_value(value: &Value, spec: &str) -> Result<String, Error> {
             kind(value)
         )));
     }
-    apply(value, &parse_spec(spec)?)
+    let parsed = parse_spec(spec)?;
+    if parsed.kind == Some('c') && value.as_str().is_some() {
+        return Err(failed("format: `c` does not work on text"));
+    }
+    apply(value, &parsed)
 }
 
 fn charge(state: &State, n: usize) -> Result<(), Error> {
     state.consume_fuel(4 + u64::try_from(n / 16).unwrap_or(u64::MAX))
 }
 
-/// Python's `str.format`.
+/// Python's `str.format`. `safe`: what is put in is escaped for HTML unless it is safe itself.
 ///
 /// # Errors
 /// When a field is missing or the format is not understood.
-pub(super) fn format(state: &State, format: &str, args: &[Value]) -> Result<String, Error> {
+pub(super) fn format(
+    state: &State,
+    format: &str,
+    args: &[Value],
+    safe: bool,
+) -> Result<String, Error> {
     let (positional, named) = match args.split_last() {
         Some((last, rest)) if last.is_kwargs() => (rest, Some(last)),
         _ => (args, None),
     };
-    fill(state, format, positional, named)
+    fill(state, format, positional, named, safe)
 }
 
 /// As [`format`], with its arguments apart.
@@ -53,6 +62,7 @@ pub(super) fn fill(
     format: &str,
     positional: &[Value],
     named: Option<&Value>,
+    safe: bool,
 ) -> Result<String, Error> {
     let mut out = String::with_capacity(format.len());
     let mut rest = format;
@@ -94,7 +104,12 @@ pub(super) fn fill(
             spec = Cow::Owned(format!("{head}{}{tail}", text::printed(&value)));
         }
         let before = out.len();
-        out.push_str(&format_value(&value, &spec)?);
+        let piece = format_value(&value, &spec)?;
+        if safe && !value.is_safe() {
+            out.push_str(&sink::html(&piece));
+        } else {
+            out.push_str(&piece);
+        }
         charge(state, out.len() - before)?;
         rest = after;
     }
@@ -273,19 +288,11 @@ pub(super) fn percent(
         }
         let kind = tail.chars().next().unwrap_or('s');
         rest = tail.get(kind.len_utf8()..).unwrap_or("");
-        if kind == '%' {
-            out.push('%');
-            continue;
-        }
         let value = match name {
             Some(_) if !is_mapping(args) => return Err(failed("format: a dict is needed")),
             Some(name) => {
                 by_name = true;
-                let value = args.get_attr(name).unwrap_or_default();
-                if value.is_undefined() && args.kind() == ValueKind::Map && !has(args, name) {
-                    return Err(failed(format!("format: there is no `{name}`")));
-                }
-                value
+                member(args, name)?
             }
             None => list
                 .next()
@@ -310,6 +317,15 @@ pub(super) fn percent(
         return Err(failed("format: there are too many arguments"));
     }
     Ok(out)
+}
+
+/// What `%(name)s` stands for.
+fn member(args: &Value, name: &str) -> Result<Value, Error> {
+    let value = args.get_attr(name).unwrap_or_default();
+    if value.is_undefined() && args.kind() == ValueKind::Map && !has(args, name) {
+        return Err(failed(format!("format: there is no `{name}`")));
+    }
+    Ok(value)
 }
 
 /// Whether `%` may look names up in a value: then it need not use all of it.
@@ -350,18 +366,51 @@ fn convert(flags: &str, kind: char, value: &Value) -> Result<String, Error> {
             "format: `%{flags}{kind}` is not understood"
         )));
     }
-    if spec.zero && spec.align == Some('>') {
+    // Zeros are put before a number only, never behind it.
+    spec.zero &= spec.align == Some('>');
+    if spec.zero {
         spec.align = Some('=');
     }
-    let numeric = matches!(
+    let numeric = is_numeric(kind);
+    let value = converted(kind, value)?;
+    if !numeric {
+        // Flags of numbers say nothing about text.
+        (spec.zero, spec.sign, spec.alternate) = (false, None, false);
+        if kind == 'c' {
+            spec.precision = None;
+        }
+        if spec.align == Some('=') {
+            spec.align = Some('>');
+        }
+    }
+    spec.kind = Some(match kind {
+        'r' | 'a' => 's',
+        'i' | 'u' => 'd',
+        kind => kind,
+    });
+    apply(&value, &spec)
+}
+
+/// Whether a conversion is one of numbers.
+fn is_numeric(kind: char) -> bool {
+    matches!(
         kind,
         'd' | 'i' | 'u' | 'o' | 'x' | 'X' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G'
-    );
-    let value = match kind {
+    )
+}
+
+/// The value that a conversion prints: text, one character, a number.
+fn converted(kind: char, value: &Value) -> Result<Value, Error> {
+    Ok(match kind {
         's' => Value::from(text::printed(value)),
         'r' | 'a' => Value::from(shown(value, kind == 'a')),
-        'c' if value.as_str().is_some() || number::is_integer(value) => value.clone(),
-        _ if !numeric => {
+        'c' if value.as_str().is_some()
+            || number::is_integer(value)
+            || value.kind() == ValueKind::Bool =>
+        {
+            value.clone()
+        }
+        _ if !is_numeric(kind) => {
             return Err(failed(format!(
                 "format: `%{kind}` does not work on {}",
                 self::kind(value)
@@ -380,18 +429,5 @@ fn convert(flags: &str, kind: char, value: &Value) -> Result<String, Error> {
             )));
         }
         _ => value.clone(),
-    };
-    if !numeric {
-        // Flags of numbers say nothing about text.
-        (spec.zero, spec.sign, spec.alternate) = (false, None, false);
-        if spec.align == Some('=') {
-            spec.align = Some('>');
-        }
-    }
-    spec.kind = Some(match kind {
-        'r' | 'a' => 's',
-        'i' | 'u' => 'd',
-        kind => kind,
-    });
-    apply(&value, &spec)
+    })
 }

@@ -77,6 +77,9 @@ fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
             )))
         };
     }
+    if value.is_undefined() {
+        return Ok(value.clone());
+    }
     let text = text::printed(value);
     if i64::try_from(text.chars().count()).unwrap_or(i64::MAX) <= length.saturating_add(leeway) {
         return Ok(like(value, text));

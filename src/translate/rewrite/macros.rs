@@ -30,6 +30,7 @@ impl Macros {
     pub(super) fn find(source: &str, segments: &[Segment]) -> Self {
         let mut out = Self::default();
         let mut open: Vec<usize> = Vec::new();
+        let asked = source.contains(".arguments") || source.contains(".catch_");
         for (i, segment) in segments.iter().enumerate() {
             match segment.keyword(source) {
                 "macro" => open.push(i),
@@ -38,7 +39,7 @@ impl Macros {
                     let Some(body) = segments.get(start..i) else {
                         continue;
                     };
-                    if let Some((head, behind)) = read(source, body) {
+                    if let Some((head, behind)) = read(source, body, asked) {
                         out.heads.insert(start, head);
                         out.ends.insert(i, behind);
                     }
@@ -85,8 +86,9 @@ impl Macros {
     }
 }
 
-/// A macro's head in other words, and what follows its end without the tag's own end; none where it may stay as it is.
-fn read(source: &str, segments: &[Segment]) -> Option<(Head, String)> {
+/// A macro's head in other words, and what follows its end without the tag's own end; none where it may stay as it is,
+/// which it may not where its signature is asked for.
+fn read(source: &str, segments: &[Segment], asked: bool) -> Option<(Head, String)> {
     let (tag, body) = segments.split_first()?;
     let name = tag.tokens.get(1).filter(|t| t.kind == TokenKind::Name)?;
     let open = tag.tokens.get(2).filter(|t| t.is(b'('))?;
@@ -131,7 +133,7 @@ fn read(source: &str, segments: &[Segment]) -> Option<(Head, String)> {
         tokens.any(|t| t.kind == TokenKind::Name && t.text(source) == word)
     };
     let (varargs, kwargs) = (mentions("varargs"), mentions("kwargs"));
-    if defaults.is_empty() && !varargs && !kwargs {
+    if defaults.is_empty() && !varargs && !kwargs && !asked {
         return None;
     }
     let listed: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();

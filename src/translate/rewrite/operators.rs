@@ -60,13 +60,13 @@ type Read = Option<()>;
 impl<'s> Reader<'s> {
     fn segment(&mut self, segment: &Segment) -> Read {
         if segment.kind == SegmentKind::Print {
-            self.tuple()?;
+            self.bare_tuple()?;
             return self.end();
         }
         match segment.keyword(self.source) {
             "if" | "elif" | "autoescape" => {
                 self.at = 1;
-                self.condition()?;
+                self.bare_tuple()?;
                 self.end()
             }
             "for" => self.loop_head(),
@@ -273,6 +273,20 @@ impl<'s> Reader<'s> {
         let to = self.end_before();
         self.edit(from, to.saturating_sub(from), text, REPLACE);
         from
+    }
+
+    /// Several values without brackets get them.
+    fn bare_tuple(&mut self) -> Read {
+        let from = self.at;
+        self.condition()?;
+        if self.is(b',') {
+            self.at = from;
+            self.edits.clear();
+            self.spans.clear();
+            self.tuple()?;
+            self.wrap(from, "(", ")");
+        }
+        Some(())
     }
 
     fn tuple(&mut self) -> Read {

@@ -237,7 +237,7 @@ fn double(value: &Value, spec: &Spec, kind: char) -> Result<Parts, Error> {
         'r' => {
             let text = match spec.precision {
                 None => text::float(size),
-                Some(precision) => shortest(size, precision),
+                Some(precision) => shortest(size, precision, spec.alternate),
             };
             match text.split_once('e') {
                 Some((mantissa, exponent)) if spec.alternate && !mantissa.contains('.') => {
@@ -262,7 +262,7 @@ fn double(value: &Value, spec: &Spec, kind: char) -> Result<Parts, Error> {
 }
 
 /// As `g`, but with at least one digit behind the point: `{:.3}`.
-fn shortest(size: f64, precision: usize) -> String {
+fn shortest(size: f64, precision: usize, alternate: bool) -> String {
     let precision = precision.max(1);
     let scientific = format!("{size:.*e}", precision - 1);
     let exponent: i64 = scientific
@@ -272,16 +272,16 @@ fn shortest(size: f64, precision: usize) -> String {
     let limit = i64::try_from(precision).unwrap_or(i64::MAX);
     if exponent == limit - 1 {
         // The digits end before the point: then even so many are written with an exponent.
-        let text = exponent_form(size, precision - 1, false, false);
+        let text = exponent_form(size, precision - 1, alternate, false);
         return match text.split_once('e') {
-            Some((mantissa, exponent)) if mantissa.contains('.') => {
+            Some((mantissa, exponent)) if mantissa.contains('.') && !alternate => {
                 let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
                 format!("{mantissa}e{exponent}")
             }
             _ => text,
         };
     }
-    let text = general(size, precision, false, false);
+    let text = general(size, precision, alternate, false);
     if text.contains(['.', 'e']) {
         text
     } else {
