@@ -69,7 +69,6 @@ EXPRESSIONS = [
     "'%d' % 3 * 2",
     '"%s" % \'a\' \'b\'',
     '1, 2 == 1, 2',
-    '1 if 1 else 2, 3',
     'body.l|length > 2',
     'body.l | length > 2 and true',
     "body.gone.a.b or 'dflt'",
@@ -453,6 +452,7 @@ EXPRESSIONS = [
 ]
 
 TEMPLATES = [
+    '{{ 1 if 1 else 2, 3 }}',
     '{% for k, v in body.d.items() %}{{ k }}={{ v }}{% if not loop.last %},{% endif %}{% endfor %}',
     '{% for k, v in body.d %}{{ k }}{% endfor %}',
     '{% for k in body.d %}{{ k }};{% endfor %}',
