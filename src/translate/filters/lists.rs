@@ -325,6 +325,8 @@ fn dict(args: Args) -> Result<Value, Error> {
     for (i, arg) in args.iter().enumerate() {
         if arg.kind() == ValueKind::Map && (i == 0 || arg.is_kwargs()) {
             pairs.extend(text::pairs(arg));
+        } else if arg.is_undefined() {
+            return Err(super::operators::undefined(arg));
         } else if i == 0 && !arg.is_none() {
             for pair in arg.try_iter()?.checked() {
                 let (key, item) = two(&pair?)?;

@@ -7,7 +7,7 @@ use super::operators::kind;
 use super::words::{center, cut, splitlines};
 use super::{View, pyformat};
 use crate::translate::number::Number;
-use crate::translate::text;
+use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
 
@@ -87,7 +87,13 @@ fn string(
         "replace" => {
             let args = bind_values(args, &[POSITIONAL; 3])?;
             let (old, new) = (args.needed(0)?, args.needed(1)?);
-            Value::from(casing::replaced(state, text, old, new, args.int(2, -1)?)?)
+            let escaped = safe && !args.value(1).is_some_and(Value::is_safe);
+            let html = if escaped {
+                sink::html(new)
+            } else {
+                new.to_owned()
+            };
+            Value::from(casing::replaced(state, text, old, &html, args.int(2, -1)?)?)
         }
         "splitlines" => {
             let keep = bind_values(args, &["keepends"])?.switch(0)?;
@@ -108,18 +114,7 @@ fn string(
             };
             Value::from(rest.unwrap_or(text))
         }
-        "zfill" => {
-            let args = bind_values(args, &[POSITIONAL])?;
-            args.value(0).ok_or_else(|| failed("zfill needs a width"))?;
-            let wide = width(args.int(0, 0)?, WIDTH_MAX)?;
-            let sign = text
-                .get(..1)
-                .filter(|s| *s == "-" || *s == "+")
-                .unwrap_or("");
-            let digits = text.strip_prefix(sign).unwrap_or(text);
-            let missing = wide.saturating_sub(text.chars().count());
-            Value::from(format!("{sign}{}{digits}", "0".repeat(missing)))
-        }
+        "zfill" => zfill(text, args)?,
         "ljust" | "rjust" | "center" => pad(state, text, method, args)?,
         "expandtabs" => expand_tabs(state, text, bind_values(args, &["tabsize"])?.int(0, 8)?)?,
         // There are no bytes in a template; what follows is nearly always a hash or base64 of the text.
@@ -422,6 +417,22 @@ fn partition(text: &str, from_right: bool, args: &[Value]) -> Result<Value, Erro
         None if from_right => Value::from(("", "", text)),
         None => Value::from((text, "", "")),
     })
+}
+
+fn zfill(text: &str, args: &[Value]) -> Result<Value, Error> {
+    let args = bind_values(args, &[POSITIONAL])?;
+    args.value(0).ok_or_else(|| failed("zfill needs a width"))?;
+    let wide = width(args.int(0, 0)?, WIDTH_MAX)?;
+    let sign = text
+        .get(..1)
+        .filter(|s| *s == "-" || *s == "+")
+        .unwrap_or("");
+    let digits = text.strip_prefix(sign).unwrap_or(text);
+    let missing = wide.saturating_sub(text.chars().count());
+    Ok(Value::from(format!(
+        "{sign}{}{digits}",
+        "0".repeat(missing)
+    )))
 }
 
 fn pad(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
