@@ -307,7 +307,8 @@ fn fractional(value: &Value) -> Result<String, Error> {
     let Some(number) = float_of(value).filter(|n| n.is_finite()) else {
         return Ok(text::printed(value));
     };
-    let whole = number.trunc();
+    // Without the sign that a zero may have.
+    let whole = number.trunc() + 0.0;
     let (numerator, denominator) = nearest_fraction((number - whole).abs());
     Ok(if numerator == 0 {
         format!("{whole:.0}")
