@@ -78,6 +78,12 @@ impl Template {
     /// # Errors
     /// Syntax, unknown filters, tests and functions, with line, column and the line's text.
     pub fn compile(file: &str, source: String) -> Result<Self, Problem> {
+        // Jinja2 reads every line end as one `\n`.
+        let source = if source.contains('\r') {
+            source.replace("\r\n", "\n").replace('\r', "\n")
+        } else {
+            source
+        };
         names::check(file, &source)?;
         let rewritten = rewrite::rewrite(file, &source)?;
         let mut env = env::base().clone();
