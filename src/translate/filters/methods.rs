@@ -2,7 +2,7 @@
 
 use super::args::{WIDTH_MAX, bind_values, failed, integer, width};
 use super::casing::{self, is_space};
-use super::codec::charge;
+use super::cost::{charge, equal, walk};
 use super::operators::kind;
 use super::words::{center, cut, splitlines};
 use super::{View, pyformat};
@@ -27,7 +27,7 @@ pub(super) fn call(
             None => None,
         },
         ValueKind::Seq => list(state, value, method, args)?,
-        ValueKind::Map => map(value, method, args)?,
+        ValueKind::Map => map(state, value, method, args)?,
         _ if Number::of(value).is_some() => number(value, method, args)?,
         _ => None,
     };
@@ -44,8 +44,22 @@ pub(super) fn call(
     })
 }
 
+/// What a method of a text costs: its text and arguments, and what is made for each word, line or letter.
+fn pay(state: &State, text: &str, method: &str, args: &[Value]) -> Result<(), Error> {
+    const CALL: usize = 128;
+    let weight = match method {
+        "translate" => 64,
+        "split" | "rsplit" | "splitlines" | "swapcase" | "casefold" => 10,
+        "startswith" | "endswith" | "removeprefix" | "removesuffix" | "encode" => 1,
+        _ if method.starts_with("is") => 4,
+        _ => 3,
+    };
+    charge(state, CALL + weight * text.len())?;
+    args.iter().try_for_each(|arg| walk(state, arg))
+}
+
 fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
-    charge(state, text.len())?;
+    pay(state, text, method, args)?;
     Ok(Some(match method {
         "format" => Value::from(pyformat::format(state, text, args)?),
         "title" => Value::from(casing::title_method(text)),
@@ -428,17 +442,23 @@ fn list(
         "index" => {
             let args = bind_values(args, &["value"])?;
             let wanted = args.value(0).cloned().unwrap_or_default();
-            charge(state, value.len().unwrap_or(0).saturating_mul(16))?;
-            let at = value.try_iter()?.position(|item| item == wanted);
-            at.map(|at| Some(Value::from(at)))
-                .ok_or_else(|| failed("the value is not in the list"))
+            for (at, item) in value.try_iter()?.enumerate() {
+                charge(state, 16)?;
+                if equal(state, &item, &wanted)? {
+                    return Ok(Some(Value::from(at)));
+                }
+            }
+            Err(failed("the value is not in the list"))
         }
         _ => Ok(None),
     }
 }
 
 /// Methods of dicts; keys, values and items print as Python prints them.
-fn map(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+fn map(state: &State, value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    if matches!(method, "keys" | "values" | "items") {
+        charge(state, value.len().unwrap_or(0).saturating_mul(64))?;
+    }
     let pairs = || text::pairs(value);
     let view = match method {
         "copy" => return Ok(Some(value.clone())),

@@ -1,10 +1,11 @@
 //! `int`, `float` and `range` as Jinja2 has them.
 
 use super::args::{Args, bind, failed, integer};
+use super::cost::charge;
 use crate::model::limits;
 use crate::translate::number::{self, Number};
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, State};
 use num_bigint::BigInt;
 use num_traits::Signed;
 
@@ -83,8 +84,9 @@ pub(super) fn cut(number: f64) -> Option<i128> {
     (number.is_finite() && number.abs() < 1.7e38).then_some(number as i128)
 }
 
-fn int(value: &Value, args: Args) -> Result<Value, Error> {
+fn int(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     defined(value)?;
+    charge(state, value.as_str().map_or(0, |text| 4 * text.len()))?;
     let args = bind(args, &["default", "base"])?;
     let base = u32::try_from(args.int(1, 10)?).unwrap_or(0);
     if let (Some(text), 2..=36) = (value.as_str(), base)
@@ -171,8 +173,9 @@ pub(super) fn abs(value: &Value) -> Result<Value, Error> {
     }
 }
 
-fn float(value: &Value, args: Args) -> Result<Value, Error> {
+fn float(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     defined(value)?;
+    charge(state, value.as_str().map_or(0, |text| 2 * text.len()))?;
     let args = bind(args, &["default"])?;
     Ok(match float_of(value) {
         Some(number) => Value::from(number),
@@ -180,7 +183,7 @@ fn float(value: &Value, args: Args) -> Result<Value, Error> {
     })
 }
 
-fn range(args: Args) -> Result<Value, Error> {
+fn range(state: &State, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["start", "stop", "step"])?;
     let first = args
         .value(0)
@@ -208,5 +211,6 @@ fn range(args: Args) -> Result<Value, Error> {
         };
         at = next;
     }
+    charge(state, items.len() * 16)?;
     Ok(super::View::range(start, stop, step, items))
 }

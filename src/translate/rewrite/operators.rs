@@ -4,8 +4,10 @@
 //! Expressions are read by Jinja2's grammar; what cannot be read is left alone, so that the engine says what is wrong.
 //! `==`, `and`, `or`, `not` and chains of comparisons stay the engine's.
 
-use super::Edit;
-use crate::translate::tokens::{Segment, SegmentKind, Token, TokenKind, closing};
+mod operands;
+
+use super::{Edit, literals};
+use crate::translate::tokens::{Segment, SegmentKind, Token, TokenKind};
 use std::ops::Range;
 
 /// How deep brackets and unary operators nest; past it an expression is left alone.
@@ -40,6 +42,11 @@ pub(super) fn rewrite(
         edits.append(&mut reader.edits);
         spans.append(&mut reader.spans);
     }
+}
+
+/// `1` for a literal text.
+fn flag(text: Option<bool>) -> &'static str {
+    if text.is_some() { "1" } else { "0" }
 }
 
 struct Reader<'s> {
@@ -215,6 +222,13 @@ impl<'s> Reader<'s> {
         });
     }
 
+    /// Changes what an edit puts in.
+    fn say(&mut self, edit: usize, text: String) {
+        if let Some(edit) = self.edits.get_mut(edit) {
+            edit.text = text;
+        }
+    }
+
     fn start_of(&self, token: usize) -> usize {
         self.tokens.get(token).map_or(0, |t| t.span.start)
     }
@@ -289,8 +303,9 @@ impl<'s> Reader<'s> {
     }
 
     fn comparison(&mut self) -> Read {
-        let from = self.at;
+        let (from, edits) = (self.at, self.edits.len());
         self.sum()?;
+        let mut simple = self.is_literal(from);
         let mut ordering = None;
         let mut count = 0;
         loop {
@@ -301,7 +316,8 @@ impl<'s> Reader<'s> {
                 "<=" => "__le",
                 ">" => "__gt",
                 ">=" => "__ge",
-                "==" | "!=" => "",
+                "==" => "__eq",
+                "!=" => "__ne",
                 _ if self.is_word("in") => "__in",
                 _ if self.is_word("not")
                     && self
@@ -316,12 +332,19 @@ impl<'s> Reader<'s> {
             };
             let length = signs.max(words);
             count += 1;
-            if !name.is_empty() {
-                ordering = Some((self.at, length, name));
-            }
+            ordering = Some((self.at, length, name));
             self.at += length;
+            let right = self.at;
             self.sum()?;
+            // What an operator or filter makes may be more than text.
+            simple = (simple || self.is_literal(right)) && self.edits.len() == edits;
+            if count > 1 || self.compares() {
+                // Several in a row stay the engine's, which does not count what comparing costs.
+                self.wrap(right, "(", ")|__weigh");
+            }
         }
+        // Comparing with a literal costs nothing worth counting.
+        ordering = ordering.filter(|(_, _, name)| !simple || !matches!(*name, "__eq" | "__ne"));
         if let (1, Some((at, signs, name))) = (count, ordering) {
             let after = std::mem::replace(&mut self.at, at);
             let operator = self.replace(signs, &format!(")|{name}("));
@@ -329,6 +352,22 @@ impl<'s> Reader<'s> {
             self.operands(from, operator);
         }
         Some(())
+    }
+
+    /// Whether a comparison comes next.
+    fn compares(&self) -> bool {
+        matches!(self.operator().0, "<" | "<=" | ">" | ">=" | "==" | "!=")
+            || self.is_word("in")
+            || self.is_word("not")
+    }
+
+    /// Whether what was read since `from` is one literal or simple name of the language.
+    fn is_literal(&self, from: usize) -> bool {
+        let Some([token]) = self.tokens.get(from..self.at) else {
+            return false;
+        };
+        let words = ["none", "None", "true", "True", "false", "False"];
+        token.kind != TokenKind::Name || words.contains(&self.text_of(token))
     }
 
     fn sum(&mut self) -> Read {
@@ -340,22 +379,52 @@ impl<'s> Reader<'s> {
                 "-" => "__sub",
                 _ => return Some(()),
             };
-            let operator = self.replace(1, &format!(")|{name}("));
+            let left = self.is_text(from);
+            let edit = self.edits.len();
+            let operator = self.replace(1, "");
+            let right = self.at;
             self.concat()?;
+            let right = self.is_text(right);
+            let text = if name == "__add" && (left == Some(true) || right == Some(true)) {
+                let flags = [flag(left), flag(right)].concat();
+                format!(")|__addq('{flags}', ")
+            } else {
+                format!(")|{name}(")
+            };
+            self.say(edit, text);
             self.operands(from, operator);
         }
+    }
+
+    /// Whether what was read since `from` is one literal text of the template, and that holds a quote.
+    fn is_text(&self, from: usize) -> Option<bool> {
+        let Some([token]) = self.tokens.get(from..self.at) else {
+            return None;
+        };
+        (token.kind == TokenKind::Text).then(|| literals::quotes(self.text_of(token)))
     }
 
     fn concat(&mut self) -> Read {
         let from = self.at;
         self.product()?;
         let mut first = None;
+        let mut texts = vec![self.is_text(from)];
         while self.is(b'~') {
-            let operator = self.replace(1, if first.is_none() { ")|__cat(" } else { "," });
-            first = first.or(Some(operator));
+            let edit = self.edits.len();
+            let operator = self.replace(1, ",");
+            first = first.or(Some((edit, operator)));
+            let right = self.at;
             self.product()?;
+            texts.push(self.is_text(right));
         }
-        if let Some(operator) = first {
+        if let Some((edit, operator)) = first {
+            let open = if texts.contains(&Some(true)) {
+                let flags: String = texts.into_iter().map(flag).collect();
+                format!(")|__catq('{flags}', ")
+            } else {
+                ")|__cat(".to_owned()
+            };
+            self.say(edit, open);
             self.operands(from, operator);
         }
         Some(())
@@ -372,6 +441,10 @@ impl<'s> Reader<'s> {
                 "//" => "__floordiv",
                 "%" => "__mod",
                 _ => return Some(()),
+            };
+            let name = match self.is_text(from) {
+                Some(true) if name == "__mod" => "__modq",
+                _ => name,
             };
             let operator = self.replace(signs, &format!(")|{name}("));
             self.power()?;
@@ -416,278 +489,15 @@ impl<'s> Reader<'s> {
         }
         self.postfix(from)?;
         if filters {
+            if self.is_text(from) == Some(true)
+                && let (true, Some(name)) = (self.is(b'|'), self.tokens.get(self.at + 1))
+                && self.text_of(name) == "format"
+            {
+                self.edit(name.span.start, name.span.len(), "__fmtq", REPLACE);
+            }
             self.filters()?;
         }
         self.depth -= 1;
         Some(())
     }
-
-    fn primary(&mut self) -> Read {
-        let token = self.token()?;
-        match token.kind {
-            TokenKind::Name
-                if !matches!(
-                    self.text_of(token),
-                    "if" | "else" | "in" | "is" | "and" | "or" | "not"
-                ) =>
-            {
-                self.at += 1;
-            }
-            TokenKind::Name => return None,
-            TokenKind::Number => self.number(),
-            TokenKind::Text => {
-                while let Some(token) = self.token().filter(|t| t.kind == TokenKind::Text) {
-                    self.literal(token);
-                    self.at += 1;
-                }
-            }
-            TokenKind::Sign(b'(') => {
-                self.at += 1;
-                if !self.is(b')') {
-                    self.tuple()?;
-                }
-                self.closed(b')')?;
-            }
-            TokenKind::Sign(b'[') => {
-                self.at += 1;
-                while !self.is(b']') {
-                    self.condition()?;
-                    if !self.take(b',') {
-                        break;
-                    }
-                }
-                self.closed(b']')?;
-            }
-            TokenKind::Sign(b'{') => {
-                self.at += 1;
-                while !self.is(b'}') {
-                    self.condition()?;
-                    self.closed(b':')?;
-                    self.condition()?;
-                    if !self.take(b',') {
-                        break;
-                    }
-                }
-                self.closed(b'}')?;
-            }
-            TokenKind::Sign(_) => return None,
-        }
-        Some(())
-    }
-
-    fn closed(&mut self, sign: u8) -> Read {
-        self.take(sign).then_some(())
-    }
-
-    /// A number, also one that is written `1e-5`.
-    fn number(&mut self) {
-        let text = self.token().map_or("", |t| self.text_of(t));
-        let end = self.end_of_here();
-        self.at += 1;
-        let exponent =
-            text.ends_with(['e', 'E']) && !text.starts_with("0x") && !text.starts_with("0X");
-        let (Some(sign), Some(digits)) = (self.token(), self.tokens.get(self.at + 1)) else {
-            return;
-        };
-        if exponent
-            && (sign.is(b'-') || sign.is(b'+'))
-            && sign.span.start == end
-            && digits.kind == TokenKind::Number
-            && digits.span.start == sign.span.end
-        {
-            self.at += 2;
-        }
-    }
-
-    fn end_of_here(&self) -> usize {
-        self.token().map_or(0, |t| t.span.end)
-    }
-
-    /// A literal with escapes that the engine does not know gets those it knows.
-    fn literal(&mut self, token: &Token) {
-        let text = self.text_of(token);
-        if ["\\a", "\\v", "\\N{", "\\\n", "\\\r\n"]
-            .iter()
-            .any(|escape| text.contains(escape))
-        {
-            let known = known_escapes(text);
-            if known != text {
-                self.edit(token.span.start, text.len(), &known, REPLACE);
-            }
-        }
-    }
-
-    /// `[x]` stays; `[a:b]` becomes a filter, since the engine makes a list of what is undefined.
-    fn subscript(&mut self, from: usize) -> Read {
-        let open = self.at;
-        self.at += 1;
-        let mut colons = Vec::new();
-        let mut empty = true;
-        let mut missing = Vec::new();
-        loop {
-            if self.is(b':') || self.is(b']') {
-                if empty {
-                    missing.push(self.at);
-                }
-                if self.is(b']') {
-                    break;
-                }
-                colons.push(self.at);
-                self.at += 1;
-                empty = true;
-            } else {
-                self.take(b',');
-                self.condition()?;
-                empty = false;
-            }
-        }
-        let close = self.at;
-        self.at += 1;
-        if colons.is_empty() {
-            return Some(());
-        }
-        for at in missing {
-            self.edit(self.start_of(at), 0, "none", OPEN_LAST);
-        }
-        for at in colons {
-            self.edit(self.start_of(at), 1, ",", REPLACE);
-        }
-        self.edit(self.start_of(open), 1, "|__slice(", REPLACE);
-        self.edit(self.start_of(close), 1, ")", REPLACE);
-        self.wrap(from, "(", ")");
-        Some(())
-    }
-
-    fn postfix(&mut self, from: usize) -> Read {
-        loop {
-            if self.is(b'.') {
-                self.at += 1;
-                let name = self.token()?;
-                if !matches!(name.kind, TokenKind::Name | TokenKind::Number) {
-                    return None;
-                }
-                self.at += 1;
-            } else if self.is(b'[') {
-                self.subscript(from)?;
-            } else if self.is(b'(') {
-                self.arguments()?;
-            } else {
-                return Some(());
-            }
-        }
-    }
-
-    fn arguments(&mut self) -> Read {
-        self.closed(b'(')?;
-        while !self.is(b')') {
-            if self.is(b'*') {
-                self.at += self.operator().1;
-            }
-            let named = self.token()?.kind == TokenKind::Name
-                && self.tokens.get(self.at + 1).is_some_and(|t| t.is(b'='))
-                && !self
-                    .tokens
-                    .get(self.at + 2)
-                    .is_some_and(|t| t.is(b'=') && t.span.start == self.start_of(self.at + 1) + 1);
-            if named {
-                self.at += 2;
-            }
-            self.condition()?;
-            if !self.take(b',') {
-                break;
-            }
-        }
-        self.closed(b')')
-    }
-
-    fn filter(&mut self) -> Read {
-        if self.token()?.kind != TokenKind::Name {
-            return None;
-        }
-        self.at += 1;
-        if self.is(b'(') {
-            self.arguments()
-        } else {
-            Some(())
-        }
-    }
-
-    fn filters(&mut self) -> Read {
-        loop {
-            if self.take(b'|') {
-                self.filter()?;
-            } else if self.take_word("is") {
-                self.test()?;
-            } else if self.is(b'(') {
-                self.arguments()?;
-            } else {
-                return Some(());
-            }
-        }
-    }
-
-    fn test(&mut self) -> Read {
-        self.take_word("not");
-        let (operator, signs) = self.operator();
-        if matches!(operator, "==" | "!=" | "<" | "<=" | ">" | ">=") {
-            self.at += signs;
-            return self.sum();
-        }
-        if self.token()?.kind != TokenKind::Name {
-            return None;
-        }
-        self.at += 1;
-        let Some(next) = self.token() else {
-            return Some(());
-        };
-        match next.kind {
-            TokenKind::Sign(b'(') => {
-                closing(self.tokens, self.at)?;
-                self.arguments()
-            }
-            TokenKind::Name
-                if matches!(
-                    self.text_of(next),
-                    "else" | "or" | "and" | "is" | "if" | "in" | "not" | "recursive"
-                ) =>
-            {
-                Some(())
-            }
-            TokenKind::Name
-            | TokenKind::Number
-            | TokenKind::Text
-            | TokenKind::Sign(b'[' | b'{') => {
-                let from = self.at;
-                self.primary()?;
-                self.postfix(from)
-            }
-            TokenKind::Sign(_) => Some(()),
-        }
-    }
-}
-
-/// A literal with `\a`, `\v`, `\N{…}` and line ends behind a backslash in other words.
-fn known_escapes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.push_str(before);
-        let mut chars = after.chars();
-        match chars.next() {
-            Some('a') => out.push_str("\\u0007"),
-            Some('v') => out.push_str("\\u000b"),
-            Some('\n') => {}
-            Some('\r') if after.starts_with("\r\n") => {
-                chars.next();
-            }
-            Some(other) => {
-                out.push('\\');
-                out.push(other);
-            }
-            None => out.push('\\'),
-        }
-        rest = chars.as_str();
-    }
-    out.push_str(rest);
-    out
 }
