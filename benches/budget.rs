@@ -62,7 +62,7 @@ fn main() {
             costs.push((cost, format!("{way}: {line}"), outcome));
         }
     }
-    costs.sort_by(|a, b| b.0.cmp(&a.0));
+    costs.sort_by_key(|(cost, ..)| std::cmp::Reverse(*cost));
     let shown = if word.is_some() { costs.len() } else { SHOWN };
     for (cost, line, outcome) in costs.iter().take(shown) {
         println!("{cost:>12.1?}  {line}   {outcome}");
