@@ -4,6 +4,7 @@
 //! needs escaping: the result is a value, not text to be read again.
 
 use super::expression::Expression;
+use super::filters::{METER, Meter};
 use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
 use super::template::because;
@@ -181,8 +182,8 @@ impl Definition {
     fn json(&self, input: &Input<'_>, undefined: &mut Vec<Problem>) -> Result<String, Problem> {
         let mut out = String::with_capacity(512);
         let Some(each) = &self.each else {
-            let context = Value::from_object(input.context(&self.used));
-            self.map_into(&mut out, &self.root, &context, undefined)?;
+            let names = input.context(&self.used).with(METER, Meter::value());
+            self.map_into(&mut out, &self.root, &Value::from_object(names), undefined)?;
             return Ok(out);
         };
         let list = each.value_of(input)?;
@@ -201,6 +202,7 @@ impl Definition {
             problem.place = Some(each.place());
             return Err(problem);
         }
+        let names = input.context(&self.used).with(METER, Meter::value());
         for (i, item) in list.try_iter().into_iter().flatten().enumerate() {
             if i >= EVENTS_MAX || out.len() > limits::EVENTS_BYTES_MAX {
                 let message =
@@ -208,7 +210,7 @@ impl Definition {
                 return Err(Problem::new(codes::TEMPLATE_BUDGET, message));
             }
             out.push(if i == 0 { '[' } else { ',' });
-            let context = Value::from_object(input.context(&self.used).with(ITEM, item));
+            let context = Value::from_object(names.clone().with(ITEM, item));
             self.map_into(&mut out, &self.root, &context, undefined)?;
         }
         if !out.is_empty() {
@@ -557,16 +559,22 @@ impl<'p> Compiler<'p> {
             self.warnings.push(problem);
         }
         if let Some(inner) = whole(text)
-            && let Ok(expression) = env::base()
-                .compile_expression_owned(rewrite::operators_of_expression(inner).text().to_owned())
+            && let Ok(expression) = env::base().compile_expression_owned(format!(
+                "({})|__spent",
+                rewrite::operators_of_expression(inner).text()
+            ))
         {
             return Part::Whole(expression, source);
         }
         let name = source.path.clone() + "#" + &self.env.templates().count().to_string();
-        match self
-            .env
-            .add_template_owned(name.clone(), rewrite::operators_of(text).source)
-        {
+        // A template's last line end is not printed.
+        let rewritten = rewrite::operators_of(text).source;
+        let rewritten = rewritten.strip_suffix('\n').unwrap_or(&rewritten);
+        let rewritten = rewritten.strip_suffix('\r').unwrap_or(rewritten);
+        match self.env.add_template_owned(
+            name.clone(),
+            format!("{rewritten}{{% set __spent = 0|__spent %}}"),
+        ) {
             Ok(()) => Part::Text(name, source),
             Err(error) => {
                 let mut problem = source.problem(&error);

@@ -150,7 +150,7 @@ impl<'a> Input<'a> {
 }
 
 /// The names in scope as the root of a template's context.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context {
     values: Vec<(&'static str, Value)>,
 }

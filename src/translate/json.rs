@@ -7,10 +7,12 @@
 mod parser;
 
 use crate::model::limits;
+use minijinja::Value;
 use parser::Parser;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Objects and arrays with more members than this get an index when all members are asked for.
@@ -20,6 +22,8 @@ const FEW_MEMBERS: usize = 8;
 /// Objects with more members than this get an index on their first lookup. A GitHub repository has 90;
 /// comparing that many keys is quicker than hashing them once.
 const LINEAR_LOOKUPS: u32 = 128;
+/// Keys that are compared in a document before smaller objects get an index too: someone looks again and again.
+const COMPARISONS_FREE: usize = 20_000;
 /// Nesting of arrays and objects: serde_json, which reads what we write, stops one below its limit.
 const DEPTH_MAX: usize = limits::JSON_DEPTH_MAX - 1;
 
@@ -68,15 +72,45 @@ pub(crate) struct Doc {
     entries: Vec<Entry>,
     depth: usize,
     indexes: Mutex<HashMap<u32, Arc<Index>>>,
+    /// Keys compared so far.
+    compared: AtomicUsize,
+    /// Template values that take long to make, by entry.
+    made: Mutex<HashMap<u32, Value>>,
 }
 
 /// Where the members of a large object or array are.
 #[derive(Debug)]
-struct Index {
+pub(crate) struct Index {
     /// Entries of the members in order, each key once: key and last value (twice the item, for an array).
     members: Vec<(u32, u32)>,
     /// Place among the members by key.
     places: HashMap<Box<str>, usize>,
+}
+
+/// The members of an object, found.
+pub(crate) enum ByPlace {
+    /// Of a small object.
+    Few(Vec<(u32, u32)>),
+    /// Of a large one.
+    Indexed(Arc<Index>),
+}
+
+impl ByPlace {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Few(pairs) => pairs.len(),
+            Self::Indexed(index) => index.members.len(),
+        }
+    }
+
+    /// The entries of a key and its value.
+    pub(crate) fn get(&self, place: usize) -> Option<(u32, u32)> {
+        match self {
+            Self::Few(pairs) => pairs.get(place).copied(),
+            Self::Indexed(index) => index.members.get(place).copied(),
+        }
+    }
 }
 
 /// A value inside a [`Doc`].
@@ -101,6 +135,8 @@ impl Doc {
                     entries,
                     depth,
                     indexes: Mutex::default(),
+                    compared: AtomicUsize::new(0),
+                    made: Mutex::default(),
                 })
             }
             Err(invalid) => Err((text, invalid)),
@@ -134,6 +170,21 @@ impl Doc {
             end: 0,
             next: at.saturating_add(1),
         })
+    }
+
+    /// What `make` gives for an entry, made once.
+    pub(crate) fn made(&self, at: u32, make: impl FnOnce() -> Value) -> Value {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry(at).or_insert_with(make).clone()
+    }
+
+    /// How many keys of an object are compared before it gets an index.
+    fn linear_lookups(&self) -> u32 {
+        if self.compared.load(Ordering::Relaxed) > COMPARISONS_FREE {
+            LINEAR_MEMBERS / 3
+        } else {
+            LINEAR_LOOKUPS
+        }
     }
 
     fn index(&self, at: u32) -> Arc<Index> {
@@ -322,9 +373,10 @@ impl<'a> Ref<'a> {
         let end = self.doc.entry(self.at).next;
         let mut found = None;
         let mut count = 0;
+        let linear = self.doc.linear_lookups();
         while child < end {
             count += 1;
-            if count > LINEAR_LOOKUPS {
+            if count > linear {
                 let index = self.doc.index(self.at);
                 let place = *index.places.get(key)?;
                 let (_, value) = *index.members.get(place)?;
@@ -341,7 +393,24 @@ impl<'a> Ref<'a> {
             }
             child = self.doc.entry(value).next;
         }
+        self.doc
+            .compared
+            .fetch_add(count as usize, Ordering::Relaxed);
         found
+    }
+
+    /// The members of an object by their place, for reading on later: entries of key and value. Cheap to begin with.
+    pub(crate) fn by_place(self) -> ByPlace {
+        if self.is_small() {
+            ByPlace::Few(self.pairs())
+        } else {
+            ByPlace::Indexed(self.doc.index(self.at))
+        }
+    }
+
+    /// The entry behind its last.
+    pub(crate) fn behind(self) -> u32 {
+        self.doc.entry(self.at).next
     }
 
     /// Appends it as JSON without white space between tokens; repeated keys are left out.

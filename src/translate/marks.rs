@@ -2,11 +2,13 @@
 //!
 //! They are objects of their own and not text, so nothing in a request can forge one.
 
+use super::filters;
 use super::json;
-use super::sink::{self, Place};
+use super::sink::{self, Lexer, Place};
 use super::text;
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +21,13 @@ pub(crate) enum Mark {
     Literal(String),
     /// Escaped by hand: kept inside a string if it is right there, outside also if it is the inside of a list or object.
     Kept(String),
+    /// Put together by `~`, `+`, `%` or `format` of literals that hold quotes and of values.
+    Made {
+        /// As text.
+        text: String,
+        /// As the literals mean it: their quotes are JSON's, and values are escaped inside of them.
+        json: String,
+    },
     /// A joined list whose separator closes and opens strings.
     Joined(Vec<String>, String),
     /// What `{{ x if y }}` prints where `y` is false: nothing, because the author said so.
@@ -34,7 +43,18 @@ impl Object for Mark {
     }
 
     fn is_true(self: &Arc<Self>) -> bool {
-        !self.text().is_empty()
+        self.len() > 0
+    }
+
+    // To a template it is text.
+    fn call_method(
+        self: &Arc<Self>,
+        state: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        filters::charge(state, self.len())?;
+        Value::from(self.text()).call_method(state, method, args)
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,10 +63,41 @@ impl Object for Mark {
 }
 
 impl Mark {
+    /// The mark that a value is.
+    pub(crate) fn of(value: &Value) -> Option<&Self> {
+        if value.kind() != ValueKind::Plain {
+            return None;
+        }
+        value.downcast_object_ref::<Self>()
+    }
+
+    /// A value without its mark.
+    pub(crate) fn plain(value: &Value) -> Value {
+        Self::of(value).map_or_else(|| value.clone(), |mark| Value::from(mark.text()))
+    }
+
+    /// Bytes of its text.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Fragment(text)
+            | Self::Literal(text)
+            | Self::Kept(text)
+            | Self::Made { text, .. } => text.len(),
+            Self::Joined(items, separator) => {
+                let separators = separator.len() * items.len().saturating_sub(1);
+                items.iter().map(String::len).sum::<usize>() + separators
+            }
+            Self::Nothing => 0,
+        }
+    }
+
     /// The text without its mark.
     pub(crate) fn text(&self) -> String {
         match self {
-            Self::Fragment(text) | Self::Literal(text) | Self::Kept(text) => text.clone(),
+            Self::Fragment(text)
+            | Self::Literal(text)
+            | Self::Kept(text)
+            | Self::Made { text, .. } => text.clone(),
             Self::Joined(items, separator) => items.join(separator),
             Self::Nothing => String::new(),
         }
@@ -71,6 +122,17 @@ impl Mark {
             {
                 text.clone()
             }
+            Self::Made { json, .. }
+                if !place.in_string
+                    && (json::is_json(json)
+                        || json::is_json(&format!("[{json}]"))
+                        || json::is_json(&format!("{{{json}}}"))
+                        || json::is_json(&format!("{{\"\": 0{json}}}"))
+                        || json::is_json(&format!("[0{json}]"))
+                        || json::is_json(&format!("[{json}0]"))) =>
+            {
+                json.clone()
+            }
             Self::Joined(items, separator) if place.in_string => {
                 let items: Vec<String> = items
                     .iter()
@@ -80,15 +142,70 @@ impl Mark {
             }
             // As what is undefined.
             Self::Nothing if place.after_colon && !place.in_string => "null".into(),
-            Self::Literal(_) | Self::Kept(_) | Self::Joined(..) | Self::Nothing => {
+            Self::Literal(_) | Self::Kept(_) | Self::Joined(..) | Self::Made { .. } | Self::Nothing => {
                 let text = self.text();
                 if place.in_string {
                     sink::string_content(text.into()).into_owned()
+                } else if matches!(self, Self::Made { .. }) {
+                    // A value may have made JSON of it.
+                    sink::quoted(&text).into_owned()
                 } else {
                     sink::bare_text(place, text.into()).into_owned()
                 }
             }
         }
+    }
+}
+
+/// A text put together of a template's literals and of values, as [`Mark::Made`].
+#[derive(Debug, Default)]
+pub(crate) struct Maker {
+    json: String,
+    lexer: Lexer,
+}
+
+impl Maker {
+    /// Adds what the template says: structure.
+    pub(crate) fn literal(&mut self, text: &str) {
+        self.lexer.feed(text.as_bytes());
+        self.json.push_str(text);
+    }
+
+    /// Adds a value: inside of a string escaped, outside as JSON.
+    ///
+    /// # Errors
+    /// When it has no JSON.
+    pub(crate) fn value(&mut self, state: &State, value: &Value) -> Result<(), Error> {
+        let place = self.lexer.place();
+        let printed = match Mark::of(value) {
+            Some(Mark::Literal(text)) => Cow::Borrowed(text.as_str()),
+            Some(Mark::Fragment(text) | Mark::Made { json: text, .. }) if !place.in_string => {
+                Cow::Borrowed(text.as_str())
+            }
+            Some(Mark::Fragment(text)) => sink::string_content(text.as_str().into()),
+            _ => sink::at(place, state, value)?,
+        };
+        self.literal(&printed);
+        Ok(())
+    }
+
+    /// Adds a value that was formatted to text.
+    pub(crate) fn formatted(&mut self, text: &str) {
+        let place = self.lexer.place();
+        let printed = if place.in_string {
+            sink::string_content(text.into())
+        } else {
+            sink::bare_text(place, text.into())
+        };
+        self.literal(&printed);
+    }
+
+    /// What was put together; `text` is the same as mere text.
+    pub(crate) fn made(self, text: String) -> Value {
+        Value::from_object(Mark::Made {
+            text,
+            json: self.json,
+        })
     }
 }
 

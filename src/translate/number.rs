@@ -54,6 +54,11 @@ fn big(value: &Value) -> Option<&BigInt> {
     value.downcast_object_ref::<Big>().map(|big| &big.0)
 }
 
+/// How long the text of an integer beyond the engine's own is, by what it takes to make it; 0 for anything else.
+pub(crate) fn digits_of(value: &Value) -> usize {
+    big(value).map_or(0, |big| usize::try_from(big.bits() / 2).unwrap_or(0))
+}
+
 /// Whether a value is a number and no boolean.
 pub(crate) fn is_number(value: &Value) -> bool {
     value.is_number() || is_big(value)

@@ -2,13 +2,17 @@
 
 use super::env;
 use crate::codes::{self, Code};
-use crate::model::{Place, Problem};
+use crate::model::{Place, Problem, limits};
 use minijinja::{Error, ErrorKind};
 use std::error::Error as _;
 use std::ops::Range;
 
 /// How the engine words an undefined value where a number is needed.
 const UNDEFINED_OPERAND: &str = "cannot convert undefined to i64";
+
+/// What is said where the engine stops; `limits::TEMPLATE_FUEL` in words.
+const INSTRUCTIONS: &str = "The template used up its budget of 1,000,000 instructions.";
+const _: () = assert!(limits::TEMPLATE_FUEL == 1_000_000);
 
 /// Which code an error of the engine has. `failed` is the code of an ordinary failure.
 fn code(error: &Error, failed: Code) -> Code {
@@ -108,9 +112,7 @@ fn message(error: &Error, code: Code) -> String {
         };
     }
     match error.kind() {
-        ErrorKind::OutOfFuel if detail.is_empty() => {
-            "The template used up its instruction budget.".into()
-        }
+        ErrorKind::OutOfFuel if detail.is_empty() => INSTRUCTIONS.into(),
         ErrorKind::OutOfFuel => format!("The template used up its budget: {detail}."),
         ErrorKind::WriteFailure => match error.source() {
             Some(source) => format!("The template printed too much: {source}."),

@@ -6,6 +6,7 @@
 //! printed. Only insertions are made, lines stay the same, and positions are mapped back for errors.
 
 mod fragments;
+mod literals;
 mod macros;
 mod operators;
 
@@ -78,7 +79,7 @@ pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
         if !macros.has(i) {
             operators::rewrite(&mut edits, &mut spans, source, segment);
         }
-        fragments.calls(&mut edits, source, segment);
+        fragments.calls(&mut edits, source, i, segment);
         match segment.kind {
             SegmentKind::Print => print(&mut edits, source, segment, fragments.place(i)),
             SegmentKind::Block => {
@@ -194,8 +195,8 @@ fn print(
         } else if literals.iter().any(|text| text.contains('\\')) {
             suffix.push_str(")|__kept");
         }
-    } else if let Some(join) = quoting_join(tokens, source) {
-        insert(edits, join.span.start, "__");
+    } else if quoting_join(tokens, source) {
+        // Items and separator are kept apart; see the operators.
     } else if ends_in_safe(tokens, source) {
         // The author's word: printed as it is.
         suffix.push_str(")|__fragment");
@@ -302,17 +303,18 @@ fn literal_result(tokens: &[Token], source: &str) -> Option<Vec<String>> {
     Some(literals)
 }
 
-/// The name of a `join` that comes last and whose separator holds a quote.
-fn quoting_join<'t>(tokens: &'t [Token], source: &str) -> Option<&'t Token> {
-    let at = tokens.iter().rposition(|t| t.is(b'|'))?;
-    let name = tokens.get(at + 1)?;
-    let separator = tokens.get(at + 3)?;
-    let last = tokens.get(at + 2)?.is(b'(') && closing(tokens, at + 2) == Some(tokens.len());
-    (name.text(source) == "join"
-        && last
+/// Whether a `join` comes last whose separator holds a quote.
+fn quoting_join(tokens: &[Token], source: &str) -> bool {
+    let Some(at) = tokens.iter().rposition(|t| t.is(b'|')) else {
+        return false;
+    };
+    let (Some(name), Some(separator)) = (tokens.get(at + 1), tokens.get(at + 3)) else {
+        return false;
+    };
+    name.text(source) == "join"
+        && closing(tokens, at + 2) == Some(tokens.len())
         && separator.kind == TokenKind::Text
-        && literal_text(separator, source).contains('"'))
-    .then_some(name)
+        && literals::quotes(separator.text(source))
 }
 
 /// Whether an expression escapes by hand: a literal with a backslash, or `tojson` that is not the last word.

@@ -6,6 +6,7 @@
 //! empty write, the output is the real one. The lexer runs over everything that was really written, raw
 //! text of the template too, so nothing printed can make it misjudge the next value.
 
+use super::filters;
 use super::json::{self, escape_into};
 use super::marks::Mark;
 use super::text;
@@ -205,9 +206,16 @@ pub(crate) fn format(out: &mut Output, state: &mut State, value: &Value) -> Resu
         }
     };
     let Some(sink) = sink else {
+        if value.as_object().is_some() {
+            filters::walk(state, value)?;
+        }
         return Ok(out.write_str(&plain(state, value))?);
     };
+    if value.as_object().is_some() && Mark::of(value).is_none() {
+        filters::walk(state, value)?;
+    }
     let printed = printed(&sink, out, state, value)?;
+    filters::charge(state, printed.len())?;
     {
         let mut written = sink.lock();
         if value.is_undefined() {
@@ -339,7 +347,8 @@ pub(crate) fn bare_text(place: Place, text: Cow<'_, str>) -> Cow<'_, str> {
     quoted(&text)
 }
 
-fn quoted<'v>(text: &str) -> Cow<'v, str> {
+/// A text as a JSON string.
+pub(crate) fn quoted<'v>(text: &str) -> Cow<'v, str> {
     let mut out = String::with_capacity(text.len() + 2);
     json::string_into(&mut out, text);
     Cow::Owned(out)

@@ -10,13 +10,15 @@ use super::{
     Failure, Scope, Traced, Translated, aliases, blocks, env, names, problem, schema, undefined,
 };
 use crate::codes;
-use crate::model::{Place, Problem};
+use crate::model::{Place, Problem, limits};
 use minijinja::{Environment, Value};
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
 /// Past this many bytes of output a failed render is not repeated to find the line that wrote it.
 const REPEAT_BYTES_MAX: usize = 1024 * 1024;
+/// The part of the budget for rendering once more.
+const AGAIN_PART: u64 = 8;
 
 /// Undefined values of one delivery that are told.
 const UNDEFINED_MAX: usize = 10;
@@ -132,6 +134,12 @@ impl Template {
             problem.place = problem.place.map(|place| problem::situated(place, origin));
         }
         problem
+    }
+
+    /// Another budget.
+    #[cfg(test)]
+    pub(crate) fn set_fuel(&mut self, fuel: u64) {
+        self.env.set_fuel(Some(fuel));
     }
 
     /// Renders plain text (a webhook's `response.body`), nothing escaped.
@@ -335,6 +343,13 @@ impl Template {
         undefined::values(&context, reads.iter().filter(inside))
     }
 
+    /// The environment for rendering once more to explain an error, with a smaller budget: a failure costs no second one.
+    fn again(&self) -> Environment<'static> {
+        let mut env = self.env.clone();
+        env.set_fuel(Some(limits::TEMPLATE_FUEL / AGAIN_PART));
+        env
+    }
+
     /// Fails once more with the engine's memory of where undefined values came from.
     fn explain(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
         let problem = self.explained(input, error);
@@ -351,7 +366,7 @@ impl Template {
         if plain.code != codes::TEMPLATE_FAILED {
             return plain;
         }
-        let mut env = self.env.clone();
+        let mut env = self.again();
         env.set_debug(true);
         let sink = Sink::default();
         let context = self.context(input, &sink);
@@ -391,7 +406,8 @@ impl Template {
 
     /// The place in the template that wrote byte `at` of the output.
     fn writer_of(&self, input: &Input<'_>, at: usize) -> Option<Place> {
-        let template = self.env.get_template(&self.file).ok()?;
+        let env = self.again();
+        let template = env.get_template(&self.file).ok()?;
         let recording = Sink::default();
         recording.record();
         template

@@ -36,13 +36,28 @@ pub(crate) fn to_value(doc: &Arc<Doc>, value: Ref<'_>) -> Value {
     match value.kind() {
         Kind::Null => Value::from(()),
         Kind::Bool => Value::from(value.raw() == "true"),
-        Kind::Number => number(value.raw()),
-        Kind::Plain => Value::from(value.raw()),
-        Kind::Escaped => Value::from(value.text().into_owned()),
+        // What is long is copied or read once only, however often a template asks for it.
+        _ if value.raw().len() > LONG
+            && matches!(value.kind(), Kind::Number | Kind::Plain | Kind::Escaped) =>
+        {
+            doc.made(value.position(), || scalar(value))
+        }
+        Kind::Number | Kind::Plain | Kind::Escaped => scalar(value),
         Kind::Array | Kind::Object => Value::from_object(Node {
             doc: Arc::clone(doc),
             at: value.position(),
         }),
+    }
+}
+
+/// Bytes of a text or number that is long.
+const LONG: usize = 64;
+
+fn scalar(value: Ref<'_>) -> Value {
+    match value.kind() {
+        Kind::Number => number(value.raw()),
+        Kind::Escaped => Value::from(value.text().into_owned()),
+        _ => Value::from(value.raw()),
     }
 }
 
@@ -73,6 +88,32 @@ pub(crate) fn number(text: &str) -> Value {
     }
 }
 
+/// The items of an array, one after another.
+struct Items {
+    doc: Arc<Doc>,
+    child: u32,
+    end: u32,
+    left: usize,
+}
+
+impl Iterator for Items {
+    type Item = Value;
+
+    fn next(&mut self) -> Option<Value> {
+        if self.child >= self.end {
+            return None;
+        }
+        let item = self.doc.at(self.child);
+        self.child = item.behind();
+        self.left = self.left.saturating_sub(1);
+        Some(to_value(&self.doc, item))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
 impl Object for Node {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         if self.json().kind() == Kind::Array {
@@ -93,13 +134,22 @@ impl Object for Node {
         self.json().get(key).map(|v| self.value(v))
     }
 
+    // Nothing is collected: a template may ask for the first of a million items again and again.
     fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let doc = Arc::clone(&self.doc);
         if self.json().kind() == Kind::Array {
-            let values = self.json().items().map(|v| self.value(v)).collect();
-            Enumerator::Values(values)
+            Enumerator::Iter(Box::new(Items {
+                child: self.at.saturating_add(1),
+                end: self.json().behind(),
+                left: self.json().len(),
+                doc,
+            }))
         } else {
-            let keys = self.json().members().map(|(k, _)| Value::from(k)).collect();
-            Enumerator::Values(keys)
+            let members = self.json().by_place();
+            Enumerator::KeyValueIter(Box::new((0..members.len()).map(move |place| {
+                let (key, value) = members.get(place).unwrap_or_default();
+                (to_value(&doc, doc.at(key)), to_value(&doc, doc.at(value)))
+            })))
         }
     }
 

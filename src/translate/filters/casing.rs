@@ -1,48 +1,54 @@
 //! Filters that change a text's letters and ends, as Python does. What is not text is printed first.
 
 use super::args::{Args, bind, failed};
-use super::codec::charge;
-use crate::translate::{sink, text};
+use super::cost::{charge, printed, printed_for};
+use crate::translate::sink;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, State};
 
+/// What a filter makes of a text.
+type Change = fn(&str) -> String;
+
+/// What a byte costs where each letter is looked up.
+const LETTERS: usize = 3;
+
 /// Registers them.
 pub(super) fn register(env: &mut Environment<'static>) {
-    env.add_filter("upper", |v: &Value| {
-        like(v, text::printed(v).to_uppercase())
-    });
-    env.add_filter("lower", |v: &Value| {
-        like(v, text::printed(v).to_lowercase())
-    });
-    env.add_filter("title", |v: &Value| {
-        like(v, title_filter(&text::printed(v)))
-    });
-    env.add_filter("capitalize", |v: &Value| {
-        like(v, capitalize(&text::printed(v)))
-    });
-    env.add_filter("trim", |v: &Value, args: Args| {
+    let changes: [(&'static str, Change); 4] = [
+        ("upper", str::to_uppercase),
+        ("lower", str::to_lowercase),
+        ("title", title_filter),
+        ("capitalize", capitalize),
+    ];
+    for (name, change) in changes {
+        env.add_filter(name, move |s: &State, v: &Value| {
+            Ok::<_, Error>(like(v, change(&printed_for(s, v, LETTERS)?)))
+        });
+    }
+    env.add_filter("trim", |s: &State, v: &Value, args: Args| {
         let args = bind(args, &["chars"])?;
-        let text = text::printed(v);
         Ok::<_, Error>(like(
             v,
-            strip(&text, args.string(0)?, true, true).to_owned(),
+            strip(&printed(s, v)?, args.string(0)?, true, true).to_owned(),
         ))
     });
     env.add_filter("replace", replace);
-    env.add_filter("safe", |v: &Value| {
-        Value::from_safe_string(text::printed(v))
+    env.add_filter("safe", |s: &State, v: &Value| {
+        Ok::<_, Error>(Value::from_safe_string(printed(s, v)?.into_owned()))
     });
     for name in ["escape", "e"] {
-        env.add_filter(name, |v: &Value| {
-            if v.is_safe() {
+        env.add_filter(name, |s: &State, v: &Value| {
+            Ok::<_, Error>(if v.is_safe() {
                 v.clone()
             } else {
-                Value::from_safe_string(sink::html(&text::printed(v)))
-            }
+                Value::from_safe_string(sink::html(&printed_for(s, v, LETTERS)?))
+            })
         });
     }
-    env.add_filter("forceescape", |v: &Value| {
-        Value::from_safe_string(sink::html(&text::printed(v)))
+    env.add_filter("forceescape", |s: &State, v: &Value| {
+        Ok::<_, Error>(Value::from_safe_string(sink::html(&printed_for(
+            s, v, LETTERS,
+        )?)))
     });
 }
 
@@ -197,18 +203,24 @@ fn replace(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let escapes = matches!(state.auto_escape(), AutoEscape::Html);
     let safe = escapes && (value.is_safe() || old.is_safe() || new.is_safe());
     let escaped = |v: &Value| {
-        let text = text::printed(v);
-        if safe && !v.is_safe() {
+        let text = printed(state, v)?;
+        Ok::<_, Error>(if safe && !v.is_safe() {
             sink::html(&text)
         } else {
-            text
-        }
+            text.into_owned()
+        })
     };
     let count = match args.value(2) {
         Some(count) if !count.is_none() => args.int(2, -1)?,
         _ => -1,
     };
-    let out = replaced(state, &escaped(value), &escaped(old), &escaped(new), count)?;
+    let out = replaced(
+        state,
+        &escaped(value)?,
+        &escaped(old)?,
+        &escaped(new)?,
+        count,
+    )?;
     Ok(if safe {
         Value::from_safe_string(out)
     } else {
@@ -225,6 +237,7 @@ pub(super) fn replaced(
     count: i64,
 ) -> Result<String, Error> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
+    charge(state, text.len() + old.len())?;
     let found = if old.is_empty() {
         text.chars().count() + 1
     } else {
@@ -232,7 +245,7 @@ pub(super) fn replaced(
     };
     charge(
         state,
-        text.len() + found.min(count).saturating_mul(new.len()),
+        text.len() + found.min(count).saturating_mul(new.len() + 16),
     )?;
     Ok(text.replacen(old, new, count))
 }

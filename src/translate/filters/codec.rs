@@ -1,6 +1,8 @@
 //! Filters that decode, encode, hash and match: hookgate's own.
 
+use super::cost::{beyond, charge, printed, printed_for};
 use crate::model::time;
+use crate::translate::marks::Mark;
 use crate::translate::{schema, text, value};
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
@@ -9,10 +11,15 @@ use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, Error, ErrorKind, State};
 use regex_lite::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// Bytes a compiled regular expression may take.
 const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// The least that is asked about.
+const REGEX_BYTES_LEAST: usize = 512;
+/// Bytes of a compiled regular expression for each step that it may take at a byte of text.
+const REGEX_BYTES_PER_STEP: usize = 64;
 /// Bytes of text a regular expression runs over: its time grows with text and pattern.
 const REGEX_TEXT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a pattern.
@@ -27,9 +34,13 @@ const ORDINARY: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD
 /// Registers them.
 pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("fromjson", from_json);
-    env.add_filter("b64encode", |v: &Value| STANDARD.encode(bytes(v)));
+    env.add_filter("b64encode", |s: &State, v: &Value| {
+        Ok::<_, Error>(STANDARD.encode(bytes(s, v)?))
+    });
     env.add_filter("b64decode", b64decode);
-    env.add_filter("sha256", |v: &Value| hex::encode(Sha256::digest(bytes(v))));
+    env.add_filter("sha256", |s: &State, v: &Value| {
+        Ok::<_, Error>(hex::encode(Sha256::digest(bytes(s, v)?)))
+    });
     env.add_filter("iso", iso);
     env.add_filter("uuid5", uuid5);
     env.add_filter("flow_run_id", flow_run_id);
@@ -47,23 +58,31 @@ fn failed(detail: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, detail)
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
-    match value.as_bytes() {
-        Some(bytes) => bytes.to_vec(),
-        None => text::printed(value).into_bytes(),
-    }
+fn bytes<'v>(state: &State, value: &'v Value) -> Result<Cow<'v, [u8]>, Error> {
+    const WEIGHT: usize = 2;
+    Ok(match value.as_bytes() {
+        Some(bytes) => {
+            charge(state, bytes.len().saturating_mul(WEIGHT))?;
+            Cow::Borrowed(bytes)
+        }
+        None => match printed_for(state, value, WEIGHT)? {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        },
+    })
 }
 
 /// The value that a JSON text stands for; `default` in place of an error where it is none.
 fn from_json(state: &State, text: &Value, default: Option<Value>) -> Result<Value, Error> {
     let or = |error: Error| default.clone().ok_or(error);
+    let text = &Mark::plain(text);
     let Some(text) = text.as_str() else {
         return or(failed(format!(
             "fromjson needs a text, not {}",
             text.kind()
         )));
     };
-    charge(state, text.len())?;
+    charge(state, text.len().saturating_mul(2))?;
     value::parse(text.to_owned()).or_else(|invalid| {
         or(failed(format!(
             "fromjson: at byte {}, {}",
@@ -72,14 +91,9 @@ fn from_json(state: &State, text: &Value, default: Option<Value>) -> Result<Valu
     })
 }
 
-/// Fuel for `n` bytes that are looked at closely.
-pub(super) fn charge(state: &State, n: usize) -> Result<(), Error> {
-    state.consume_fuel(u64::try_from(n / 16).unwrap_or(u64::MAX))
-}
-
 /// What base64 in either alphabet stands for, as text; `default` in place of an error where it is none.
-fn b64decode(text: &Value, default: Option<Value>) -> Result<Value, Error> {
-    let text = text::printed(text);
+fn b64decode(state: &State, text: &Value, default: Option<Value>) -> Result<Value, Error> {
+    let text = printed_for(state, text, 3)?;
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let decoded = if packed.contains(['-', '_']) {
         URL_SAFE.decode(&packed)
@@ -121,8 +135,8 @@ fn short(value: &Value) -> String {
 }
 
 /// UUIDv5 of a text; the namespace is a UUID or one of the names of RFC 9562, hookgate's own without.
-fn uuid5(value: &Value, namespace: Option<&str>) -> Result<Value, Error> {
-    let name = text::printed(value);
+fn uuid5(state: &State, value: &Value, namespace: Option<&str>) -> Result<Value, Error> {
+    let name = printed_for(state, value, 2)?;
     let namespace = match namespace {
         None => return Ok(Value::from(schema::derived_id(&[&name]).to_string())),
         Some("dns") => Uuid::NAMESPACE_DNS,
@@ -158,23 +172,63 @@ fn flow_run_id(value: &Value) -> Value {
     Value::from(())
 }
 
-fn regex(state: &State, pattern: &str, text: &str, options: &Kwargs) -> Result<Regex, Error> {
-    if pattern.len() > PATTERN_BYTES_MAX || text.len() > REGEX_TEXT_BYTES_MAX {
-        return Err(failed("regex: the pattern or the text is too long".into()));
-    }
-    // regex-lite takes time in the product of pattern and text.
-    charge(
-        state,
-        text.len().saturating_mul(1 + pattern.len() / 4) + 16 * 1024,
-    )?;
-    let regex = RegexBuilder::new(pattern)
-        .case_insensitive(options.get::<Option<bool>>("ignorecase")?.unwrap_or(false))
-        .multi_line(options.get::<Option<bool>>("multiline")?.unwrap_or(false))
-        .size_limit(REGEX_BYTES_MAX)
-        .build()
-        .map_err(|error| failed(format!("regex: {error}")))?;
+fn options_of(options: &Kwargs) -> Result<[bool; 2], Error> {
+    let flag = |name| Ok::<_, Error>(options.get::<Option<bool>>(name)?.unwrap_or(false));
+    let flags = [flag("ignorecase")?, flag("multiline")?];
     options.assert_all_used()?;
-    Ok(regex)
+    Ok(flags)
+}
+
+/// A pattern, compiled, and what each byte of a text costs it in bytes.
+struct Pattern {
+    regex: Regex,
+    weight: usize,
+    /// Whether a match may have to look to the end of the text though it is short.
+    looks_ahead: bool,
+}
+
+/// Compiles a pattern. regex-lite takes time in the product of a text and what it compiles a pattern to, of which it
+/// tells only whether it is larger than a limit: so it is tried with one limit after another.
+fn compile(state: &State, pattern: &str, flags: [bool; 2]) -> Result<Pattern, Error> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(beyond(format!(
+            "a regular expression is longer than {PATTERN_BYTES_MAX} bytes"
+        )));
+    }
+    let mut limit = REGEX_BYTES_LEAST;
+    let (regex, size) = loop {
+        charge(state, 2 * limit + 8 * pattern.len())?;
+        let built = RegexBuilder::new(pattern)
+            .case_insensitive(flags[0])
+            .multi_line(flags[1])
+            .size_limit(limit)
+            .build();
+        match built {
+            Ok(regex) => break (regex, limit),
+            Err(_) if limit < REGEX_BYTES_MAX => limit *= 2,
+            Err(error) => return Err(failed(format!("regex: {error}"))),
+        }
+    };
+    let endless = pattern.contains(['*', '+']) || pattern.contains(",}");
+    let optional = pattern.contains(['|', '?', '*']) || pattern.contains("{0");
+    Ok(Pattern {
+        weight: (size / REGEX_BYTES_PER_STEP).max(1) * (1 + regex.captures_len() / 4),
+        looks_ahead: endless && optional,
+        regex,
+    })
+}
+
+/// The text that a pattern is to run over, paid for once.
+fn searched<'v>(state: &State, value: &'v Value, weight: usize) -> Result<Cow<'v, str>, Error> {
+    let text = printed(state, value)?;
+    if text.len() > REGEX_TEXT_BYTES_MAX {
+        return Err(beyond(format!(
+            "a regular expression runs over more than {} KiB of text",
+            REGEX_TEXT_BYTES_MAX / 1024
+        )));
+    }
+    charge(state, text.len().saturating_mul(weight))?;
+    Ok(text)
 }
 
 /// The match: its groups as a list where the pattern has some, else its text; none where nothing matches.
@@ -184,9 +238,9 @@ fn regex_search(
     pattern: &str,
     options: Kwargs,
 ) -> Result<Value, Error> {
-    let text = text::printed(value);
-    let regex = regex(state, pattern, &text, &options)?;
-    let Some(found) = regex.captures(&text) else {
+    let pattern = compile(state, pattern, options_of(&options)?)?;
+    let text = searched(state, value, pattern.weight)?;
+    let Some(found) = pattern.regex.captures(&text) else {
         return Ok(Value::from(()));
     };
     let group = |i: usize| {
@@ -207,14 +261,30 @@ fn regex_replace(
     replacement: &str,
     options: Kwargs,
 ) -> Result<Value, Error> {
-    let text = text::printed(value);
-    let regex = regex(state, pattern, &text, &options)?;
-    charge(state, text.len().saturating_mul(1 + replacement.len()))?;
+    let pattern = compile(state, pattern, options_of(&options)?)?;
+    let text = searched(state, value, pattern.weight)?;
     // `\1` as Python writes it, `$1` as regex-lite does.
     let replacement = python_groups(replacement);
-    Ok(Value::from(
-        regex.replace_all(&text, replacement.as_str()).into_owned(),
-    ))
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for found in pattern.regex.captures_iter(&text) {
+        let Some(whole) = found.get(0) else { break };
+        let before = out.len();
+        out.push_str(text.get(from..whole.start()).unwrap_or(""));
+        found.expand(&replacement, &mut out);
+        from = whole.end();
+        let looked_at = if pattern.looks_ahead {
+            text.len() - from
+        } else {
+            0
+        };
+        charge(
+            state,
+            64 + out.len() - before + replacement.len() + looked_at.saturating_mul(pattern.weight),
+        )?;
+    }
+    out.push_str(text.get(from..).unwrap_or(""));
+    Ok(Value::from(out))
 }
 
 fn python_groups(replacement: &str) -> String {

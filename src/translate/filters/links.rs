@@ -1,7 +1,7 @@
 //! `urlize`: addresses in a text become links, by Jinja2's rules.
 
 use super::args::{Args, bind, failed};
-use super::codec::charge;
+use super::cost::printed_for;
 use super::words::cut;
 use crate::translate::{sink, text};
 use minijinja::value::Value;
@@ -86,8 +86,7 @@ fn urlize(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         schemes,
         attributes,
     };
-    let text = text::printed(value);
-    charge(state, text.len().saturating_mul(64))?;
+    let text = printed_for(state, value, 128)?.into_owned();
     let text = if value.is_safe() {
         text
     } else {

@@ -1,14 +1,18 @@
 //! Filters over lists and dicts, JSON and printing, where the engine's differ from Jinja2's; functions and tests.
 
 use super::args::{Args, bind, failed, width};
-use super::codec::charge;
+use super::cost::{charge, equal, printed_for, walk};
 use crate::model::limits;
+use crate::translate::marks::Mark;
 use crate::translate::number;
 use crate::translate::text::{self, Layout};
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a letter must not be.
+type Letter = fn(char) -> bool;
 
 /// Columns within which `pprint` stays on one line.
 const PPRINT_COLUMNS: usize = 80;
@@ -25,6 +29,12 @@ pub(super) fn register(env: &mut Environment<'static>) {
         args.needed(0).map(|_| Value::UNDEFINED)
     });
     env.add_filter("dictsort", dictsort);
+    for name in ["length", "count"] {
+        env.add_filter(name, |v: &Value| match Mark::of(v) {
+            Some(mark) => Ok(mark.text().chars().count()),
+            None => minijinja::filters::length(v),
+        });
+    }
     env.add_filter("tojson", tojson);
     env.add_filter("pprint", |state: &State, v: &Value| pprint(state, v));
     tests(env);
@@ -70,12 +80,21 @@ fn tests(env: &mut Environment<'static>) {
     env.add_test("in", |state: &State, v: &Value, list: &Value| {
         super::operators::contains(state, v, list)
     });
-    env.add_test("lower", |v: &Value| {
-        is_cased(&text::printed(v), char::is_uppercase)
-    });
-    env.add_test("upper", |v: &Value| {
-        is_cased(&text::printed(v), char::is_lowercase)
-    });
+    let wrongs: [(&'static str, Letter); 2] =
+        [("lower", char::is_uppercase), ("upper", char::is_lowercase)];
+    for (name, wrong) in wrongs {
+        env.add_test(name, move |s: &State, v: &Value| {
+            Ok::<_, Error>(is_cased(&printed_for(s, v, 3)?, wrong))
+        });
+    }
+    for name in ["eq", "equalto", "=="] {
+        env.add_test(name, |s: &State, a: &Value, b: &Value| equal(s, a, b));
+    }
+    for name in ["ne", "!="] {
+        env.add_test(name, |s: &State, a: &Value, b: &Value| {
+            equal(s, a, b).map(|same| !same)
+        });
+    }
     for (name, odd) in [("odd", 1), ("even", 0)] {
         env.add_test(name, move |state: &State, v: &Value| {
             rest(state, v, &Value::from(2)).map(|rest| rest == Value::from(odd))
@@ -159,6 +178,7 @@ fn dictsort(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
             )));
         }
     };
+    charge(state, value.len().unwrap_or(0).saturating_mul(64))?;
     let fold = |v: &Value| match v.as_str() {
         Some(text) if !args.flag(0, false) => Value::from(text.to_lowercase()),
         _ => v.clone(),
@@ -193,6 +213,7 @@ fn tojson(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         Some(value) if deep && !value.is_none() => Some(width(args.int(0, 0)?, 1_000)?),
         _ => None,
     };
+    walk(state, value)?;
     let mut out = String::new();
     text::json_into(
         &mut out,
@@ -203,18 +224,15 @@ fn tojson(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         },
         0,
     )?;
-    charge(
-        state,
-        if value.as_object().is_some() {
-            out.len() * 4
-        } else {
-            out.len() / 4
-        },
-    )?;
+    charge(state, out.len() / 4)?;
     Ok(Value::from_safe_string(out))
 }
 
 fn pprint(state: &State, value: &Value) -> Result<String, Error> {
+    // Each level of a value is first tried in one line.
+    for _ in 0..4 {
+        walk(state, value)?;
+    }
     let mut out = String::new();
     pretty(&mut out, value, 0, 0);
     charge(state, out.len() * 4)?;
@@ -319,16 +337,18 @@ pub(super) fn two(pair: &Value) -> Result<(Value, Value), Error> {
     }
 }
 
-fn dict(args: Args) -> Result<Value, Error> {
+fn dict(state: &State, args: Args) -> Result<Value, Error> {
     let args = args.into_values();
     let mut pairs: Vec<(Value, Value)> = Vec::new();
     for (i, arg) in args.iter().enumerate() {
         if arg.kind() == ValueKind::Map && (i == 0 || arg.is_kwargs()) {
+            charge(state, arg.len().unwrap_or(0).saturating_mul(64))?;
             pairs.extend(text::pairs(arg));
         } else if arg.is_undefined() {
             return Err(super::operators::undefined(arg));
         } else if i == 0 && !arg.is_none() {
             for pair in arg.try_iter()?.checked() {
+                charge(state, 64)?;
                 let (key, item) = two(&pair?)?;
                 super::sequences::hashable(&key)?;
                 pairs.push((key, item));

@@ -2,7 +2,7 @@
 
 use super::args::{WIDTH_MAX, bind_values, failed, integer, width};
 use super::casing::{self, is_space};
-use super::codec::charge;
+use super::cost::{charge, equal, walk};
 use super::operators::kind;
 use super::words::{center, cut, splitlines};
 use super::{View, pyformat};
@@ -30,10 +30,10 @@ pub(super) fn call(
             None => None,
         },
         ValueKind::Seq => list(state, value, method, args)?,
-        ValueKind::Map => map(value, method, args)?,
+        ValueKind::Map => map(state, value, method, args)?,
         _ if Number::of(value).is_some() => number(value, method, args)?,
         // Of the function `dict`.
-        _ if method == "fromkeys" => map(value, method, args)?,
+        _ if method == "fromkeys" => map(state, value, method, args)?,
         _ => None,
     };
     let made = match own {
@@ -58,6 +58,20 @@ fn cycle(value: &Value, args: &[Value]) -> Result<Value, Error> {
         .ok_or_else(|| failed("cycle needs at least one value"))
 }
 
+/// What a method of a text costs: its text and arguments, and what is made for each word, line or letter.
+fn pay(state: &State, text: &str, method: &str, args: &[Value]) -> Result<(), Error> {
+    const CALL: usize = 128;
+    let weight = match method {
+        "translate" => 64,
+        "split" | "rsplit" | "splitlines" | "swapcase" | "casefold" => 10,
+        "startswith" | "endswith" | "removeprefix" | "removesuffix" | "encode" => 1,
+        _ if method.starts_with("is") => 4,
+        _ => 3,
+    };
+    charge(state, CALL + weight * text.len())?;
+    args.iter().try_for_each(|arg| walk(state, arg))
+}
+
 fn string(
     state: &State,
     text: &str,
@@ -65,7 +79,7 @@ fn string(
     args: &[Value],
     safe: bool,
 ) -> Result<Option<Value>, Error> {
-    charge(state, text.len())?;
+    pay(state, text, method, args)?;
     Ok(Some(match method {
         "format" => Value::from(pyformat::format(state, text, args, safe)?),
         "format_map" => {
@@ -531,9 +545,11 @@ fn list(
             charge(state, value.len().unwrap_or(0).saturating_mul(16))?;
             let items: Vec<Value> = value.try_iter()?.collect();
             if method == "count" {
-                return Ok(Some(Value::from(
-                    items.iter().filter(|item| *item == wanted).count(),
-                )));
+                let mut count = 0_usize;
+                for item in &items {
+                    count += usize::from(equal(state, item, wanted)?);
+                }
+                return Ok(Some(Value::from(count)));
             }
             let bound = |at: usize, default: usize| -> Result<usize, Error> {
                 let Some(bound) = args.value(at) else {
@@ -549,18 +565,22 @@ fn list(
                 Ok(usize::try_from(bound.max(0)).unwrap_or(usize::MAX))
             };
             let (start, end) = (bound(1, 0)?, bound(2, usize::MAX)?);
-            let mut found = items.iter().enumerate().take(end).skip(start);
-            found
-                .find(|(_, item)| *item == wanted)
-                .map(|(at, _)| Some(Value::from(at)))
-                .ok_or_else(|| failed("the value is not in the list"))
+            for (at, item) in items.iter().enumerate().take(end).skip(start) {
+                if equal(state, item, wanted)? {
+                    return Ok(Some(Value::from(at)));
+                }
+            }
+            Err(failed("the value is not in the list"))
         }
         _ => Ok(None),
     }
 }
 
 /// Methods of dicts; keys, values and items print as Python prints them.
-fn map(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+fn map(state: &State, value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    if matches!(method, "keys" | "values" | "items") {
+        charge(state, value.len().unwrap_or(0).saturating_mul(64))?;
+    }
     let pairs = || text::pairs(value);
     let view = match method {
         "copy" => value.clone(),

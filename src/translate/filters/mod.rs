@@ -4,6 +4,7 @@ mod args;
 mod casing;
 mod cloudevent;
 mod codec;
+mod cost;
 mod humanize;
 mod links;
 mod lists;
@@ -17,6 +18,7 @@ mod sequences;
 mod views;
 mod words;
 
+pub(crate) use cost::{METER, Meter, charge, walk};
 pub(crate) use sequences::Group;
 pub(crate) use views::View;
 
@@ -158,6 +160,7 @@ pub(crate) fn filter_names() -> Vec<&'static str> {
 pub(crate) fn register(env: &mut Environment<'static>) {
     env.remove_global("debug");
     env.set_unknown_method_callback(methods::call);
+    cost::register(env);
     codec::register(env);
     words::register(env);
     numbers::register(env);

@@ -1,10 +1,11 @@
 //! `int`, `float` and `range` as Jinja2 has them.
 
 use super::args::{Args, bind, failed, integer};
+use super::cost::charge;
 use crate::model::limits;
 use crate::translate::number::{self, Number};
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, State};
 use num_bigint::BigInt;
 use num_traits::Signed;
 
@@ -107,8 +108,9 @@ pub(super) fn cut(number: f64) -> Option<i128> {
     (number.is_finite() && number.abs() < 1.7e38).then_some(number as i128)
 }
 
-fn int(value: &Value, args: Args) -> Result<Value, Error> {
+fn int(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     defined(value)?;
+    charge(state, value.as_str().map_or(0, |text| 4 * text.len()))?;
     let args = bind(args, &["default", "base"])?;
     let given = args.value(1).filter(|base| Number::of(base).is_some());
     let base = given.map_or(Ok(10), integer)?;
@@ -250,8 +252,9 @@ pub(super) fn abs(value: &Value) -> Result<Value, Error> {
     }
 }
 
-fn float(value: &Value, args: Args) -> Result<Value, Error> {
+fn float(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     defined(value)?;
+    charge(state, value.as_str().map_or(0, |text| 2 * text.len()))?;
     let args = bind(args, &["default"])?;
     Ok(match float_of(value) {
         Some(number) => Value::from(number),
@@ -259,7 +262,7 @@ fn float(value: &Value, args: Args) -> Result<Value, Error> {
     })
 }
 
-fn range(args: Args) -> Result<Value, Error> {
+fn range(state: &State, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["start", "stop", "step"])?;
     let first = args
         .value(0)
@@ -287,5 +290,6 @@ fn range(args: Args) -> Result<Value, Error> {
         };
         at = next;
     }
+    charge(state, items.len() * 16)?;
     Ok(super::View::range(start, stop, step, items))
 }

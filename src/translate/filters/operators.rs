@@ -1,9 +1,10 @@
 //! Operators as Python has them; the rewrite of a template puts them in place of the engine's.
 
-use super::args::failed;
-use super::codec::charge;
+use super::args::{Args, failed};
+use super::cost::{beyond, charge, equal, walk};
 use super::pyformat;
 use crate::model::limits::TEMPLATE_OUTPUT_BYTES_MAX;
+use crate::translate::marks::{Maker, Mark};
 use crate::translate::number::{self, BITS_MAX, Number};
 use crate::translate::{sink, text};
 use minijinja::value::{Rest, Value, ValueKind};
@@ -12,30 +13,50 @@ use num_bigint::BigInt;
 use num_traits::{Signed, ToPrimitive, Zero};
 use std::cmp::Ordering;
 
+/// What a power costs, in bytes, and a sum or product of integers beyond the engine's own.
+const POWER: usize = 16 * 64;
+const BIG: usize = 16 * 128;
 /// Items of a list that `*` or `+` makes.
 const ITEMS_MAX: usize = 250_000;
 
 /// Registers them.
 pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("__add", |s: &State, a: &Value, b: &Value| add(s, a, b));
-    env.add_filter("__sub", |a: &Value, b: &Value| arithmetic("-", a, b));
+    env.add_filter("__sub", |s: &State, a: &Value, b: &Value| {
+        paid(s, "-", a, b)
+    });
     env.add_filter("__mul", |s: &State, a: &Value, b: &Value| multiply(s, a, b));
-    env.add_filter("__div", |a: &Value, b: &Value| arithmetic("/", a, b));
-    env.add_filter("__floordiv", |a: &Value, b: &Value| arithmetic("//", a, b));
+    env.add_filter("__div", |s: &State, a: &Value, b: &Value| {
+        paid(s, "/", a, b)
+    });
+    env.add_filter("__floordiv", |s: &State, a: &Value, b: &Value| {
+        paid(s, "//", a, b)
+    });
     env.add_filter("__mod", |s: &State, a: &Value, b: &Value| modulo(s, a, b));
     env.add_filter("__pow", |s: &State, a: &Value, b: &Value| {
-        charge(s, 16 * 32)?;
-        arithmetic("**", a, b)
+        charge(s, POWER)?;
+        paid(s, "**", a, b)
     });
     env.add_filter("__neg", |a: &Value| signed(a, true));
     env.add_filter("__pos", |a: &Value| signed(a, false));
-    env.add_filter("__cat", concat);
+    env.add_filter("__cat", |s: &State, first: &Value, rest: Rest<Value>| {
+        concat(s, "", first, &rest)
+    });
+    of_literals(env);
     env.add_filter("__slice", slice);
     env.add_filter("__in", |s: &State, a: &Value, b: &Value| contains(s, a, b));
     env.add_filter("__notin", |s: &State, a: &Value, b: &Value| {
         contains(s, a, b).map(|found| !found)
     });
     env.add_filter("__chain", chain);
+    env.add_filter("__eq", |s: &State, a: &Value, b: &Value| equal(s, a, b));
+    env.add_filter("__ne", |s: &State, a: &Value, b: &Value| {
+        equal(s, a, b).map(|same| !same)
+    });
+    env.add_filter("__weigh", |s: &State, v: Value| {
+        walk(s, &v)?;
+        Ok::<_, Error>(v)
+    });
     env.add_filter("__lt", |s: &State, a: &Value, b: &Value| {
         Ok::<_, Error>(order(s, "<", a, b)? == Some(Ordering::Less))
     });
@@ -53,6 +74,35 @@ pub(super) fn register(env: &mut Environment<'static>) {
             order(s, ">=", a, b)?,
             Some(Ordering::Greater | Ordering::Equal)
         ))
+    });
+}
+
+/// Those whose text may be JSON: literals of the template that hold quotes are part of it.
+fn of_literals(env: &mut Environment<'static>) {
+    env.add_filter(
+        "__catq",
+        |s: &State, first: &Value, literals: &str, rest: Rest<Value>| {
+            concat(s, literals, first, &rest)
+        },
+    );
+    env.add_filter(
+        "__addq",
+        |s: &State, a: &Value, literals: &str, b: &Value| {
+            if text_like(a) && text_like(b) {
+                concat(s, literals, a, std::slice::from_ref(b))
+            } else {
+                add(s, a, b)
+            }
+        },
+    );
+    env.add_filter("__modq", |s: &State, a: &Value, b: &Value| {
+        pyformat::made_by_percent(s, &text::printed(a), b)
+    });
+    env.add_filter("__fmtq", |s: &State, a: &Value, args: Args| {
+        pyformat::made_by_percent(s, &text::printed(a), &operand(args))
+    });
+    env.add_filter("__formatq", |s: &State, a: &Value, args: Args| {
+        pyformat::made_by_format(s, &text::printed(a), &args.into_values())
     });
 }
 
@@ -120,7 +170,7 @@ fn is_list(value: &Value) -> bool {
 
 /// The items of lists one after another, `times` times.
 fn items(state: &State, values: &[&Value], times: usize) -> Result<Vec<Value>, Error> {
-    let too_many = || Error::new(ErrorKind::OutOfFuel, "a list has too many items");
+    let too_many = || beyond(format!("a list has more than {ITEMS_MAX} items"));
     let mut once = Vec::new();
     for value in values {
         for item in value.try_iter()?.checked() {
@@ -153,13 +203,28 @@ pub(super) fn add(state: &State, left: &Value, right: &Value) -> Result<Value, E
         let safe = left.is_safe() || right.is_safe();
         return Ok(like(for_safe(left, safe) + &for_safe(right, safe), safe));
     }
+    if text_like(left) && text_like(right) {
+        return concat(state, "", left, std::slice::from_ref(right));
+    }
     if is_list(left) && is_list(right) {
         return Ok(Value::from(items(state, &[left, right], 1)?));
     }
     if left.is_tuple() && right.is_tuple() {
         return Ok(as_tuple(items(state, &[left, right], 1)?));
     }
-    arithmetic("+", left, right)
+    paid(state, "+", left, right)
+}
+
+fn too_long() -> Error {
+    beyond("a text is larger than 16 MiB")
+}
+
+/// [`arithmetic`] that pays for integers of many digits.
+fn paid(state: &State, operator: &str, left: &Value, right: &Value) -> Result<Value, Error> {
+    if number::is_big(left) || number::is_big(right) {
+        charge(state, BIG)?;
+    }
+    arithmetic(operator, left, right)
 }
 
 fn multiply(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
@@ -170,7 +235,7 @@ fn multiply(state: &State, left: &Value, right: &Value) -> Result<Value, Error> 
     };
     let text = repeated.as_str();
     if text.is_none() && !is_list(repeated) && !repeated.is_tuple() {
-        return arithmetic("*", left, right);
+        return paid(state, "*", left, right);
     }
     let Some(Number::Int(count)) = Number::of(count) else {
         return Err(unfit("*", left, right));
@@ -179,10 +244,7 @@ fn multiply(state: &State, left: &Value, right: &Value) -> Result<Value, Error> 
     if let Some(text) = text {
         let length = text.len().saturating_mul(count);
         if length > TEMPLATE_OUTPUT_BYTES_MAX {
-            return Err(Error::new(
-                ErrorKind::OutOfFuel,
-                "a repeated text is too large",
-            ));
+            return Err(too_long());
         }
         charge(state, length)?;
         return Ok(like(text.repeat(count), repeated.is_safe()));
@@ -207,21 +269,58 @@ pub(super) fn modulo(state: &State, left: &Value, right: &Value) -> Result<Value
         let safe = left.is_safe();
         return Ok(like(pyformat::percent(state, format, right, safe)?, safe));
     }
-    arithmetic("%", left, right)
+    paid(state, "%", left, right)
 }
 
-fn concat(state: &State, first: &Value, rest: Rest<Value>) -> Result<Value, Error> {
+/// The right side of `%` that the arguments of `|format` are.
+pub(super) fn operand(args: Args) -> Value {
+    let args = args.into_values();
+    match args.as_slice() {
+        [only] if only.is_kwargs() => only.clone(),
+        _ => as_tuple(args),
+    }
+}
+
+fn text_like(value: &Value) -> bool {
+    value.as_str().is_some() || Mark::of(value).is_some()
+}
+
+/// One text of several values. `literals` says `1` at the place of each that is a literal of the template, where one of
+/// them holds a quote; then, and where a piece of JSON is among them, the result is more than text.
+fn concat(state: &State, literals: &str, first: &Value, rest: &[Value]) -> Result<Value, Error> {
     let escapes = matches!(state.auto_escape(), AutoEscape::Html)
         && (first.is_safe() || rest.iter().any(Value::is_safe));
+    if first.as_object().is_some() {
+        walk(state, first)?;
+    }
     let mut out = for_safe(first, escapes);
+    charge(state, out.len())?;
     for value in rest.iter() {
+        if value.as_object().is_some() {
+            walk(state, value)?;
+        }
+        let before = out.len();
         out.push_str(&for_safe(value, escapes));
-        charge(state, out.len())?;
+        charge(state, out.len() - before)?;
         if out.len() > TEMPLATE_OUTPUT_BYTES_MAX {
-            return Err(Error::new(ErrorKind::OutOfFuel, "a text is too large"));
+            return Err(too_long());
         }
     }
-    Ok(like(out, escapes))
+    let all = || std::iter::once(first).chain(rest);
+    if escapes || (literals.is_empty() && !all().any(|value| Mark::of(value).is_some())) {
+        return Ok(like(out, escapes));
+    }
+    charge(state, out.len() * 2)?;
+    let mut maker = Maker::default();
+    let mut flags = literals.bytes();
+    for value in all() {
+        let flag = flags.next();
+        match value.as_str() {
+            Some(text) if flag == Some(b'1') => maker.literal(text),
+            _ => maker.value(state, value)?,
+        }
+    }
+    Ok(maker.made(out))
 }
 
 /// The items or characters between two bounds; undefined of what has none.
@@ -250,13 +349,17 @@ fn slice(
             ))),
         }
     };
+    if let Some(mark) = Mark::of(value) {
+        charge(state, mark.len())?;
+        return slice(state, &Value::from(mark.text()), start, stop, step);
+    }
     let step = step.map_or(Ok(None), bound)?.unwrap_or(1);
     if step == 0 {
         return Err(failed("the step of a slice must not be 0"));
     }
     let (start, stop) = (bound(start)?, bound(stop)?);
     if let Some(text) = value.as_str() {
-        charge(state, text.len())?;
+        charge(state, text.len() * 2)?;
         let chars: Vec<char> = text.chars().collect();
         let picked: String = picks(chars.len(), start, stop, step)
             .filter_map(|at| chars.get(at))
@@ -328,8 +431,8 @@ fn chain(state: &State, first: &Value, rest: Rest<Value>) -> Result<bool, Error>
                 .map(|found| found.is_some_and(|found| fits.contains(&found)))
         };
         let fits = match sign {
-            "==" => left == right,
-            "!=" => left != right,
+            "==" => equal(state, left, right)?,
+            "!=" => !equal(state, left, right)?,
             "in" => contains(state, left, right)?,
             "not in" => !contains(state, left, right)?,
             "<" => ordered(&[Ordering::Less])?,
@@ -347,8 +450,12 @@ fn chain(state: &State, first: &Value, rest: Rest<Value>) -> Result<bool, Error>
 
 /// Whether a value is in another.
 pub(super) fn contains(state: &State, value: &Value, container: &Value) -> Result<bool, Error> {
+    if let Some(mark) = Mark::of(container) {
+        charge(state, mark.len())?;
+        return contains(state, value, &Value::from(mark.text()));
+    }
     if let Some(text) = container.as_str() {
-        charge(state, text.len())?;
+        charge(state, text.len() + value.as_str().map_or(0, str::len))?;
         return match value.as_str() {
             Some(part) => Ok(text.contains(part)),
             None if value.is_undefined() => Err(undefined(value)),
@@ -365,12 +472,18 @@ pub(super) fn contains(state: &State, value: &Value, container: &Value) -> Resul
                 return found.map(|found| !found.is_undefined());
             }
             super::sequences::hashable(value)?;
-            Ok(text::pairs(container).any(|(key, _)| key == *value))
+            for (key, _) in text::pairs(container) {
+                charge(state, 16)?;
+                if key == *value {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         }
         ValueKind::Seq | ValueKind::Iterable => {
             for item in container.try_iter()?.checked() {
                 charge(state, 16)?;
-                if item? == *value {
+                if equal(state, &item?, value)? {
                     return Ok(true);
                 }
             }
@@ -541,9 +654,13 @@ pub(super) fn order(
     right: &Value,
 ) -> Result<Option<Ordering>, Error> {
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
+        charge(state, a.len().min(b.len()) / 4)?;
         return Ok(Some(a.cmp(b)));
     }
     if let (Some(a), Some(b)) = (Number::of(left), Number::of(right)) {
+        if number::is_big(left) || number::is_big(right) {
+            charge(state, BIG)?;
+        }
         return Ok(number::compare(&a, &b));
     }
     let lists = (is_list(left) && is_list(right)) || (left.is_tuple() && right.is_tuple());
@@ -557,7 +674,7 @@ pub(super) fn order(
             (None, None) => return Ok(Some(Ordering::Equal)),
             (None, Some(_)) => return Ok(Some(Ordering::Less)),
             (Some(_), None) => return Ok(Some(Ordering::Greater)),
-            (Some(a), Some(b)) if a == b => {}
+            (Some(a), Some(b)) if equal(state, &a, &b)? => {}
             (Some(a), Some(b)) => return order(state, operator, &a, &b),
         }
     }

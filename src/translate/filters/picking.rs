@@ -2,7 +2,7 @@
 
 use super::View;
 use super::args::{Args, bind, failed};
-use super::codec::charge;
+use super::cost::charge;
 use super::lists::attribute;
 use super::operators::{kind, undefined};
 use super::sequences::items;

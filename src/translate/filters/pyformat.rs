@@ -4,7 +4,9 @@ mod spec;
 
 use self::spec::{PRECISION_MAX, Spec, apply, as_float, digits, parse_spec};
 use super::args::failed;
+use super::cost::walk;
 use super::operators::kind;
+use crate::translate::marks::Maker;
 use crate::translate::number::{self, Number};
 use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
@@ -46,11 +48,62 @@ pub(super) fn format(
     args: &[Value],
     safe: bool,
 ) -> Result<String, Error> {
-    let (positional, named) = match args.split_last() {
+    let (positional, named) = split(args);
+    fill(state, format, positional, named, safe)
+}
+
+/// Arguments by position, and those by name.
+fn split(args: &[Value]) -> (&[Value], Option<&Value>) {
+    match args.split_last() {
         Some((last, rest)) if last.is_kwargs() => (rest, Some(last)),
         _ => (args, None),
-    };
-    fill(state, format, positional, named, safe)
+    }
+}
+
+/// [`format`] of a literal that holds quotes: JSON where it is printed as such.
+///
+/// # Errors
+/// As [`format`].
+pub(super) fn made_by_format(state: &State, text: &str, args: &[Value]) -> Result<Value, Error> {
+    let mut maker = Some(Maker::default());
+    let (positional, named) = split(args);
+    let text = fill_into(state, text, positional, named, false, &mut maker)?;
+    Ok(maker.unwrap_or_default().made(text))
+}
+
+/// [`percent`] of a literal that holds quotes: JSON where it is printed as such.
+///
+/// # Errors
+/// As [`percent`].
+pub(super) fn made_by_percent(state: &State, text: &str, args: &Value) -> Result<Value, Error> {
+    let mut maker = Some(Maker::default());
+    let text = percent_into(state, text, args, false, &mut maker)?;
+    Ok(maker.unwrap_or_default().made(text))
+}
+
+fn literal(out: &mut String, maker: &mut Option<Maker>, text: &str) {
+    out.push_str(text);
+    if let Some(maker) = maker {
+        maker.literal(text);
+    }
+}
+
+/// Appends a value; `plain`: it is printed as it is, so that outside of quotes it may be any JSON.
+fn formatted(
+    state: &State,
+    out: &mut String,
+    maker: &mut Option<Maker>,
+    text: &str,
+    plain: Option<&Value>,
+) -> Result<(), Error> {
+    out.push_str(text);
+    charge(state, text.len())?;
+    match (maker, plain) {
+        (Some(maker), Some(value)) => maker.value(state, value)?,
+        (Some(maker), None) => maker.formatted(text),
+        (None, _) => {}
+    }
+    Ok(())
 }
 
 /// As [`format`], with its arguments apart.
@@ -64,14 +117,25 @@ pub(super) fn fill(
     named: Option<&Value>,
     safe: bool,
 ) -> Result<String, Error> {
+    fill_into(state, format, positional, named, safe, &mut None)
+}
+
+fn fill_into(
+    state: &State,
+    format: &str,
+    positional: &[Value],
+    named: Option<&Value>,
+    safe: bool,
+    maker: &mut Option<Maker>,
+) -> Result<String, Error> {
     let mut out = String::with_capacity(format.len());
     let mut rest = format;
     let mut numbering = Numbering::Open;
     while let Some(at) = rest.find(['{', '}']) {
         let (before, from) = rest.split_at(at);
-        out.push_str(before);
+        literal(&mut out, maker, before);
         if let Some(after) = from.strip_prefix("{{").or_else(|| from.strip_prefix("}}")) {
-            out.push_str(from.get(..1).unwrap_or(""));
+            literal(&mut out, maker, from.get(..1).unwrap_or(""));
             rest = after;
             continue;
         }
@@ -84,6 +148,7 @@ pub(super) fn fill(
             .split_once('!')
             .map_or((field, None), |(f, c)| (f, Some(c)));
         let value = lookup(field, positional, named, &mut numbering)?;
+        walk(state, &value)?;
         let value = match conversion {
             None => value,
             Some("s") => Value::from(text::printed(&value)),
@@ -101,19 +166,21 @@ pub(super) fn fill(
                 .split_once('}')
                 .ok_or_else(|| failed("format: a brace is not closed"))?;
             let value = lookup(inner, positional, named, &mut numbering)?;
+            if value.as_object().is_some() {
+                return Err(failed("format: a specification is no list or dict"));
+            }
+            charge(state, value.as_str().map_or(0, str::len))?;
             spec = Cow::Owned(format!("{head}{}{tail}", text::printed(&value)));
         }
-        let before = out.len();
-        let piece = format_value(&value, &spec)?;
+        let mut text = format_value(&value, &spec)?;
         if safe && !value.is_safe() {
-            out.push_str(&sink::html(&piece));
-        } else {
-            out.push_str(&piece);
+            text = sink::html(&text);
         }
-        charge(state, out.len() - before)?;
+        let plain = Some(&value).filter(|_| spec.is_empty());
+        formatted(state, &mut out, maker, &text, plain)?;
         rest = after;
     }
-    out.push_str(rest);
+    literal(&mut out, maker, rest);
     Ok(out)
 }
 
@@ -249,6 +316,16 @@ pub(super) fn percent(
     args: &Value,
     safe: bool,
 ) -> Result<String, Error> {
+    percent_into(state, format, args, safe, &mut None)
+}
+
+fn percent_into(
+    state: &State,
+    format: &str,
+    args: &Value,
+    safe: bool,
+    maker: &mut Option<Maker>,
+) -> Result<String, Error> {
     let list: Vec<Value> = if args.is_tuple() {
         args.try_iter()?.collect()
     } else {
@@ -259,9 +336,9 @@ pub(super) fn percent(
     let mut rest = format;
     let mut by_name = false;
     while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
+        literal(&mut out, maker, before);
         if let Some(tail) = after.strip_prefix('%') {
-            out.push('%');
+            literal(&mut out, maker, "%");
             rest = tail;
             continue;
         }
@@ -298,7 +375,7 @@ pub(super) fn percent(
                 .next()
                 .ok_or_else(|| failed("format: there are too few arguments"))?,
         };
-        let before = out.len();
+        walk(state, &value)?;
         let value = if safe && !value.is_safe() && matches!(kind, 's' | 'r' | 'a') {
             Value::from(sink::html(&convert("", kind, &value)?))
         } else {
@@ -309,10 +386,11 @@ pub(super) fn percent(
         } else {
             kind
         };
-        out.push_str(&convert(&flags, kind, &value)?);
-        charge(state, out.len() - before)?;
+        let text = convert(&flags, kind, &value)?;
+        let plain = Some(&value).filter(|_| kind == 's' && flags.is_empty());
+        formatted(state, &mut out, maker, &text, plain)?;
     }
-    out.push_str(rest);
+    literal(&mut out, maker, rest);
     if !by_name && !is_mapping(args) && list.next().is_some() {
         return Err(failed("format: there are too many arguments"));
     }

@@ -1,7 +1,7 @@
 //! Filters that order, group and add up the items of a list as Jinja2 does.
 
 use super::args::{Args, bind, failed};
-use super::codec::charge;
+use super::cost::{charge, equal, walk};
 use super::lists::attribute;
 use super::operators::{add, kind, order};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value, ValueKind};
@@ -44,35 +44,53 @@ pub(super) fn items(state: &State, value: &Value) -> Result<Vec<Value>, Error> {
     Ok(out)
 }
 
-fn fold(value: Value, case_sensitive: bool) -> Value {
-    match value.as_str() {
-        Some(text) if !case_sensitive => Value::from(text.to_lowercase()),
+fn fold(state: &State, value: Value, case_sensitive: bool) -> Result<Value, Error> {
+    Ok(match value.as_str() {
+        Some(text) if !case_sensitive => {
+            charge(state, text.len().saturating_mul(3))?;
+            Value::from(text.to_lowercase())
+        }
         _ => value,
-    }
+    })
 }
 
 /// What an item is ordered by: itself, or attributes of it (`age,name` are two).
-fn key(item: &Value, by: Option<&Value>, case_sensitive: bool) -> Result<Vec<Value>, Error> {
+fn key(
+    state: &State,
+    item: &Value,
+    by: Option<&Value>,
+    case_sensitive: bool,
+) -> Result<Vec<Value>, Error> {
+    charge(state, 128)?;
     let Some(by) = by.filter(|by| !by.is_none()) else {
-        return Ok(vec![fold(item.clone(), case_sensitive)]);
+        return Ok(vec![fold(state, item.clone(), case_sensitive)?]);
     };
     let Some(names) = by.as_str() else {
-        return Ok(vec![fold(attribute(item, by)?, case_sensitive)]);
+        return Ok(vec![fold(state, attribute(item, by)?, case_sensitive)?]);
     };
     names
         .split(',')
-        .map(|name| Ok(fold(attribute(item, &Value::from(name))?, case_sensitive)))
+        .map(|name| fold(state, attribute(item, &Value::from(name))?, case_sensitive))
         .collect()
 }
 
 /// Orders keys; as in Python's lists, equal parts are not asked for their order.
 fn compare(state: &State, a: &[Value], b: &[Value]) -> Result<Ordering, Error> {
     for (a, b) in a.iter().zip(b) {
-        if a != b {
+        if !equal(state, a, b)? {
             return Ok(order(state, "<", a, b)?.unwrap_or(Ordering::Equal));
         }
     }
     Ok(Ordering::Equal)
+}
+
+fn same(state: &State, a: &[Value], b: &[Value]) -> Result<bool, Error> {
+    for (a, b) in a.iter().zip(b) {
+        if !equal(state, a, b)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Sorts by keys, stable.
@@ -84,16 +102,17 @@ fn sort_by_keys<T>(
     keyed: &mut [(Vec<Value>, T)],
     reverse: bool,
 ) -> Result<(), Error> {
-    charge(state, keyed.len().saturating_mul(128))?;
     let mut failure = None;
     keyed.sort_by(|(a, _), (b, _)| {
         let ordering = if failure.is_some() {
             Ordering::Equal
         } else {
-            compare(state, a, b).unwrap_or_else(|error| {
-                failure = Some(error);
-                Ordering::Equal
-            })
+            charge(state, 48)
+                .and_then(|()| compare(state, a, b))
+                .unwrap_or_else(|error| {
+                    failure = Some(error);
+                    Ordering::Equal
+                })
         };
         if reverse {
             ordering.reverse()
@@ -108,7 +127,7 @@ fn sort(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["reverse", "case_sensitive", "attribute"])?;
     let mut keyed = Vec::new();
     for item in items(state, value)? {
-        keyed.push((key(&item, args.value(2), args.flag(1, false))?, item));
+        keyed.push((key(state, &item, args.value(2), args.flag(1, false))?, item));
     }
     sort_by_keys(state, &mut keyed, args.switch(0)?)?;
     Ok(keyed.into_iter().map(|(_, item)| item).collect())
@@ -119,8 +138,11 @@ fn unique(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let mut seen = HashSet::new();
     let mut out = Vec::new();
     for item in items(state, value)? {
-        let key = key(&item, args.value(1), args.flag(0, false))?;
-        key.iter().try_for_each(hashable)?;
+        let key = key(state, &item, args.value(1), args.flag(0, false))?;
+        for part in &key {
+            hashable(part)?;
+            walk(state, part)?;
+        }
         if seen.insert(key) {
             out.push(item);
         }
@@ -143,7 +165,7 @@ fn extreme(state: &State, value: &Value, args: Args, wanted: Ordering) -> Result
     let args = bind(args, &["case_sensitive", "attribute"])?;
     let mut best: Option<(Vec<Value>, Value)> = None;
     for item in items(state, value)? {
-        let key = key(&item, args.value(1), args.flag(0, false))?;
+        let key = key(state, &item, args.value(1), args.flag(0, false))?;
         let better = match &best {
             None => true,
             Some((other, _)) => match (key.first(), other.first()) {
@@ -216,7 +238,7 @@ fn groupby(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     };
     let mut keyed = Vec::new();
     for item in items(state, value)? {
-        keyed.push((vec![fold(real(&item)?, sensitive)], item));
+        keyed.push((vec![fold(state, real(&item)?, sensitive)?], item));
     }
     if let Some((key, _)) = keyed
         .iter()
@@ -230,7 +252,7 @@ fn groupby(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let mut groups: Vec<(Vec<Value>, Vec<Value>)> = Vec::new();
     for (key, item) in keyed {
         match groups.last_mut() {
-            Some((last, members)) if *last == key => members.push(item),
+            Some((last, members)) if same(state, last, &key)? => members.push(item),
             _ => groups.push((key, vec![item])),
         }
     }

@@ -2,11 +2,12 @@
 
 use super::args::{Args, WIDTH_MAX, bind, failed, width};
 use super::casing::like;
-use super::codec::charge;
+use super::cost::{charge, printed, printed_for, walk};
 use crate::translate::marks::Mark;
 use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, State};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -14,31 +15,30 @@ use std::ops::Range;
 pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("truncate", truncate);
     env.add_filter("wordwrap", wordwrap);
-    env.add_filter("wordcount", |v: &Value| {
-        text::printed(v)
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .filter(|w| !w.is_empty())
-            .count()
+    env.add_filter("wordcount", |s: &State, v: &Value| {
+        let text = printed_for(s, v, 3)?;
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        Ok::<_, Error>(words.filter(|w| !w.is_empty()).count())
     });
     env.add_filter("center", |state: &State, v: &Value, args: Args| {
         let args = bind(args, &["width"])?;
-        center(state, &text::printed(v), args.int(0, 80)?, ' ')
+        center(state, &printed(state, v)?, args.int(0, 80)?, ' ')
     });
-    env.add_filter("striptags", |v: &Value| striptags(&text::printed(v)));
+    env.add_filter("striptags", |s: &State, v: &Value| {
+        Ok::<_, Error>(striptags(&printed_for(s, v, 4)?))
+    });
     env.add_filter("indent", indent);
     env.add_filter("xmlattr", xmlattr);
     env.add_filter("filesizeformat", filesizeformat);
     env.add_filter("urlencode", urlencode);
     env.add_filter("format", |state: &State, v: &Value, args: Args| {
-        let args = args.into_values();
-        let operand = match args.as_slice() {
-            [only] if only.is_kwargs() => only.clone(),
-            _ => Value::from(minijinja::value::Tuple::from(args)),
-        };
-        let text = super::pyformat::percent(state, &text::printed(v), &operand, v.is_safe())?;
+        let operand = super::operators::operand(args);
+        let text = super::pyformat::percent(state, &printed(state, v)?, &operand, v.is_safe())?;
         Ok::<_, Error>(like(v, text))
     });
-    env.add_filter("string", |v: &Value| text::printed(v));
+    env.add_filter("string", |s: &State, v: &Value| {
+        printed(s, v).map(Cow::into_owned)
+    });
     env.add_filter("join", join);
     env.add_filter("__join", join_strings);
 }
@@ -49,7 +49,7 @@ pub(super) fn cut(text: &str, n: usize) -> (&str, &str) {
     text.split_at(at)
 }
 
-fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
+fn truncate(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["length", "killwords", "end", "leeway"])?;
     let (length, end) = (args.int(0, 255)?, args.text(2, "..."));
     let leeway = match args.value(3) {
@@ -63,7 +63,7 @@ fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
         )));
     }
     // A short list passes, as in Python, where its length is all that is asked.
-    if value.as_str().is_none() && !value.is_undefined() {
+    if value.as_str().is_none() && !value.is_undefined() && Mark::of(value).is_none() {
         let short = value
             .len()
             .and_then(|len| i64::try_from(len).ok())
@@ -80,7 +80,7 @@ fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
     if value.is_undefined() {
         return Ok(value.clone());
     }
-    let text = text::printed(value);
+    let text = printed(state, value)?.into_owned();
     if i64::try_from(text.chars().count()).unwrap_or(i64::MAX) <= length.saturating_add(leeway) {
         return Ok(like(value, text));
     }
@@ -94,7 +94,7 @@ fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
 }
 
 fn needs_text(filter: &str, value: &Value) -> Result<(), Error> {
-    if value.as_str().is_some() {
+    if value.as_str().is_some() || Mark::of(value).is_some() {
         return Ok(());
     }
     if value.is_undefined() {
@@ -117,8 +117,7 @@ fn wordwrap(state: &State, value: &Value, args: Args) -> Result<String, Error> {
         ],
     )?;
     needs_text("wordwrap", value)?;
-    let text = text::printed(value);
-    charge(state, text.len() * 2)?;
+    let text = printed_for(state, value, 8)?;
     let wide = width(args.int(0, 79)?, WIDTH_MAX)?;
     if wide == 0 && !text.is_empty() {
         return Err(failed("wordwrap: the width must be above 0"));
@@ -235,7 +234,7 @@ fn wrap_line(line: &str, width: usize, breaks: bool, hyphens: bool) -> Vec<Strin
 /// Pads on both sides as Python does: the odd blank goes right, or left where the width is odd.
 pub(super) fn center(state: &State, text: &str, wide: i64, fill: char) -> Result<String, Error> {
     let wide = width(wide, WIDTH_MAX)?;
-    charge(state, wide)?;
+    charge(state, text.len() + wide)?;
     let missing = wide.saturating_sub(text.chars().count());
     let left = missing / 2 + (missing & wide & 1);
     let run = |n: usize| std::iter::repeat_n(fill, n).collect::<String>();
@@ -310,7 +309,7 @@ fn unescape(text: &str) -> String {
 fn indent(state: &State, value: &Value, args: Args) -> Result<String, Error> {
     let args = bind(args, &["width", "first", "blank"])?;
     needs_text("indent", value)?;
-    let text = text::printed(value);
+    let text = printed(state, value)?.into_owned();
     let by = match args.value(0) {
         Some(by) if by.kind() == ValueKind::String => text::printed(by),
         _ => " ".repeat(width(args.int(0, 4)?, 1_000)?),
@@ -358,8 +357,8 @@ fn xmlattr(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         }
         out.push_str(&format!(
             "{}=\"{}\"",
-            sink::html(key),
-            sink::html(&text::printed(&item))
+            sink::html(&key),
+            sink::html(&printed_for(state, &item, 3)?)
         ));
     }
     Ok(html_of(state, out))
@@ -419,17 +418,18 @@ fn quote(text: &str, safe: &str, plus: bool) -> String {
 }
 
 fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
+    const WEIGHT: usize = 8;
     let pair = |key: &Value, item: &Value| {
-        format!(
+        Ok::<_, Error>(format!(
             "{}={}",
-            quote(&text::printed(key), "", true),
-            quote(&text::printed(item), "", true)
-        )
+            quote(&printed_for(state, key, WEIGHT)?, "", true),
+            quote(&printed_for(state, item, WEIGHT)?, "", true)
+        ))
     };
     match value.kind() {
         ValueKind::Map => Ok(text::pairs(value)
             .map(|(k, v)| pair(&k, &v))
-            .collect::<Vec<_>>()
+            .collect::<Result<Vec<_>, _>>()?
             .join("&")),
         ValueKind::Seq | ValueKind::Iterable => {
             let mut parts = Vec::new();
@@ -437,11 +437,11 @@ fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
                 let item = item?;
                 charge(state, 64)?;
                 let (key, item) = super::lists::two(&item)?;
-                parts.push(pair(&key, &item));
+                parts.push(pair(&key, &item)?);
             }
             Ok(parts.join("&"))
         }
-        _ => Ok(quote(&text::printed(value), "/", false)),
+        _ => Ok(quote(&printed_for(state, value, WEIGHT)?, "/", false)),
     }
 }
 
@@ -487,9 +487,7 @@ fn join_strings(state: &State, value: &Value, args: Args) -> Result<Value, Error
                 Some(attribute) => super::lists::attribute(&item?, attribute)?,
                 None => item?,
             };
-            let item = text::printed(&item);
-            charge(state, 16 + item.len())?;
-            items.push(item);
+            items.push(printed(state, &item)?.into_owned());
         }
     }
     Ok(Value::from_object(Mark::Joined(items, args.text(0, ""))))
@@ -515,6 +513,9 @@ pub(super) fn join_with(
             Some(attribute) => super::lists::attribute(&item, attribute)?,
             None => item,
         };
+        if item.as_object().is_some() {
+            walk(state, &item)?;
+        }
         let before = out.len();
         print(&mut out, i, &item);
         charge(state, 16 + out.len() - before)?;

@@ -19,6 +19,8 @@ pub(super) struct Fragments {
     closes: HashMap<usize, usize>,
     /// Names of set blocks by segment.
     names: HashMap<usize, String>,
+    /// Segments in loops whose `loop(…)` gives a fragment.
+    loops: HashSet<usize>,
     /// Calls whose output is a fragment, by segment of beginning and end.
     wrapped: HashSet<usize>,
 }
@@ -47,6 +49,38 @@ fn captures(source: &str, segment: &Segment) -> bool {
         "set" => !segment.tokens.iter().any(|t| t.is(b'=')),
         _ => false,
     }
+}
+
+/// Whether a loop's own output is captured: `loop(…)` is a part of an expression in it, and not all that is printed.
+fn recurses(source: &str, segments: &[Segment], at: usize) -> bool {
+    let recursive = segments.get(at).is_some_and(|head| {
+        let last = head.tokens.last().map(|t| t.text(source));
+        head.keyword(source) == "for" && last == Some("recursive")
+    });
+    if !recursive {
+        return false;
+    }
+    let mut depth = 0_usize;
+    for segment in segments.iter().skip(at + 1) {
+        match segment.keyword(source) {
+            "for" => depth += 1,
+            "endfor" if depth == 0 => return false,
+            "endfor" => depth -= 1,
+            _ => {}
+        }
+        let tokens = &segment.tokens;
+        let calls = |i: usize| {
+            tokens.get(i).is_some_and(|t| t.text(source) == "loop")
+                && tokens.get(i + 1).is_some_and(|t| t.is(b'('))
+        };
+        let whole = segment.kind == SegmentKind::Print
+            && calls(0)
+            && closing(tokens, 1) == Some(tokens.len());
+        if !whole && (0..tokens.len()).any(calls) {
+            return true;
+        }
+    }
+    false
 }
 
 fn find_captures(source: &str, segments: &[Segment]) -> Vec<Capture> {
@@ -79,7 +113,7 @@ fn find_captures(source: &str, segments: &[Segment]) -> Vec<Capture> {
                     .get(segment.span.clone())
                     .is_some_and(|text| text.contains('"'));
         }
-        let captures = captures(source, segment);
+        let captures = captures(source, segment) || recurses(source, segments, i);
         if captures || matches!(keyword, "if" | "for" | "with" | "block" | "autoescape") {
             stack.push(Open {
                 keyword: keyword.to_owned(),
@@ -102,6 +136,9 @@ impl Fragments {
         let captures = find_captures(source, segments);
         let mut out = Self::default();
         for capture in captures.iter().filter(|capture| capture.has_quote) {
+            if let Some(open) = segments.get(capture.open) {
+                harmless_filters(file, source, open)?;
+            }
             out.read(file, source, segments, capture)?;
             out.opens.insert(capture.open);
             out.closes.insert(capture.close, capture.open);
@@ -117,6 +154,7 @@ impl Fragments {
                 "call" => {
                     out.callables.insert("caller".to_owned());
                 }
+                "for" => out.loops.extend(&capture.own),
                 "set" => {
                     let name = open
                         .tokens
@@ -208,8 +246,11 @@ impl Fragments {
     }
 
     /// Marks what calls of fragments give.
-    pub(super) fn calls(&self, edits: &mut Vec<Edit>, source: &str, segment: &Segment) {
-        if self.callables.is_empty() || matches!(segment.keyword(source), "macro" | "call") {
+    pub(super) fn calls(&self, edits: &mut Vec<Edit>, source: &str, i: usize, segment: &Segment) {
+        let recursion = self.loops.contains(&i);
+        if (self.callables.is_empty() && !recursion)
+            || matches!(segment.keyword(source), "macro" | "call")
+        {
             return;
         }
         let tokens = &segment.tokens;
@@ -220,7 +261,9 @@ impl Fragments {
                 .checked_sub(1)
                 .and_then(|at| tokens.get(at))
                 .is_some_and(|before| before.is(b'.') || before.is(b'|'));
-            if !called || member || !self.callables.contains(token.text(source)) {
+            let name = token.text(source);
+            let known = self.callables.contains(name) || (recursion && name == "loop");
+            if !called || member || !known {
                 continue;
             }
             if let Some(last) = closing(tokens, i + 1).and_then(|end| tokens.get(end - 1)) {
@@ -260,6 +303,43 @@ impl Fragments {
             _ => {}
         }
     }
+}
+
+/// Filters that leave JSON what it is, or make no JSON of it.
+const HARMLESS: [&str; 8] = [
+    "trim", "indent", "safe", "string", "tojson", "length", "count", "sha256",
+];
+
+/// Refuses filters that would change the JSON which a block prints: its quotes, and what values were escaped with.
+fn harmless_filters(file: &str, source: &str, open: &Segment) -> Result<(), Problem> {
+    let from = match open.keyword(source) {
+        "filter" => 1,
+        "set" => match open.tokens.iter().position(|t| t.is(b'|')) {
+            Some(bar) => bar + 1,
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    let tokens = open.tokens.get(from..).unwrap_or(&[]);
+    for (i, token) in tokens.iter().enumerate() {
+        let first = i == 0
+            || i.checked_sub(1)
+                .and_then(|at| tokens.get(at))
+                .is_some_and(|t| t.is(b'|'));
+        let name = token.text(source);
+        if (first && !HARMLESS.contains(&name)) || token.kind == TokenKind::Text {
+            let problem = Problem::new(
+                codes::TEMPLATE_SYNTAX,
+                format!(
+                    "The filter `{name}` would change the JSON that this block prints, quotes and escapes too."
+                ),
+            );
+            return Err(problem
+                .at(model::Place::of_span(file, source, open.span.clone()))
+                .help("Apply it to the values, `\"{{ x|upper }}\"`, or put the block inside of the quotes."));
+        }
+    }
+    Ok(())
 }
 
 fn uneven(file: &str, source: &str, segment: &Segment) -> Problem {

@@ -5,10 +5,11 @@
 //! A lone `==`, `and`, `or` and `not` stay the engine's.
 
 mod compare;
-mod literals;
 
-use super::Edit;
-use crate::translate::tokens::{Segment, SegmentKind, Token, TokenKind, closing};
+mod operands;
+
+use super::{Edit, literals};
+use crate::translate::tokens::{Segment, SegmentKind, Token, TokenKind};
 use std::ops::Range;
 
 /// How deep brackets and unary operators nest; past it an expression is left alone.
@@ -43,6 +44,11 @@ pub(super) fn rewrite(
         edits.append(&mut reader.edits);
         spans.append(&mut reader.spans);
     }
+}
+
+/// `1` for a literal text.
+fn flag(text: Option<bool>) -> &'static str {
+    if text.is_some() { "1" } else { "0" }
 }
 
 struct Reader<'s> {
@@ -241,6 +247,13 @@ impl<'s> Reader<'s> {
         });
     }
 
+    /// Changes what an edit puts in.
+    fn say(&mut self, edit: usize, text: String) {
+        if let Some(edit) = self.edits.get_mut(edit) {
+            edit.text = text;
+        }
+    }
+
     fn start_of(&self, token: usize) -> usize {
         self.tokens.get(token).map_or(0, |t| t.span.start)
     }
@@ -337,22 +350,52 @@ impl<'s> Reader<'s> {
                 "-" => "__sub",
                 _ => return Some(()),
             };
-            let operator = self.replace(1, &format!(")|{name}("));
+            let left = self.is_text(from);
+            let edit = self.edits.len();
+            let operator = self.replace(1, "");
+            let right = self.at;
             self.concat()?;
+            let right = self.is_text(right);
+            let text = if name == "__add" && (left == Some(true) || right == Some(true)) {
+                let flags = [flag(left), flag(right)].concat();
+                format!(")|__addq('{flags}', ")
+            } else {
+                format!(")|{name}(")
+            };
+            self.say(edit, text);
             self.operands(from, operator);
         }
+    }
+
+    /// Whether what was read since `from` is one literal text of the template, and that holds a quote.
+    fn is_text(&self, from: usize) -> Option<bool> {
+        let Some([token]) = self.tokens.get(from..self.at) else {
+            return None;
+        };
+        (token.kind == TokenKind::Text).then(|| literals::quotes(self.text_of(token)))
     }
 
     fn concat(&mut self) -> Read {
         let from = self.at;
         self.product()?;
         let mut first = None;
+        let mut texts = vec![self.is_text(from)];
         while self.is(b'~') {
-            let operator = self.replace(1, if first.is_none() { ")|__cat(" } else { "," });
-            first = first.or(Some(operator));
+            let edit = self.edits.len();
+            let operator = self.replace(1, ",");
+            first = first.or(Some((edit, operator)));
+            let right = self.at;
             self.product()?;
+            texts.push(self.is_text(right));
         }
-        if let Some(operator) = first {
+        if let Some((edit, operator)) = first {
+            let open = if texts.contains(&Some(true)) {
+                let flags: String = texts.into_iter().map(flag).collect();
+                format!(")|__catq('{flags}', ")
+            } else {
+                ")|__cat(".to_owned()
+            };
+            self.say(edit, open);
             self.operands(from, operator);
         }
         Some(())
@@ -369,6 +412,10 @@ impl<'s> Reader<'s> {
                 "//" => "__floordiv",
                 "%" => "__mod",
                 _ => return Some(()),
+            };
+            let name = match self.is_text(from) {
+                Some(true) if name == "__mod" => "__modq",
+                _ => name,
             };
             let operator = self.replace(signs, &format!(")|{name}("));
             self.power()?;
@@ -413,222 +460,15 @@ impl<'s> Reader<'s> {
         }
         self.postfix(from)?;
         if filters {
+            if self.is_text(from) == Some(true)
+                && let (true, Some(name)) = (self.is(b'|'), self.tokens.get(self.at + 1))
+                && self.text_of(name) == "format"
+            {
+                self.edit(name.span.start, name.span.len(), "__fmtq", REPLACE);
+            }
             self.filters()?;
         }
         self.depth -= 1;
         Some(())
-    }
-
-    fn primary(&mut self) -> Read {
-        let token = self.token()?;
-        match token.kind {
-            TokenKind::Name
-                if !matches!(
-                    self.text_of(token),
-                    "if" | "else" | "in" | "is" | "and" | "or" | "not"
-                ) =>
-            {
-                self.at += 1;
-            }
-            TokenKind::Name => return None,
-            TokenKind::Number => self.number(),
-            TokenKind::Text => {
-                while let Some(token) = self.token().filter(|t| t.kind == TokenKind::Text) {
-                    self.literal(token);
-                    self.at += 1;
-                }
-            }
-            TokenKind::Sign(b'(') => {
-                self.at += 1;
-                if !self.is(b')') {
-                    self.tuple()?;
-                }
-                self.closed(b')')?;
-            }
-            TokenKind::Sign(b'[') => {
-                self.at += 1;
-                while !self.is(b']') {
-                    self.condition()?;
-                    if !self.take(b',') {
-                        break;
-                    }
-                }
-                self.closed(b']')?;
-            }
-            TokenKind::Sign(b'{') => {
-                self.at += 1;
-                while !self.is(b'}') {
-                    self.condition()?;
-                    self.closed(b':')?;
-                    self.condition()?;
-                    if !self.take(b',') {
-                        break;
-                    }
-                }
-                self.closed(b'}')?;
-            }
-            TokenKind::Sign(_) => return None,
-        }
-        Some(())
-    }
-
-    fn closed(&mut self, sign: u8) -> Read {
-        self.take(sign).then_some(())
-    }
-
-    fn end_of_here(&self) -> usize {
-        self.token().map_or(0, |t| t.span.end)
-    }
-
-    /// `[x]` stays; `[a:b]` becomes a filter, since the engine makes a list of what is undefined.
-    fn subscript(&mut self, from: usize) -> Read {
-        let open = self.at;
-        self.at += 1;
-        let mut colons = Vec::new();
-        let mut empty = true;
-        let mut missing = Vec::new();
-        loop {
-            if self.is(b':') || self.is(b']') {
-                if empty {
-                    missing.push(self.at);
-                }
-                if self.is(b']') {
-                    break;
-                }
-                colons.push(self.at);
-                self.at += 1;
-                empty = true;
-            } else {
-                self.take(b',');
-                self.condition()?;
-                empty = false;
-            }
-        }
-        let close = self.at;
-        self.at += 1;
-        if colons.is_empty() {
-            return Some(());
-        }
-        for at in missing {
-            self.edit(self.start_of(at), 0, "none", OPEN_LAST);
-        }
-        for at in colons {
-            self.edit(self.start_of(at), 1, ",", REPLACE);
-        }
-        self.edit(self.start_of(open), 1, "|__slice(", REPLACE);
-        self.edit(self.start_of(close), 1, ")", REPLACE);
-        self.wrap(from, "(", ")");
-        Some(())
-    }
-
-    fn postfix(&mut self, from: usize) -> Read {
-        loop {
-            if self.is(b'.') {
-                self.at += 1;
-                let name = self.token()?;
-                if !matches!(name.kind, TokenKind::Name | TokenKind::Number) {
-                    return None;
-                }
-                self.at += 1;
-                // The engine's own divides by the number of arguments, none too.
-                if self.text_of(name) == "cycle" && self.is(b'(') {
-                    self.edit(name.span.start, 0, "__", REPLACE);
-                }
-            } else if self.is(b'[') {
-                self.subscript(from)?;
-            } else if self.is(b'(') {
-                self.arguments()?;
-            } else {
-                return Some(());
-            }
-        }
-    }
-
-    fn arguments(&mut self) -> Read {
-        self.closed(b'(')?;
-        while !self.is(b')') {
-            if self.is(b'*') {
-                self.at += self.operator().1;
-            }
-            let named = self.token()?.kind == TokenKind::Name
-                && self.tokens.get(self.at + 1).is_some_and(|t| t.is(b'='))
-                && !self
-                    .tokens
-                    .get(self.at + 2)
-                    .is_some_and(|t| t.is(b'=') && t.span.start == self.start_of(self.at + 1) + 1);
-            if named {
-                self.at += 2;
-            }
-            self.condition()?;
-            if !self.take(b',') {
-                break;
-            }
-        }
-        self.closed(b')')
-    }
-
-    fn filter(&mut self) -> Read {
-        if self.token()?.kind != TokenKind::Name {
-            return None;
-        }
-        self.at += 1;
-        if self.is(b'(') {
-            self.arguments()
-        } else {
-            Some(())
-        }
-    }
-
-    fn filters(&mut self) -> Read {
-        loop {
-            if self.take(b'|') {
-                self.filter()?;
-            } else if self.take_word("is") {
-                self.test()?;
-            } else if self.is(b'(') {
-                self.arguments()?;
-            } else {
-                return Some(());
-            }
-        }
-    }
-
-    fn test(&mut self) -> Read {
-        self.take_word("not");
-        let (operator, signs) = self.operator();
-        if matches!(operator, "==" | "!=" | "<" | "<=" | ">" | ">=") {
-            self.at += signs;
-            return self.sum();
-        }
-        if self.token()?.kind != TokenKind::Name {
-            return None;
-        }
-        self.at += 1;
-        let Some(next) = self.token() else {
-            return Some(());
-        };
-        match next.kind {
-            TokenKind::Sign(b'(') => {
-                closing(self.tokens, self.at)?;
-                self.arguments()
-            }
-            TokenKind::Name
-                if matches!(
-                    self.text_of(next),
-                    "else" | "or" | "and" | "is" | "if" | "in" | "not" | "recursive"
-                ) =>
-            {
-                Some(())
-            }
-            TokenKind::Name
-            | TokenKind::Number
-            | TokenKind::Text
-            | TokenKind::Sign(b'[' | b'{') => {
-                let from = self.at;
-                self.primary()?;
-                self.postfix(from)
-            }
-            TokenKind::Sign(_) => Some(()),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Comparisons: one is a filter of its own, a chain of them (`1 < x < 5`) is one filter.
 
 use super::{Read, Reader};
+use crate::translate::tokens::TokenKind;
 
 /// A comparison's sign: where its token is, how many tokens it has, its filter, its text.
 struct Sign {
@@ -12,19 +13,24 @@ struct Sign {
 
 impl Reader<'_> {
     pub(super) fn comparison(&mut self) -> Read {
-        let from = self.at;
+        let (from, edits) = (self.at, self.edits.len());
         self.sum()?;
+        let mut simple = self.is_literal(from);
         let mut signs = Vec::new();
         while let Some(sign) = self.comparison_sign() {
             self.at += sign.length;
             signs.push(sign);
+            let right = self.at;
             self.sum()?;
+            // What an operator or filter makes may be more than text.
+            simple = (simple || self.is_literal(right)) && self.edits.len() == edits;
         }
         let after = self.at;
         let mut first = None;
         match signs.as_slice() {
             [] => {}
-            [one] if one.filter.is_empty() => {}
+            // Comparing with a literal costs nothing worth counting.
+            [one] if simple && matches!(one.filter, "__eq" | "__ne") => {}
             [one] => first = Some(self.replaced(one, &format!(")|{}(", one.filter))),
             chain => {
                 for sign in chain {
@@ -44,6 +50,15 @@ impl Reader<'_> {
         Some(())
     }
 
+    /// Whether what was read since `from` is one literal or simple name of the language.
+    fn is_literal(&self, from: usize) -> bool {
+        let Some([token]) = self.tokens.get(from..self.at) else {
+            return false;
+        };
+        let words = ["none", "None", "true", "True", "false", "False"];
+        token.kind != TokenKind::Name || words.contains(&self.text_of(token))
+    }
+
     fn replaced(&mut self, sign: &Sign, text: &str) -> usize {
         self.at = sign.at;
         self.replace(sign.length, text)
@@ -57,8 +72,8 @@ impl Reader<'_> {
             "<=" => ("__le", "<=", length),
             ">" => ("__gt", ">", length),
             ">=" => ("__ge", ">=", length),
-            "==" => ("", "==", length),
-            "!=" => ("", "!=", length),
+            "==" => ("__eq", "==", length),
+            "!=" => ("__ne", "!=", length),
             _ if self.is_word("in") => ("__in", "in", 1),
             _ if self.is_word("not")
                 && self
