@@ -241,11 +241,9 @@ impl Template {
     /// Fails once more with the engine's memory of where undefined values came from.
     fn explain(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
         let mut problem = self.explained(input, error);
-        let values = problem
-            .place
-            .as_ref()
-            .and_then(|place| self.values(input, place));
-        if let Some(values) = values.filter(|_| problem.code == codes::TEMPLATE_FAILED) {
+        let failed = problem.code == codes::TEMPLATE_FAILED;
+        let place = problem.place.as_ref().filter(|_| failed);
+        if let Some(values) = place.and_then(|place| self.values(input, place)) {
             problem.help = Some(match problem.help.take() {
                 Some(help) => format!("{values} {help}"),
                 None => values,

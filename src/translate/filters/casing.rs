@@ -26,7 +26,7 @@ pub(super) fn register(env: &mut Environment<'static>) {
         });
     }
     env.add_filter("trim", |s: &State, v: &Value, args: Args| {
-        let args = bind(args, &["chars"])?;
+        let args = bind(args, &["chars"])?.pay(s)?;
         let chars = args.value(0).filter(|c| !c.is_none()).map(text::printed);
         Ok::<_, Error>(like(
             v,

@@ -26,9 +26,21 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("random", random);
     env.add_filter("map", map);
     env.add_filter(
+        "zip",
+        |s: &State, v: Value, others: minijinja::value::Rest<Value>| {
+            charge(s, 256 * (1 + others.len()))?;
+            filters::zip(s, v, others)
+        },
+    );
+    env.add_filter("list", |s: &State, v: Value| {
+        each(s, &v)?;
+        filters::list(s, v)
+    });
+    env.add_filter(
         "select",
         |s: &mut State, v: Value, test: Test<'_>, a: Args| {
             if v.is_true() {
+                each(s, &v)?;
                 filters::select(s, v, test, a)
             } else {
                 Ok(Vec::new())
@@ -39,6 +51,7 @@ pub(super) fn register(env: &mut Environment<'static>) {
         "reject",
         |s: &mut State, v: Value, test: Test<'_>, a: Args| {
             if v.is_true() {
+                each(s, &v)?;
                 filters::reject(s, v, test, a)
             } else {
                 Ok(Vec::new())
@@ -49,6 +62,7 @@ pub(super) fn register(env: &mut Environment<'static>) {
         "selectattr",
         |s: &mut State, v: Value, by: Cow<'_, str>, test: Test<'_>, a: Args| {
             if v.is_true() {
+                each(s, &v)?;
                 filters::selectattr(s, v, by, test, a)
             } else {
                 Ok(Vec::new())
@@ -59,12 +73,18 @@ pub(super) fn register(env: &mut Environment<'static>) {
         "rejectattr",
         |s: &mut State, v: Value, by: Cow<'_, str>, test: Test<'_>, a: Args| {
             if v.is_true() {
+                each(s, &v)?;
                 filters::rejectattr(s, v, by, test, a)
             } else {
                 Ok(Vec::new())
             }
         },
     );
+}
+
+/// What the engine does not count of looking at each item of a list.
+fn each(state: &State, value: &Value) -> Result<(), Error> {
+    charge(state, value.len().unwrap_or(0).saturating_mul(48))
 }
 
 /// Name of a test that a filter applies.
@@ -74,6 +94,7 @@ fn map(state: &mut State, value: Value, args: Args) -> Result<Vec<Value>, Error>
     if !value.is_true() {
         return Ok(Vec::new());
     }
+    each(state, &value)?;
     let named = match args.0.as_slice() {
         [only] if only.is_kwargs() => Kwargs::try_from(Value::clone(only))?,
         _ => return filters::map(state, value, args),
@@ -245,9 +266,13 @@ fn sum(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     }
     for item in items(state, value)? {
         let item = match args.value(0).filter(|by| !by.is_none()) {
-            Some(by) => attribute(&item, by)?,
+            Some(by) => {
+                charge(state, 48)?;
+                attribute(&item, by)?
+            }
             None => item,
         };
+        charge(state, 16)?;
         total = add(state, &total, &item)?;
     }
     Ok(total)
