@@ -38,7 +38,7 @@ pub const EVENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Instructions one template render may use, what its filters do counted too. Measured: a 40-event alert group uses
 /// about 20,000; none takes 50 ms (`benches/budget.rs`).
-pub const TEMPLATE_FUEL: u64 = 1_000_000;
+pub const TEMPLATE_FUEL: u64 = 500_000;
 /// Bytes one template render may print.
 pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Depth of macros and recursive loops in a template.

@@ -142,7 +142,11 @@ impl Mark {
             }
             // As what is undefined.
             Self::Nothing if place.after_colon && !place.in_string => "null".into(),
-            Self::Literal(_) | Self::Kept(_) | Self::Joined(..) | Self::Made { .. } | Self::Nothing => {
+            Self::Literal(_)
+            | Self::Kept(_)
+            | Self::Joined(..)
+            | Self::Made { .. }
+            | Self::Nothing => {
                 let text = self.text();
                 if place.in_string {
                     sink::string_content(text.into()).into_owned()

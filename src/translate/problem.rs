@@ -11,8 +11,8 @@ use std::ops::Range;
 const UNDEFINED_OPERAND: &str = "cannot convert undefined to i64";
 
 /// What is said where the engine stops; `limits::TEMPLATE_FUEL` in words.
-const INSTRUCTIONS: &str = "The template used up its budget of 1,000,000 instructions.";
-const _: () = assert!(limits::TEMPLATE_FUEL == 1_000_000);
+const INSTRUCTIONS: &str = "The template used up its budget of 500,000 instructions.";
+const _: () = assert!(limits::TEMPLATE_FUEL == 500_000);
 
 /// Which code an error of the engine has. `failed` is the code of an ordinary failure.
 fn code(error: &Error, failed: Code) -> Code {

@@ -211,11 +211,9 @@ pub(crate) fn format(out: &mut Output, state: &mut State, value: &Value) -> Resu
         }
         return Ok(out.write_str(&plain(state, value))?);
     };
-    if value.as_object().is_some() && Mark::of(value).is_none() {
-        filters::walk(state, value)?;
-    }
+    filters::affordable(state, value)?;
     let printed = printed(&sink, out, state, value)?;
-    filters::charge(state, printed.len())?;
+    filters::charge(state, printed.len() / 2)?;
     {
         let mut written = sink.lock();
         if value.is_undefined() {

@@ -31,17 +31,29 @@ pub(crate) fn printed(value: &Value) -> String {
 
 /// A value as Python's `repr` shows it.
 pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
+    repr_to(out, value, depth, TEMPLATE_OUTPUT_BYTES_MAX);
+}
+
+/// As [`repr`], but for what comes after `most` bytes.
+fn repr_to(out: &mut String, value: &Value, depth: usize, most: usize) {
     // `[x] * 100000000` is a list the engine makes only while it is read.
-    if depth > DEPTH_MAX || out.len() > TEMPLATE_OUTPUT_BYTES_MAX {
+    if depth > DEPTH_MAX || out.len() > most {
         return;
     }
     match value.kind() {
-        ValueKind::String if value.is_safe() => {
-            out.push_str("Markup(");
-            repr_text(out, value.as_str().unwrap_or(""));
-            out.push(')');
+        ValueKind::String => {
+            let text = value.as_str().unwrap_or("");
+            let cut = (text.len() > most).then(|| text.char_indices().nth(most));
+            let end = cut.flatten().map_or(text.len(), |(at, _)| at);
+            let text = text.get(..end).unwrap_or("");
+            if value.is_safe() {
+                out.push_str("Markup(");
+                repr_text(out, text);
+                out.push(')');
+            } else {
+                repr_text(out, text);
+            }
         }
-        ValueKind::String => repr_text(out, value.as_str().unwrap_or("")),
         ValueKind::Number => digits(out, value),
         ValueKind::None => out.push_str("None"),
         ValueKind::Undefined => out.push_str("Undefined"),
@@ -49,12 +61,15 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
         ValueKind::Map => {
             out.push('{');
             for (i, (key, item)) in pairs(value).enumerate() {
+                if out.len() > most {
+                    break;
+                }
                 if i > 0 {
                     out.push_str(", ");
                 }
-                repr(out, &key, depth + 1);
+                repr_to(out, &key, depth + 1, most);
                 out.push_str(": ");
-                repr(out, &item, depth + 1);
+                repr_to(out, &item, depth + 1, most);
             }
             out.push('}');
         }
@@ -67,13 +82,13 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
             out.push(open);
             let mut count = 0;
             for item in value.try_iter().into_iter().flatten() {
-                if out.len() > TEMPLATE_OUTPUT_BYTES_MAX {
+                if out.len() > most {
                     break;
                 }
                 if count > 0 {
                     out.push_str(", ");
                 }
-                repr(out, &item, depth + 1);
+                repr_to(out, &item, depth + 1, most);
                 count += 1;
             }
             if tuple && count == 1 {
@@ -89,7 +104,7 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
 pub(crate) fn glance(value: &Value) -> String {
     const CHARACTERS: usize = 60;
     let mut shown = String::new();
-    repr(&mut shown, value, DEPTH_MAX - 2);
+    repr_to(&mut shown, value, DEPTH_MAX - 2, 4 * CHARACTERS);
     match shown.char_indices().nth(CHARACTERS) {
         Some((at, _)) => format!("{}…", shown.get(..at).unwrap_or("")),
         None => shown,

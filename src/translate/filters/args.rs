@@ -1,8 +1,9 @@
 //! Arguments by position or name, as Python binds them.
 
+use super::cost::walk;
 use crate::translate::text;
 use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
-use minijinja::{Error, ErrorKind};
+use minijinja::{Error, ErrorKind, State};
 
 /// Arguments of a filter, function or method as they came.
 pub(super) type Args = Rest<ValueOrKwargs>;
@@ -75,6 +76,17 @@ impl Bound {
     pub(super) fn text(&self, at: usize, default: &str) -> String {
         self.value(at)
             .map_or_else(|| default.to_owned(), text::printed)
+    }
+
+    /// Pays for arguments that are printed though they are lists or dicts.
+    ///
+    /// # Errors
+    /// When there is not enough fuel left.
+    pub(super) fn pay(self, state: &State) -> Result<Self, Error> {
+        for value in self.0.iter().flatten().filter(|v| v.as_object().is_some()) {
+            walk(state, value)?;
+        }
+        Ok(self)
     }
 
     /// An argument's truth.

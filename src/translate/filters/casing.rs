@@ -26,7 +26,7 @@ pub(super) fn register(env: &mut Environment<'static>) {
         });
     }
     env.add_filter("trim", |s: &State, v: &Value, args: Args| {
-        let args = bind(args, &["chars"])?;
+        let args = bind(args, &["chars"])?.pay(s)?;
         Ok::<_, Error>(like(
             v,
             strip(&printed(s, v)?, args.string(0)?, true, true).to_owned(),

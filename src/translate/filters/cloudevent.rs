@@ -19,7 +19,7 @@ fn from_cloud_event(state: &State, input: &Value, headers: &Value) -> Result<Val
         lines.push(&text::printed(&name), text::printed(&line).into_bytes());
     }
     let bytes = bytes(state, input)?;
-    super::cost::charge(state, bytes.len())?;
+    super::cost::charge(state, bytes.len().saturating_mul(3))?;
     let options = CloudEventsOptions::default();
     let decoded =
         cloudevents::decode(&lines, &bytes, &options).map_err(|refusal| match refusal {

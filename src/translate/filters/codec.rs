@@ -19,7 +19,7 @@ const REGEX_BYTES_MAX: usize = 256 * 1024;
 /// The least that is asked about.
 const REGEX_BYTES_LEAST: usize = 512;
 /// Bytes of a compiled regular expression for each step that it may take at a byte of text.
-const REGEX_BYTES_PER_STEP: usize = 64;
+const REGEX_BYTES_PER_STEP: usize = 16;
 /// Bytes of text a regular expression runs over: its time grows with text and pattern.
 const REGEX_TEXT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a pattern.
@@ -205,7 +205,9 @@ fn compile(state: &State, pattern: &str, flags: [bool; 2]) -> Result<Pattern, Er
             .build();
         match built {
             Ok(regex) => break (regex, limit),
-            Err(_) if limit < REGEX_BYTES_MAX => limit *= 2,
+            Err(error) if limit < REGEX_BYTES_MAX && error.to_string().contains("limit") => {
+                limit *= 2;
+            }
             Err(error) => return Err(failed(format!("regex: {error}"))),
         }
     };

@@ -17,6 +17,8 @@ const BYTES: usize = 16;
 const CALL: usize = 4 * BYTES;
 /// What a byte of a list's or dict's text costs: it is put together of many values.
 const NESTED: usize = 8;
+/// What a byte of JSON costs that is written of a value.
+const JSON: usize = 3;
 /// Values nested deeper than this are not printed or compared further.
 const DEPTH_MAX: usize = 256;
 
@@ -84,6 +86,28 @@ pub(crate) fn walk(state: &State, value: &Value) -> Result<(), Error> {
         state,
         size(value, room(state), 0).saturating_mul(NESTED) + CALL,
     )
+}
+
+/// Fuel for writing a value as JSON, which is quicker than printing it.
+///
+/// # Errors
+/// When there is not so much left.
+pub(super) fn json(state: &State, value: &Value) -> Result<(), Error> {
+    affordable(state, value)?;
+    let most = room(state).saturating_mul(2);
+    charge(state, size(value, most, 0).saturating_mul(JSON))
+}
+
+/// Whether a value's JSON, which the engine counts once it is written, can be paid for.
+///
+/// # Errors
+/// When there is not enough fuel left.
+pub(crate) fn affordable(state: &State, value: &Value) -> Result<(), Error> {
+    let most = room(state).saturating_mul(2);
+    if value.as_object().is_some() && size(value, most, 0) > most {
+        return charge(state, usize::MAX);
+    }
+    Ok(())
 }
 
 /// A value as Jinja prints it, paid for `weight` times.
@@ -165,11 +189,21 @@ pub(super) fn register(env: &mut Environment<'static>) {
         };
         if meter.0.fetch_add(used, Ordering::Relaxed) + used > TEMPLATE_FUEL {
             return Err(beyond(
-                "all expressions of a delivery together need more than 1,000,000 instructions",
+                "all expressions of a delivery together need more than 500,000 instructions",
             ));
         }
         Ok(value)
     });
+}
+
+/// Fuel for reading and printing a number, also one of many digits or a text.
+///
+/// # Errors
+/// When there is not so much left.
+pub(super) fn number(state: &State, value: &Value) -> Result<(), Error> {
+    const NUMBER: usize = 16 * 16;
+    let text = value.as_str().map_or(0, |text| 8 * text.len());
+    charge(state, NUMBER + text + 2 * number::digits_of(value))
 }
 
 /// The error where something is larger than a limit.

@@ -4,6 +4,7 @@
 mod spans;
 
 use super::args::{Args, bind, failed};
+use super::cost;
 use super::numbers::{cut, float_of, integer_of, integer_text};
 use super::pyformat;
 use crate::translate::number::{Number, int_value, true_division};
@@ -79,6 +80,7 @@ fn power(base: f64, exponent: usize) -> f64 {
 }
 
 fn naturalsize(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let args = bind(args, &["binary", "gnu", "format"])?;
     let (binary, gnu) = (args.flag(0, false), args.flag(1, false));
@@ -141,7 +143,8 @@ fn with_commas(text: &str) -> String {
     out + tail
 }
 
-fn intcomma(value: &Value, args: Args) -> Result<String, Error> {
+fn intcomma(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let args = bind(args, &["ndigits"])?;
     let number = match value.kind() {
@@ -191,6 +194,7 @@ const WORDS: [&str; 12] = [
 ];
 
 fn intword(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let args = bind(args, &["format"])?;
     let format = args.text(0, "%.1f");
@@ -242,7 +246,8 @@ fn whole(value: &Value) -> Option<BigInt> {
     }
 }
 
-fn ordinal(value: &Value, args: Args) -> Result<String, Error> {
+fn ordinal(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     bind(args, &["gender"])?;
     let Some(number) = whole(value) else {
@@ -259,7 +264,8 @@ fn ordinal(value: &Value, args: Args) -> Result<String, Error> {
     Ok(format!("{number}{suffix}"))
 }
 
-fn apnumber(value: &Value) -> Result<String, Error> {
+fn apnumber(state: &State, value: &Value) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let Some(number) = whole(value) else {
         return Ok(text::printed(value));
@@ -302,7 +308,8 @@ fn nearest_fraction(number: f64) -> (u64, u64) {
     }
 }
 
-fn fractional(value: &Value) -> Result<String, Error> {
+fn fractional(state: &State, value: &Value) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let Some(number) = float_of(value).filter(|n| n.is_finite()) else {
         return Ok(text::printed(value));
@@ -342,7 +349,8 @@ fn in_scientific(number: f64, precision: i64) -> String {
     format!("{mantissa} x 10{raised}")
 }
 
-fn scientific(value: &Value, args: Args) -> Result<String, Error> {
+fn scientific(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let args = bind(args, &["precision"])?;
     match float_of(value) {
@@ -352,6 +360,7 @@ fn scientific(value: &Value, args: Args) -> Result<String, Error> {
 }
 
 fn clamp(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let args = bind(
         args,
@@ -381,7 +390,8 @@ fn clamp(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     ))
 }
 
-fn metric(value: &Value, args: Args) -> Result<String, Error> {
+fn metric(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+    cost::number(state, value)?;
     defined(value)?;
     let args = bind(args, &["unit", "precision"])?;
     let (unit, precision) = (args.text(0, ""), args.int(1, 3)?);

@@ -1,7 +1,7 @@
 //! Filters over lists and dicts, JSON and printing, where the engine's differ from Jinja2's; functions and tests.
 
 use super::args::{Args, bind, failed, width};
-use super::cost::{charge, equal, printed_for, walk};
+use super::cost::{self, charge, equal, printed_for, walk};
 use crate::model::limits;
 use crate::translate::marks::Mark;
 use crate::translate::number;
@@ -30,8 +30,11 @@ pub(super) fn register(env: &mut Environment<'static>) {
     });
     env.add_filter("dictsort", dictsort);
     for name in ["length", "count"] {
-        env.add_filter(name, |v: &Value| match Mark::of(v) {
-            Some(mark) => Ok(mark.text().chars().count()),
+        env.add_filter(name, |s: &State, v: &Value| match Mark::of(v) {
+            Some(mark) => {
+                charge(s, mark.len())?;
+                Ok(mark.text().chars().count())
+            }
             None => minijinja::filters::length(v),
         });
     }
@@ -213,7 +216,7 @@ fn tojson(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         Some(value) if deep && !value.is_none() => Some(width(args.int(0, 0)?, 1_000)?),
         _ => None,
     };
-    walk(state, value)?;
+    cost::json(state, value)?;
     let mut out = String::new();
     text::json_into(
         &mut out,
@@ -224,12 +227,10 @@ fn tojson(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         },
         0,
     )?;
-    charge(state, out.len() / 4)?;
     Ok(Value::from_safe_string(out))
 }
 
 fn pprint(state: &State, value: &Value) -> Result<String, Error> {
-    // Each level of a value is first tried in one line.
     for _ in 0..4 {
         walk(state, value)?;
     }
@@ -245,7 +246,14 @@ fn pretty(out: &mut String, value: &Value, column: usize, depth: usize) {
         return;
     }
     let mut line = String::new();
-    one_line(&mut line, value, depth);
+    // What nests is tried in one line only as far as one goes.
+    let nests = value.as_object().is_some() && depth <= 64;
+    let most = if nests {
+        8 * PPRINT_COLUMNS
+    } else {
+        limits::TEMPLATE_OUTPUT_BYTES_MAX
+    };
+    one_line(&mut line, value, depth, most);
     if column + line.chars().count() <= PPRINT_COLUMNS || depth > 64 {
         out.push_str(&line);
         return;
@@ -289,7 +297,10 @@ fn sorted(value: &Value) -> Vec<(Value, Value)> {
     pairs
 }
 
-fn one_line(out: &mut String, value: &Value, depth: usize) {
+fn one_line(out: &mut String, value: &Value, depth: usize, most: usize) {
+    if out.len() > most {
+        return;
+    }
     match value.kind() {
         _ if super::View::is(value) => text::repr(out, value, depth),
         ValueKind::Map if depth < 64 => {
@@ -300,22 +311,26 @@ fn one_line(out: &mut String, value: &Value, depth: usize) {
                 }
                 text::repr(out, &key, 0);
                 out.push_str(": ");
-                one_line(out, &item, depth + 1);
+                one_line(out, &item, depth + 1, most);
             }
             out.push('}');
         }
         ValueKind::Seq if depth < 64 && !value.is_tuple() => {
             out.push('[');
             for (i, item) in value.try_iter().into_iter().flatten().enumerate() {
-                if out.len() > limits::TEMPLATE_OUTPUT_BYTES_MAX {
+                if out.len() > most {
                     break;
                 }
                 if i > 0 {
                     out.push_str(", ");
                 }
-                one_line(out, &item, depth + 1);
+                one_line(out, &item, depth + 1, most);
             }
             out.push(']');
+        }
+        // Too deep, and too long already for who asks for one line.
+        ValueKind::Map | ValueKind::Seq if most < limits::TEMPLATE_OUTPUT_BYTES_MAX => {
+            out.extend(std::iter::repeat_n(' ', most));
         }
         _ => text::repr(out, value, depth),
     }

@@ -63,7 +63,8 @@ fn pay(state: &State, text: &str, method: &str, args: &[Value]) -> Result<(), Er
     const CALL: usize = 128;
     let weight = match method {
         "translate" => 64,
-        "split" | "rsplit" | "splitlines" | "swapcase" | "casefold" => 10,
+        "swapcase" | "casefold" => 24,
+        "split" | "rsplit" | "splitlines" => 16,
         "startswith" | "endswith" | "removeprefix" | "removesuffix" | "encode" => 1,
         _ if method.starts_with("is") => 4,
         _ => 3,

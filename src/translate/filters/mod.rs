@@ -18,7 +18,7 @@ mod sequences;
 mod views;
 mod words;
 
-pub(crate) use cost::{METER, Meter, charge, walk};
+pub(crate) use cost::{METER, Meter, affordable, charge, walk};
 pub(crate) use sequences::Group;
 pub(crate) use views::View;
 

@@ -1,7 +1,7 @@
 //! `int`, `float` and `range` as Jinja2 has them.
 
 use super::args::{Args, bind, failed, integer};
-use super::cost::charge;
+use super::cost::{self, charge};
 use crate::model::limits;
 use crate::translate::number::{self, Number};
 use minijinja::value::{Value, ValueKind};
@@ -14,7 +14,10 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("int", int);
     env.add_filter("float", float);
     env.add_filter("round", round);
-    env.add_filter("abs", abs);
+    env.add_filter("abs", |s: &State, v: &Value| {
+        cost::number(s, v)?;
+        abs(v)
+    });
     env.add_function("range", range);
 }
 
@@ -110,7 +113,7 @@ pub(super) fn cut(number: f64) -> Option<i128> {
 
 fn int(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     defined(value)?;
-    charge(state, value.as_str().map_or(0, |text| 4 * text.len()))?;
+    cost::number(state, value)?;
     let args = bind(args, &["default", "base"])?;
     let given = args.value(1).filter(|base| Number::of(base).is_some());
     let base = given.map_or(Ok(10), integer)?;
@@ -162,7 +165,8 @@ fn in_base(text: &str, base: i64) -> Option<BigInt> {
 }
 
 /// Rounds as Python does: an integer stays one, halves go to the even neighbour; `ceil` and `floor` give floats.
-fn round(value: Value, args: Args) -> Result<Value, Error> {
+fn round(state: &State, value: Value, args: Args) -> Result<Value, Error> {
+    cost::number(state, &value)?;
     let args = bind(args, &["precision", "method"])?;
     if value.is_undefined() {
         return Err(super::operators::undefined(&value));
@@ -254,7 +258,7 @@ pub(super) fn abs(value: &Value) -> Result<Value, Error> {
 
 fn float(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     defined(value)?;
-    charge(state, value.as_str().map_or(0, |text| 2 * text.len()))?;
+    cost::number(state, value)?;
     let args = bind(args, &["default"])?;
     Ok(match float_of(value) {
         Some(number) => Value::from(number),

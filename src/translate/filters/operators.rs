@@ -35,7 +35,9 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("__mod", |s: &State, a: &Value, b: &Value| modulo(s, a, b));
     env.add_filter("__pow", |s: &State, a: &Value, b: &Value| {
         charge(s, POWER)?;
-        paid(s, "**", a, b)
+        let power = paid(s, "**", a, b)?;
+        charge(s, number::digits_of(&power))?;
+        Ok::<_, Error>(power)
     });
     env.add_filter("__neg", |a: &Value| signed(a, true));
     env.add_filter("__pos", |a: &Value| signed(a, false));
@@ -52,6 +54,11 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("__eq", |s: &State, a: &Value, b: &Value| equal(s, a, b));
     env.add_filter("__ne", |s: &State, a: &Value, b: &Value| {
         equal(s, a, b).map(|same| !same)
+    });
+    // Before a text's character is taken, which is found by counting.
+    env.add_filter("__counting", |s: &State, v: Value| {
+        charge(s, v.as_str().map_or(0, |text| text.len() / 4))?;
+        Ok::<_, Error>(v)
     });
     env.add_filter("__weigh", |s: &State, v: Value| {
         walk(s, &v)?;

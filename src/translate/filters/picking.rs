@@ -11,6 +11,9 @@ use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Environment, Error, State};
 use num_traits::ToPrimitive;
 
+/// What looking at an item costs, in bytes.
+const ITEM: usize = 48;
+
 /// Registers them.
 pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("map", map);
@@ -31,7 +34,10 @@ pub(super) fn register(env: &mut Environment<'static>) {
     }
     env.add_filter("batch", batch);
     env.add_filter("slice", slice);
-    env.add_filter("list", |s: &State, v: &Value| items(s, v).map(Value::from));
+    env.add_filter("list", |s: &State, v: &Value| {
+        charge(s, v.len().unwrap_or(0).saturating_mul(ITEM))?;
+        items(s, v).map(Value::from)
+    });
     env.add_filter("reverse", reverse);
     env.add_filter("items", pairs);
 }
@@ -68,7 +74,7 @@ fn pick(
                 let mut args = Vec::with_capacity(rest.len() + 1);
                 args.push(looked_at);
                 args.extend_from_slice(rest);
-                charge(state, 16)?;
+                charge(state, ITEM)?;
                 state.perform_test(name, &args)?
             }
         };
@@ -95,7 +101,7 @@ fn map(state: &mut State, value: &Value, args: Args) -> Result<Value, Error> {
             let mut args = Vec::with_capacity(rest.len() + 1);
             args.push(item);
             args.extend_from_slice(rest);
-            charge(state, 16)?;
+            charge(state, ITEM)?;
             out.push(state.apply_filter(name, &args)?);
         }
         return Ok(View::generator(out));
@@ -147,7 +153,7 @@ fn batch(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
                 return Err(failed("batch: a line is too long"));
             }
             while f64::from(u32::try_from(line.len()).unwrap_or(u32::MAX)) < size {
-                charge(state, 16)?;
+                charge(state, ITEM)?;
                 line.push(fill.clone());
             }
         }

@@ -23,6 +23,13 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("sum", sum);
     env.add_filter("groupby", groupby);
     env.add_filter("random", random);
+    env.add_filter(
+        "zip",
+        |s: &State, v: Value, others: minijinja::value::Rest<Value>| {
+            charge(s, 256 * (1 + others.len()))?;
+            minijinja::filters::zip(s, v, others)
+        },
+    );
 }
 
 /// The items of a value that a loop could run over.
@@ -188,9 +195,13 @@ fn sum(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     }
     for item in items(state, value)? {
         let item = match args.value(0).filter(|by| !by.is_none()) {
-            Some(by) => attribute(&item, by)?,
+            Some(by) => {
+                charge(state, 48)?;
+                attribute(&item, by)?
+            }
             None => item,
         };
+        charge(state, 16)?;
         total = add(state, &total, &item)?;
     }
     Ok(total)

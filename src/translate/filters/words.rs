@@ -50,7 +50,7 @@ pub(super) fn cut(text: &str, n: usize) -> (&str, &str) {
 }
 
 fn truncate(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
-    let args = bind(args, &["length", "killwords", "end", "leeway"])?;
+    let args = bind(args, &["length", "killwords", "end", "leeway"])?.pay(state)?;
     let (length, end) = (args.int(0, 255)?, args.text(2, "..."));
     let leeway = match args.value(3) {
         Some(leeway) if !leeway.is_none() => args.int(3, 5)?,
@@ -115,9 +115,10 @@ fn wordwrap(state: &State, value: &Value, args: Args) -> Result<String, Error> {
             "wrapstring",
             "break_on_hyphens",
         ],
-    )?;
+    )?
+    .pay(state)?;
     needs_text("wordwrap", value)?;
-    let text = printed_for(state, value, 8)?;
+    let text = printed_for(state, value, 24)?;
     let wide = width(args.int(0, 79)?, WIDTH_MAX)?;
     if wide == 0 && !text.is_empty() {
         return Err(failed("wordwrap: the width must be above 0"));
@@ -307,7 +308,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn indent(state: &State, value: &Value, args: Args) -> Result<String, Error> {
-    let args = bind(args, &["width", "first", "blank"])?;
+    let args = bind(args, &["width", "first", "blank"])?.pay(state)?;
     needs_text("indent", value)?;
     let text = printed(state, value)?.into_owned();
     let by = match args.value(0) {
@@ -446,7 +447,7 @@ fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
 }
 
 fn join(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
-    let args = bind(args, &["d", "attribute"])?;
+    let args = bind(args, &["d", "attribute"])?.pay(state)?;
     let separator = args.text(0, "");
     let separator_safe = args.value(0).is_some_and(Value::is_safe);
     // Under autoescape one safe item is enough for the others to be escaped.
@@ -479,7 +480,7 @@ fn join(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
 
 /// `join` whose separator closes one JSON string and opens the next: the items are kept apart until they are printed.
 fn join_strings(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
-    let args = bind(args, &["d", "attribute"])?;
+    let args = bind(args, &["d", "attribute"])?.pay(state)?;
     let mut items = Vec::new();
     if !value.is_undefined() && !value.is_none() {
         for item in value.try_iter()?.checked() {
@@ -510,7 +511,10 @@ pub(super) fn join_with(
     for (i, item) in value.try_iter()?.checked().enumerate() {
         let item = item?;
         let item = match attribute {
-            Some(attribute) => super::lists::attribute(&item, attribute)?,
+            Some(attribute) => {
+                charge(state, 32)?;
+                super::lists::attribute(&item, attribute)?
+            }
             None => item,
         };
         if item.as_object().is_some() {

@@ -94,9 +94,26 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether a subscript is a literal text, a small number, or a slice: it costs nothing, or pays itself.
+    fn is_plain_subscript(&self, open: usize) -> bool {
+        let inside = closing(self.tokens, open).and_then(|end| self.tokens.get(open + 1..end - 1));
+        match inside {
+            Some([only]) => match only.kind {
+                TokenKind::Text => true,
+                TokenKind::Number => only.span.len() <= 3,
+                _ => false,
+            },
+            Some(several) => several.iter().any(|t| t.is(b':')),
+            None => true,
+        }
+    }
+
     /// `[x]` stays; `[a:b]` becomes a filter, since the engine makes a list of what is undefined.
     fn subscript(&mut self, from: usize) -> Read {
         let open = self.at;
+        if !self.is_plain_subscript(open) {
+            self.wrap(from, "((", ")|__counting)");
+        }
         self.at += 1;
         let mut colons = Vec::new();
         let mut empty = true;
