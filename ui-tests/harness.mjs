@@ -94,8 +94,9 @@ export class Gateway {
       child.once("exit", () => fail(new Error(`stopped at once: ${seen}${this.errors}`)));
       child.stdout.on("data", (text) => {
         seen += text;
-        for (const [, name, url] of seen.matchAll(/^\s*(public|admin)\s+(https?:\/\/\S+)$/gm)) {
-          bound[/** @type {"public" | "admin"} */ (name)] = url;
+        // `serve` names its listeners, `dev` the feed and a webhook.
+        for (const [, name, url] of seen.matchAll(/^\s*(public|admin|feed|webhook)\s+(https?:\/\/[^/\s]+)/gm)) {
+          bound[name === "public" || name === "webhook" ? "public" : "admin"] ??= url;
         }
         if (bound.public && bound.admin) {
           clearTimeout(timer);

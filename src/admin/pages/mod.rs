@@ -67,6 +67,7 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
         .service(at("/theme", web::post().to(theme::choose)))
+        .service(at("/ui/rows", get().to(feed::rows)))
         .service(at("/ui/{hash}/{name}", get().to(asset)));
 }
 

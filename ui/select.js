@@ -1,0 +1,79 @@
+// A selection of rows (`x`), and what can be done with all of them at once.
+import { copy } from "./copy.js";
+
+const ROWS_MAX = 200;
+
+/** @returns {HTMLElement[]} */
+const picked = () => [...document.querySelectorAll("[data-feed] [data-picked]")].filter((row) => row instanceof HTMLElement);
+
+/** @param {HTMLElement} row @param {boolean} on */
+function mark(row, on) {
+  row.toggleAttribute("data-picked", on);
+  row.querySelector("[data-picked-word]")?.remove();
+  if (!on) return;
+  const word = document.createElement("span");
+  word.className = "vh";
+  word.dataset.pickedWord = "";
+  word.textContent = ", selected";
+  row.querySelector(".what > a")?.append(word);
+}
+
+/** @param {string} words @param {() => void} act */
+function button(words, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = words;
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** @param {string} words @param {string} href */
+function link(words, href) {
+  const made = document.createElement("a");
+  made.className = "button";
+  made.href = href;
+  made.textContent = words;
+  return made;
+}
+
+function clear() {
+  for (const row of picked()) mark(row, false);
+  show();
+}
+
+function show() {
+  const rows = picked();
+  let bar = document.querySelector("[data-picks]");
+  if (!rows.length) return bar?.remove();
+  if (!bar) {
+    bar = document.createElement("section");
+    bar.className = "pick-bar";
+    bar.setAttribute("aria-label", "Selection");
+    bar.setAttribute("data-picks", "");
+    document.querySelector("[data-rows]")?.append(bar);
+  }
+  const ids = rows.map((row) => row.querySelector(".what > a")?.getAttribute("href")?.split("/").at(-1) ?? "");
+  const deliveries = [...new Set(rows.map((row) => row.dataset.delivery ?? ""))];
+  const query = `delivery:(${deliveries.join(",")})`;
+  const words = document.createElement("p");
+  words.setAttribute("role", "status");
+  words.textContent = `${rows.length} selected`;
+  const asked = new URLSearchParams({ q: query, show: "deliveries" });
+  bar.replaceChildren(
+    words,
+    button("Copy ids", () => copy(ids.join("\n"))),
+    link("Show only these", `/?${asked}`),
+    link("Export", `/api/v1/deliveries?${new URLSearchParams({ q: query, limit: String(ROWS_MAX) })}`),
+    button("Copy replay command", () => copy(`hookgate replay '${query}'`)),
+    button("Clear", clear),
+  );
+}
+
+document.addEventListener("hookgate:pick", (event) => {
+  const row = event instanceof CustomEvent ? event.detail : null;
+  if (!(row instanceof HTMLElement)) return clear();
+  const on = !row.hasAttribute("data-picked");
+  if (on && picked().length >= ROWS_MAX) return undefined;
+  mark(row, on);
+  return show();
+});
