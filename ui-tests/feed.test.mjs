@@ -89,7 +89,8 @@ test("first run: an empty folder, a curl line, a row, its delivery", async (t) =
 test("a row is there right after the sender's answer", async (t) => {
   const page = await feed(t);
   const times = [];
-  for (let n = 0; n < 5; n += 1) {
+  // Fewer than the page looks for in a second, so that none waits for its turn.
+  for (let n = 0; n < 3; n += 1) {
     const id = await order();
     const answered = performance.now();
     await page.locator(row(id)).waitFor();

@@ -142,7 +142,7 @@ addEventListener("pageshow", comeBack);
 const dialog = find("#keys");
 if (dialog) {
   const label = document.createElement("label");
-  label.className = "line";
+  label.className = "check";
   const box = document.createElement("input");
   box.type = "checkbox";
   box.checked = !isOff();

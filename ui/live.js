@@ -105,6 +105,7 @@ async function pull() {
 /** @param {HTMLElement} list */
 function take(list) {
   place = list.dataset.place ?? place;
+  again ||= "again" in list.dataset;
   const rows = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(".row")]);
   const gone = Number(list.dataset.gone ?? 0);
   if (gone > 0) rows.push(gap(`${gone.toLocaleString("en")} deliveries were removed by retention before they could be shown.`));
@@ -115,7 +116,7 @@ function take(list) {
     visit(location.href, "stay");
     return;
   }
-  lost ||= list.dataset.more === "true";
+  lost ||= "more" in list.dataset;
   waiting = rows.concat(waiting);
   if (waiting.length > WAITING_MAX) {
     waiting.length = WAITING_MAX;

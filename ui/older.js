@@ -17,6 +17,26 @@ async function older(link) {
   if (held && target instanceof HTMLElement) target.focus({ preventScroll: true });
 }
 
+/** A search that found nothing in its time goes on by itself, and says how far it is. */
+async function searchOn() {
+  for (;;) {
+    const box = document.querySelector("[data-searching]");
+    const link = box?.querySelector("a");
+    if (!box || !link) return;
+    const next = await load(link.href).catch(() => undefined);
+    if (!next || !box.isConnected) return;
+    const going = next.querySelector("[data-searching]");
+    const rows = next.querySelectorAll("[data-feed] > li");
+    document.querySelector("[data-feed]")?.append(...rows);
+    document.dispatchEvent(new CustomEvent("hookgate:rows"));
+    const more = going ?? next.querySelector("[data-older]")?.closest("p") ?? next.querySelector(".rows .empty");
+    if (more) box.replaceWith(more);
+    else box.remove();
+  }
+}
+
+document.addEventListener("hookgate:page", searchOn);
+searchOn();
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("[data-older]") : null;
   if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -42,5 +42,5 @@ function grow() {
 }
 
 localise(document);
-for (const change of ["hookgate:page", "hookgate:rows"]) document.addEventListener(change, () => localise(document));
+for (const change of ["hookgate:page", "hookgate:rows", "hookgate:times"]) document.addEventListener(change, () => localise(document));
 setInterval(grow, 5000);

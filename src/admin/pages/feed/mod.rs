@@ -18,7 +18,7 @@ use self::rows::{Row, Rows};
 use super::Ask;
 use super::show::{counted, thousands};
 use crate::admin::problem::ApiError;
-use crate::feed::{Budget, Counted, Over, Paging, What};
+use crate::feed::{Budget, Counted, DeliveryRow, Over, Page, Paging, What};
 use crate::query::{Query, QueryError};
 use actix_web::HttpResponse;
 use jiff::Timestamp;
@@ -51,6 +51,8 @@ struct FeedPage {
     count: Option<String>,
     /// Address of the next page.
     older: Option<String>,
+    /// How far a search has come that found nothing in its time; it goes on with `older`.
+    searched: Option<String>,
     /// Address of the newest page, where this is not it.
     newest: Option<String>,
     events_url: String,
@@ -235,6 +237,7 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
         rows: Vec::new(),
         count: None,
         older: None,
+        searched: None,
         newest: paging.after.map(|_| asked.newest().address()),
         events_url: asked.showing("events").address(),
         deliveries_url: asked.showing("deliveries").address(),
@@ -260,6 +263,7 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
     let found = ask.admin.feed.deliveries(&query, paging)?;
     page.searchable = (found.indexed_to < head)
         .then(|| format!("{} of {}", thousands(found.indexed_to), thousands(head)));
+    page.searched = searched(&found, head);
     page.older = found.next.map(|next| {
         let after = Some(next.to_string());
         Asked {
@@ -271,8 +275,11 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
     page.place = news::place(&found, head).to_string();
     (page.views, page.as_view) = views(ask, asked);
     page.rows = Rows::new(ask, &query, asked.show, now).of(&found.rows);
-    if !page.rows.is_empty() || paging.after.is_some() {
-        counts(ask, asked, now, &mut page)?;
+    if !page.rows.is_empty() || paging.after.is_some() || page.searched.is_some() {
+        // A search that goes on by itself asks again and again.
+        if page.searched.is_none() || paging.after.is_none() {
+            counts(ask, asked, now, &mut page)?;
+        }
     } else if asked.is_narrow() {
         page.terms = empty::terms(ask, asked, now)?;
     } else {
@@ -280,6 +287,15 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
         page.first = empty::first_requests(ask);
     }
     Ok(page)
+}
+
+/// How far a search has come, where its time was up before it found a row.
+fn searched(found: &Page<DeliveryRow>, head: u64) -> Option<String> {
+    let next = found.next.filter(|_| !found.complete)?;
+    found.rows.is_empty().then(|| {
+        let back = head.saturating_sub(next.seq);
+        format!("{} of {}", thousands(back), counted(head, "delivery"))
+    })
 }
 
 /// The saved searches, and this one as it would be saved.

@@ -21,6 +21,8 @@ struct NewRows {
     place: String,
     /// Whether more came than these.
     more: bool,
+    /// Whether there may be more already.
+    again: bool,
     /// Deliveries that retention took before they were asked for.
     gone: u64,
     /// Address of what is older than these; empty: nothing.
@@ -53,13 +55,17 @@ fn gather(ask: &Ask, asked: &Asked, after: Option<Position>) -> Result<NewRows, 
         };
         let mut found = feed.deliveries(&query, paging)?;
         let until = stats.head.min(found.indexed_to);
-        if found.next.is_none_or(|next| next.seq > until) {
+        // A search that has to look at much stops on its way.
+        let on_the_way = found.next.filter(|next| next.seq <= until);
+        if on_the_way.is_none() || !found.complete {
             found.rows.retain(|row| row.position.seq <= until);
             found.rows.reverse();
+            let place = on_the_way.unwrap_or_else(|| place(&found, until));
             return Ok(NewRows {
                 rows: rows.of(&found.rows),
-                place: place(&found, until).max(after).to_string(),
+                place: place.max(after).to_string(),
                 more: false,
+                again: on_the_way.is_some(),
                 gone: stats.oldest.saturating_sub(after.seq + 1),
                 older: String::new(),
             });
@@ -83,6 +89,7 @@ fn gather(ask: &Ask, asked: &Asked, after: Option<Position>) -> Result<NewRows, 
         rows: rows.of(&found.rows),
         place: place(&found, stats.head).to_string(),
         more: true,
+        again: false,
         gone: 0,
         older: older.unwrap_or_default(),
     })

@@ -23,6 +23,8 @@ pub(super) struct Row {
     place: String,
     /// Id of its delivery.
     delivery: String,
+    /// The webhook that it came to.
+    door: Option<String>,
     state: &'static str,
     time: String,
     at: String,
@@ -119,6 +121,7 @@ impl<'a> Rows<'a> {
         Row {
             place: row.position.to_string(),
             delivery: delivery.id.to_string(),
+            door: delivery.webhook.clone(),
             state: delivery.outcome.as_str(),
             time: row_time(delivery.received, self.now),
             at: time::to_rfc3339(delivery.received),
