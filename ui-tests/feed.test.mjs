@@ -117,6 +117,7 @@ test("new rows never move what one reads", async (t) => {
   await page.keyboard.press("n");
   await page.locator(row(id)).waitFor();
   await page.locator(row(next)).waitFor();
+  await page.locator("[data-fresh]").waitFor({ state: "hidden" });
   assert.equal(await page.evaluate(() => document.activeElement?.closest(".row") === document.querySelector("[data-feed] .row")), true);
 });
 
@@ -152,6 +153,7 @@ test("a burst is told as a rate, and ends with the newest", async (t) => {
     await Promise.all(Array.from({ length: 16 }, async () => (last = Math.max(last, await order()))));
   }
   await rate;
+  await shot(page, "feed-rate");
   last = await order();
   await page.locator(row(last)).waitFor();
   const links = await page.locator("[data-feed] .what > a").evaluateAll((all) => all.map((at) => at.getAttribute("href")));
@@ -287,6 +289,7 @@ test("from the feed to a delivery and back without a mouse", async (t) => {
   await page.waitForFunction((href) => document.activeElement?.getAttribute("href") === href, href);
   await page.keyboard.press("x");
   await page.locator("[data-picks]", { hasText: "1 selected" }).waitFor();
+  await shot(page, "feed-selection");
   assert.deepEqual(await findings(page), []);
   await page.keyboard.press("Escape");
   await page.locator("[data-picks]").waitFor({ state: "detached" });

@@ -4,6 +4,9 @@
 /** @type {AbortController | undefined} */
 let asking;
 
+/** What is shown; a place within it is no other page. */
+let shown = location.pathname + location.search;
+
 /** Whether this page is the feed: the only one that is exchanged in place. */
 export function isFeed() {
   return location.pathname === "/";
@@ -51,6 +54,7 @@ function exchange(fresh) {
     for (const part of [...other.children]) if (!part.matches(".field")) form.append(part);
   }
   if (field instanceof HTMLInputElement && text instanceof HTMLInputElement) field.value = text.value;
+  shown = location.pathname + location.search;
   document.dispatchEvent(new CustomEvent("hookgate:page"));
   const narrow = document.getElementById("facets");
   if (facets && narrow?.isConnected && getComputedStyle(narrow).display === "none") narrow.showPopover();
@@ -83,7 +87,7 @@ export async function visit(url, history_ = "push") {
 
 if (isFeed()) {
   addEventListener("popstate", () => {
-    if (isFeed()) visit(location.href, "stay");
+    if (isFeed() && shown !== location.pathname + location.search) visit(location.href, "stay");
   });
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
