@@ -27,10 +27,8 @@ let hide;
 export function say(words) {
   let line = document.querySelector("[data-said]");
   if (!line) {
-    line = document.createElement("p");
-    line.setAttribute("role", "status");
+    line = Object.assign(document.createElement("p"), { role: "status", className: "said" });
     line.setAttribute("data-said", "");
-    line.className = "said";
     document.querySelector("main")?.append(line);
   }
   line.textContent = words;
@@ -43,16 +41,10 @@ const asTemplate = (path) => `{{ ${path.startsWith("body") ? path : "body." + pa
 
 /** The fields above a tree of values. @param {Element} tree */
 function search(tree) {
-  const box = document.createElement("div");
-  box.className = "finder";
-  const field = document.createElement("input");
-  field.type = "search";
-  field.placeholder = "Find a key or value";
-  field.setAttribute("aria-label", "Find in the values");
-  const found = document.createElement("ul");
-  found.setAttribute("aria-label", "Found");
-  const count = document.createElement("p");
-  count.setAttribute("role", "status");
+  const box = Object.assign(document.createElement("div"), { className: "finder" });
+  const field = Object.assign(document.createElement("input"), { type: "search", placeholder: "Find a key or value", ariaLabel: "Find in the values" });
+  const found = Object.assign(document.createElement("ul"), { ariaLabel: "Found" });
+  const count = Object.assign(document.createElement("p"), { role: "status" });
   box.append(field, count, found);
   tree.before(box);
   field.addEventListener("input", () => {
@@ -71,21 +63,14 @@ function search(tree) {
 function hit(node) {
   const path = node.getAttribute("data-path") ?? "";
   const item = document.createElement("li");
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "quiet id";
-  button.dataset.copy = path;
-  button.dataset.icon = "copies";
-  button.textContent = path;
-  button.title = "Copy the path";
   const value = document.createElement("span");
   value.textContent = (node.textContent ?? "").trim().slice(0, 120);
-  const template = document.createElement("button");
-  template.type = "button";
-  template.className = "quiet";
-  template.dataset.copy = asTemplate(path);
-  template.textContent = "for a template";
-  item.append(button, template, value);
+  for (const [text, words] of [[path, path], [asTemplate(path), "for a template"]]) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet id", textContent: words ?? "" });
+    button.dataset.copy = text;
+    item.append(button);
+  }
+  item.append(value);
   return item;
 }
 

@@ -101,9 +101,7 @@ function begin() {
   box.dataset.chart = "";
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", "Histogram. Arrow keys choose a bar, with Shift a range, Enter searches in it, Backspace in all time");
-  const line = document.createElement("p");
-  line.className = "vh";
-  line.setAttribute("role", "status");
+  const line = Object.assign(document.createElement("p"), { className: "vh", role: "status" });
   chart.replaceWith(box);
   box.append(chart, line);
   box.addEventListener("keydown", (event) => key(event, chart, line));

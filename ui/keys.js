@@ -141,11 +141,8 @@ addEventListener("pageshow", comeBack);
 
 const dialog = find("#keys");
 if (dialog) {
-  const label = document.createElement("label");
-  label.className = "check";
-  const box = document.createElement("input");
-  box.type = "checkbox";
-  box.checked = !isOff();
+  const label = Object.assign(document.createElement("label"), { className: "check" });
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: !isOff() });
   box.addEventListener("change", () => (box.checked ? localStorage.removeItem(SWITCH) : localStorage.setItem(SWITCH, "off")));
   label.append(box, "Single keys are on");
   dialog.querySelector("dl")?.after(label);

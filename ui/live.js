@@ -129,10 +129,7 @@ function take(list) {
 
 /** A row that says what is not there. @param {string} words */
 function gap(words) {
-  const row = document.createElement("li");
-  row.className = "gap-row";
-  row.textContent = words;
-  return row;
+  return Object.assign(document.createElement("li"), { className: "gap-row", textContent: words });
 }
 
 /** Puts what waits on the page. @param {string} [older] where the page goes on if these are its newest rows */
@@ -187,9 +184,7 @@ function show() {
   }
   let button = find("[data-fresh]");
   if (!button && waiting.length) {
-    button = document.createElement("button");
-    button.setAttribute("type", "button");
-    button.className = "fresh";
+    button = Object.assign(document.createElement("button"), { type: "button", className: "fresh" });
     button.dataset.fresh = "";
     find("[data-rows]")?.prepend(button);
   }
@@ -198,7 +193,7 @@ function show() {
     button.textContent = `${lost ? "More than " : ""}${waiting.length} new`;
   }
   const speed = find("[data-rate]");
-  if (speed) speed.textContent = rate > FAST && !paused ? `rate ${Math.round(rate)}/s, showing the newest; pause to read` : "";
+  if (speed) speed.textContent = rate > FAST && !paused ? `· rate ${Math.round(rate)}/s, showing the newest; pause to read` : "";
 }
 
 /** Says how many came, at most every ten seconds. */

@@ -5,8 +5,8 @@ import { isFeed, visit } from "./page.js";
 /** @typedef {{from: number, to: number, data: Suggestion[], wrong: {column: number, message: string, help: string | null} | null}} Completion */
 
 const field = /** @type {HTMLInputElement | null} */ (document.querySelector("[data-query]"));
-const list = document.createElement("ul");
-const wrong = document.createElement("p");
+const list = Object.assign(document.createElement("ul"), { className: "suggest", id: "suggestions", hidden: true, role: "listbox", ariaLabel: "Suggestions" });
+const wrong = Object.assign(document.createElement("p"), { className: "wrong", id: "query-wrong", hidden: true, role: "status" });
 /** @type {Completion | undefined} */
 let completion;
 let active = -1;
@@ -39,10 +39,7 @@ function choose(to) {
 function open(data) {
   list.replaceChildren();
   for (const [n, { text, about, count }] of data.entries()) {
-    const option = document.createElement("li");
-    option.id = `suggestion-${n}`;
-    option.setAttribute("role", "option");
-    option.setAttribute("aria-selected", "false");
+    const option = Object.assign(document.createElement("li"), { id: `suggestion-${n}`, role: "option", ariaSelected: "false" });
     const [name, aside] = [document.createElement("code"), document.createElement("small")];
     name.textContent = text;
     aside.textContent = about ?? (count === null ? "" : count.toLocaleString("en"));
@@ -134,19 +131,10 @@ function key(event) {
 }
 
 if (field) {
-  list.className = "suggest";
-  list.id = "suggestions";
-  list.hidden = true;
-  list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "Suggestions");
-  wrong.className = "wrong";
-  wrong.id = "query-wrong";
-  wrong.hidden = true;
-  wrong.setAttribute("role", "status");
   field.after(list, wrong);
-  for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"], ["aria-controls", list.id], ["aria-describedby", wrong.id]]) {
-    field.setAttribute(name ?? "", value ?? "");
-  }
+  Object.assign(field, { role: "combobox", ariaAutoComplete: "list", ariaExpanded: "false" });
+  field.setAttribute("aria-controls", list.id);
+  field.setAttribute("aria-describedby", wrong.id);
   field.addEventListener("input", ask);
   field.addEventListener("keydown", key);
   field.addEventListener("click", () => list.hidden && ask());

@@ -18,23 +18,10 @@ function mark(row, on) {
   row.querySelector(".what > a")?.append(word);
 }
 
-/** @param {string} words @param {() => void} act */
-function button(words, act) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.textContent = words;
-  made.addEventListener("click", act);
-  return made;
-}
-
-/** @param {string} words @param {string} href */
-function link(words, href) {
-  const made = document.createElement("a");
-  made.className = "button";
-  made.href = href;
-  made.textContent = words;
-  return made;
-}
+/** @param {string} textContent @param {() => void} onclick */
+const button = (textContent, onclick) => Object.assign(document.createElement("button"), { type: "button", textContent, onclick });
+/** @param {string} textContent @param {string} href */
+const link = (textContent, href) => Object.assign(document.createElement("a"), { className: "button", textContent, href });
 
 function clear() {
   for (const row of picked()) mark(row, false);
@@ -46,18 +33,14 @@ function show() {
   let bar = document.querySelector("[data-picks]");
   if (!rows.length) return bar?.remove();
   if (!bar) {
-    bar = document.createElement("section");
-    bar.className = "pick-bar";
-    bar.setAttribute("aria-label", "Selection");
+    bar = Object.assign(document.createElement("section"), { className: "pick-bar", ariaLabel: "Selection" });
     bar.setAttribute("data-picks", "");
     document.querySelector("[data-rows]")?.append(bar);
   }
   const ids = rows.map((row) => row.querySelector(".what > a")?.getAttribute("href")?.split("/").at(-1) ?? "");
   const deliveries = [...new Set(rows.map((row) => row.dataset.delivery ?? ""))];
   const query = `delivery:(${deliveries.join(",")})`;
-  const words = document.createElement("p");
-  words.setAttribute("role", "status");
-  words.textContent = `${rows.length} selected`;
+  const words = Object.assign(document.createElement("p"), { role: "status", textContent: `${rows.length} selected` });
   const asked = new URLSearchParams({ q: query, show: "deliveries" });
   bar.replaceChildren(
     words,

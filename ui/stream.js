@@ -51,17 +51,12 @@ function tellLost(seconds) {
   if (!bar) return;
   let notice = /** @type {HTMLElement | null} */ (document.querySelector("[data-lost]"));
   if (!notice) {
-    notice = document.createElement("p");
-    notice.className = "notice";
+    notice = Object.assign(document.createElement("p"), { className: "notice", role: "status" });
     notice.dataset.icon = "triangle";
     notice.dataset.lost = "";
-    notice.setAttribute("role", "status");
     const strong = document.createElement("strong");
     strong.textContent = "This page has lost its stream";
-    const now = document.createElement("button");
-    now.type = "button";
-    now.textContent = "Try now";
-    now.addEventListener("click", connect);
+    const now = Object.assign(document.createElement("button"), { type: "button", textContent: "Try now", onclick: connect });
     notice.append(strong, document.createElement("span"), now);
     bar.append(notice);
   }
