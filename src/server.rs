@@ -58,6 +58,8 @@ pub struct Options {
     pub log_filter: Option<String>,
     /// `dev`: sees what the gateway does. What is found in the configuration is its to say, then.
     pub observer: Option<Arc<dyn Observer>>,
+    /// `dev`: a folder that templates and assets of the pages are read from at every request.
+    pub ui_dir: Option<PathBuf>,
 }
 
 /// Where the listeners are bound.
@@ -150,7 +152,7 @@ pub fn run(options: &Options, ready: impl FnOnce(&Bound)) -> Result<(), ServeErr
         .ok();
     let handle = ConfigHandle::new(config, loaded.findings, options.overrides.clone());
     let system = actix_web::rt::System::new();
-    let done = system.block_on(serve(Arc::new(handle), options.observer.clone(), ready));
+    let done = system.block_on(serve(Arc::new(handle), options, ready));
     // Dropping it would wait for every call that blocks, and a write to a pipe that nobody reads never ends. All
     // that must be on disk is; the process ends next.
     std::mem::forget(system);
@@ -180,13 +182,11 @@ struct Parts {
     rates: RateLimiters,
     certificate: Option<Arc<Certificate>>,
     sinks_changed: Notify,
+    ui_dir: Option<PathBuf>,
 }
 
 impl Parts {
-    fn open(
-        handle: Arc<ConfigHandle>,
-        observer: Option<Arc<dyn Observer>>,
-    ) -> Result<Self, ServeError> {
+    fn open(handle: Arc<ConfigHandle>, options: &Options) -> Result<Self, ServeError> {
         let config = handle.current();
         let metrics = Arc::new(Metrics::new());
         let certificate = config
@@ -228,7 +228,7 @@ impl Parts {
             lines: DeliveryLog::default(),
             alarms: Alarms::default(),
             draining: AtomicBool::new(false),
-            observer,
+            observer: options.observer.clone(),
         });
         let readiness = Arc::new(Readiness::default());
         let sinks_changed = Notify::new();
@@ -245,6 +245,7 @@ impl Parts {
             rates,
             certificate,
             sinks_changed,
+            ui_dir: options.ui_dir.clone(),
         })
     }
 
@@ -325,11 +326,11 @@ fn tell(findings: &[Finding]) {
 
 async fn serve(
     handle: Arc<ConfigHandle>,
-    observer: Option<Arc<dyn Observer>>,
+    options: &Options,
     ready: impl FnOnce(&Bound),
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
-    let parts = Arc::new(Parts::open(handle, observer)?);
+    let parts = Arc::new(Parts::open(handle, options)?);
     let config = parts.handle.current();
     let (public, public_url) = public_listener(&parts, &config)?;
     let (admin, admin_url) = admin_listener(&parts, &config, &public_url)?;
@@ -511,7 +512,7 @@ fn admin_listener(
         metrics: Arc::clone(&parts.metrics),
         readiness: Arc::clone(&parts.readiness),
         public: public.to_owned(),
-        ui_dir: None,
+        ui_dir: parts.ui_dir.clone(),
     });
     let address = config.admin.listen;
     // Made once: templates are compiled and the forms' token is drawn for all workers.

@@ -94,8 +94,9 @@ export class Gateway {
       child.once("exit", () => fail(new Error(`stopped at once: ${seen}${this.errors}`)));
       child.stdout.on("data", (text) => {
         seen += text;
-        for (const [, name, url] of seen.matchAll(/^\s*(public|admin)\s+(https?:\/\/\S+)$/gm)) {
-          bound[/** @type {"public" | "admin"} */ (name)] = url;
+        // `serve` names its listeners, `dev` the feed and a webhook.
+        for (const [, name, url] of seen.matchAll(/^\s*(public|admin|feed|webhook)\s+(https?:\/\/[^/\s]+)/gm)) {
+          bound[name === "public" || name === "webhook" ? "public" : "admin"] ??= url;
         }
         if (bound.public && bound.admin) {
           clearTimeout(timer);
@@ -187,7 +188,7 @@ export class Browser {
  */
 export async function findings(page) {
   // Evaluated by the debugger, which the page's policy does not bind.
-  await page.evaluate(AXE);
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
   /** @type {string[]} */
   const found = await page.evaluate(async () => {
     // @ts-expect-error axe is put there by the line above
@@ -220,10 +221,13 @@ export async function audit(browser, t, url, name) {
   const shots = process.env.HOOKGATE_TEST_SHOTS;
   /** @type {string[]} */
   const found = [];
+  // Loaded once: style sheets alone know of widths and themes.
+  const page = await browser.page(t);
+  const reply = await page.goto(url);
+  assert.ok(reply && reply.status() < 500, `${url} answers ${reply?.status()}`);
   for (const { width, height, colorScheme } of LOOKS) {
-    const page = await browser.page(t, { viewport: { width, height }, colorScheme: /** @type {"light" | "dark"} */ (colorScheme) });
-    const reply = await page.goto(url);
-    assert.ok(reply && reply.status() < 500, `${url} answers ${reply?.status()}`);
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme: /** @type {"light" | "dark"} */ (colorScheme) });
     found.push(...(await findings(page)).map((line) => `${name} ${width} ${colorScheme}: ${line}`));
     if (shots) {
       mkdirSync(shots, { recursive: true });

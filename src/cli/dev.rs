@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// Do not open the feed in the browser
     #[arg(long)]
     no_open: bool,
+    /// Read the pages from this folder at every request instead of those built in: for working on them
+    #[arg(long, value_name = "FOLDER")]
+    ui_dir: Option<PathBuf>,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> ExitCode {
@@ -55,6 +58,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> ExitCode {
         overrides,
         log_filter: Some(log_filter()),
         observer: Some(Arc::clone(&screen) as _),
+        ui_dir: arguments.ui_dir.clone(),
     };
     let open = !arguments.no_open && browser::is_wanted();
     let ready = |bound: &Bound| {

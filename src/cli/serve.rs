@@ -16,6 +16,7 @@ pub(super) fn run(global: &Global) -> ExitCode {
         overrides: Overrides::from_env(),
         log_filter,
         observer: None,
+        ui_dir: None,
     };
     let ready =
         |bound: &Bound| output::out(&format!("public {}\nadmin {}\n", bound.public, bound.admin));

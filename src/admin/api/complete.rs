@@ -44,6 +44,16 @@ struct Completion {
     /// Character behind the last one.
     to: usize,
     data: Vec<Suggestion>,
+    /// Why the text as a whole is no search, if it is none.
+    wrong: Option<Wrong>,
+}
+
+#[derive(Debug, Serialize)]
+struct Wrong {
+    /// Character, from 1.
+    column: usize,
+    message: String,
+    help: Option<String>,
 }
 
 /// `GET /complete`.
@@ -84,11 +94,17 @@ fn suggest(admin: &Admin, text: &str, cursor: usize, what: What) -> Result<Compl
         Partial::Value { key, text } => ("value", values(feed, what, &rest, key, text)?),
     };
     data.truncate(SUGGESTIONS_MAX);
+    let wrong = Query::parse(text, Timestamp::now()).err();
     Ok(Completion {
         what: kind,
         from: spot.from,
         to: spot.to,
         data,
+        wrong: wrong.map(|error| Wrong {
+            column: error.column,
+            message: error.message,
+            help: error.help,
+        }),
     })
 }
 

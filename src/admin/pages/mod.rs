@@ -22,7 +22,10 @@
 //!    [`Ask::form`] (which checks the token) and answered with [`form::see_other`].
 //! 5. A script is a module `ui/<behaviour>.js`: every page loads all of them, so that each looks for its
 //!    `data-` attribute and else does nothing. `import "./other.js"` works. Buttons that only a script serves
-//!    have `data-copy` (the text to copy) or `data-script`, and are not shown where none runs.
+//!    have `data-copy` (the text to copy) or `data-script`, and are not shown where none runs. A link or button
+//!    with `<kbd data-script>r</kbd>` in it is what that key presses. The feed exchanges its `main` in place:
+//!    a script that looks for something there does so again at `hookgate:page` (and at `hookgate:rows`, when
+//!    rows were added), or listens on the document.
 
 mod ask;
 mod assets;
@@ -67,6 +70,7 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
         .service(at("/theme", web::post().to(theme::choose)))
+        .service(at("/ui/rows", get().to(feed::rows)))
         .service(at("/ui/{hash}/{name}", get().to(asset)));
 }
 

@@ -5,6 +5,7 @@ mod details;
 mod frame;
 mod html;
 mod model;
+mod news;
 mod pages;
 mod rules;
 

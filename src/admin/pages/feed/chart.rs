@@ -24,8 +24,10 @@ pub(super) struct Chart {
     label: String,
     axis: u64,
     bars: Vec<Bar>,
-    /// Words below the axis, evenly spaced.
-    marks: Vec<String>,
+    /// Words below the axis, evenly spaced, with the moments they name.
+    marks: Vec<(String, Option<String>)>,
+    /// Where the last stretch ends.
+    end: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +115,11 @@ pub(super) fn draw(found: &Counted<Histogram>, now: Timestamp) -> Option<Chart> 
         ),
         axis: AXIS,
         marks: marks(&buckets, width, &until),
+        end: buckets
+            .last()
+            .map_or(histogram.to, |bucket| bucket.start)
+            .checked_add(SignedDuration::from_secs(width))
+            .map_or_else(|_| String::new(), crate::model::time::to_rfc3339),
         bars,
     })
 }
@@ -187,11 +194,15 @@ fn mark(at: Timestamp, width: i64) -> String {
 }
 
 /// Five words below the axis.
-fn marks(buckets: &[&Bucket], width: i64, until: &str) -> Vec<String> {
+fn marks(buckets: &[&Bucket], width: i64, until: &str) -> Vec<(String, Option<String>)> {
     let quarter = (buckets.len() / 4).max(1);
     let starts = buckets.iter().step_by(quarter).take(4);
-    let mut marks: Vec<String> = starts.map(|bucket| mark(bucket.start, width)).collect();
-    marks.push(until.trim_start_matches("until ").to_owned());
+    let named = |bucket: &&Bucket| {
+        let at = crate::model::time::to_rfc3339(bucket.start);
+        (mark(bucket.start, width), Some(at))
+    };
+    let mut marks: Vec<_> = starts.map(named).collect();
+    marks.push((until.trim_start_matches("until ").to_owned(), None));
     marks
 }
 

@@ -28,6 +28,8 @@ struct Value {
     count: String,
     /// With it in the search, or without it where it is there.
     url: String,
+    /// With what has it left out.
+    not_url: String,
     is_asked: bool,
 }
 
@@ -67,12 +69,15 @@ fn column(asked: &Asked, name: &'static str, facet: &Facet, least: bool) -> Colu
         .map(|value| {
             let less = terms::without(&asked.q, key, &value.value);
             let is_asked = less.is_some();
-            let q = less.unwrap_or_else(|| terms::with(&asked.q, &terms::term(key, &value.value)));
+            let term = terms::term(key, &value.value);
+            let not = terms::with(less.as_deref().unwrap_or(&asked.q), &format!("-{term}"));
+            let q = less.unwrap_or_else(|| terms::with(&asked.q, &term));
             Value {
                 text: cut(&value.value, 80),
                 state: (facet.key == FacetKey::Outcome).then(|| value.value.clone()),
                 count: format!("{sign}{}", thousands(value.count)),
                 url: asked.searching(q).address(),
+                not_url: asked.searching(not).address(),
                 is_asked,
             }
         })

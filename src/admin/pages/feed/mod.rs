@@ -5,17 +5,20 @@
 mod chart;
 mod empty;
 mod facets;
+mod news;
 mod rows;
 mod terms;
 
 use self::chart::Chart;
+pub(super) use self::news::rows;
+
 use self::empty::{FirstRequest, TermRow};
 use self::facets::Column;
 use self::rows::{Row, Rows};
 use super::Ask;
 use super::show::{counted, thousands};
 use crate::admin::problem::ApiError;
-use crate::feed::{Budget, Counted, Over, Paging, What};
+use crate::feed::{Budget, Counted, DeliveryRow, Over, Page, Paging, What};
 use crate::query::{Query, QueryError};
 use actix_web::HttpResponse;
 use jiff::Timestamp;
@@ -48,6 +51,8 @@ struct FeedPage {
     count: Option<String>,
     /// Address of the next page.
     older: Option<String>,
+    /// How far a search has come that found nothing in its time; it goes on with `older`.
+    searched: Option<String>,
     /// Address of the newest page, where this is not it.
     newest: Option<String>,
     events_url: String,
@@ -63,7 +68,12 @@ struct FeedPage {
     first: Vec<FirstRequest>,
     /// Whether there is nothing in the log at all.
     is_new: bool,
-    head: u64,
+    /// Place of the newest delivery that the page knows of, for what comes after it.
+    place: String,
+    /// Searches of the configuration.
+    views: Vec<ViewLink>,
+    /// The search as an entry of the configuration, where it is none yet.
+    as_view: Option<String>,
     /// How far the feed has read, where that is not the head.
     searchable: Option<String>,
 }
@@ -73,6 +83,14 @@ struct RangeChoice {
     value: &'static str,
     words: &'static str,
     is_chosen: bool,
+}
+
+/// A saved search.
+#[derive(Debug, Serialize)]
+struct ViewLink {
+    name: String,
+    url: String,
+    is_here: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +113,25 @@ struct Asked {
 }
 
 impl Asked {
+    /// Reads the address.
+    fn read(ask: &Ask) -> Result<(Self, Paging), ApiError> {
+        let parameters = ask.parameters(&["q", "show", "range", "after"])?;
+        let range = parameters.get("range").unwrap_or("");
+        let asked = Self {
+            q: parameters.get("q").unwrap_or("").to_owned(),
+            show: match parameters.get("show") {
+                Some("deliveries") => "deliveries",
+                _ => "events",
+            },
+            range: RANGES
+                .into_iter()
+                .find(|(value, _)| *value == range)
+                .unwrap_or(RANGES[0]),
+            after: parameters.get("after").map(str::to_owned),
+        };
+        Ok((asked, parameters.paging()?))
+    }
+
     /// The address that asks for this.
     fn address(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -178,22 +215,8 @@ impl Asked {
 
 /// `GET /`.
 pub(super) async fn page(ask: Ask) -> Result<HttpResponse, ApiError> {
-    let parameters = ask.parameters(&["q", "show", "range", "after"])?;
-    let mut paging = parameters.paging()?;
+    let (asked, mut paging) = Asked::read(&ask)?;
     paging.limit = ROWS;
-    let range = parameters.get("range").unwrap_or("");
-    let asked = Asked {
-        q: parameters.get("q").unwrap_or("").to_owned(),
-        show: match parameters.get("show") {
-            Some("deliveries") => "deliveries",
-            _ => "events",
-        },
-        range: RANGES
-            .into_iter()
-            .find(|(value, _)| *value == range)
-            .unwrap_or(RANGES[0]),
-        after: parameters.get("after").map(str::to_owned),
-    };
     ask.searching(asked.q.clone())
         .answer("feed.html", "feed", move |ask| gather(ask, &asked, paging))
         .await
@@ -214,6 +237,7 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
         rows: Vec::new(),
         count: None,
         older: None,
+        searched: None,
         newest: paging.after.map(|_| asked.newest().address()),
         events_url: asked.showing("events").address(),
         deliveries_url: asked.showing("deliveries").address(),
@@ -224,7 +248,9 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
         facets: Vec::new(),
         first: Vec::new(),
         is_new: false,
-        head,
+        place: String::new(),
+        views: Vec::new(),
+        as_view: None,
         searchable: None,
     };
     let query = match asked.row_query(now) {
@@ -237,6 +263,7 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
     let found = ask.admin.feed.deliveries(&query, paging)?;
     page.searchable = (found.indexed_to < head)
         .then(|| format!("{} of {}", thousands(found.indexed_to), thousands(head)));
+    page.searched = searched(&found, head);
     page.older = found.next.map(|next| {
         let after = Some(next.to_string());
         Asked {
@@ -245,9 +272,14 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
         }
         .address()
     });
+    page.place = news::place(&found, head).to_string();
+    (page.views, page.as_view) = views(ask, asked);
     page.rows = Rows::new(ask, &query, asked.show, now).of(&found.rows);
-    if !page.rows.is_empty() || paging.after.is_some() {
-        counts(ask, asked, now, &mut page)?;
+    if !page.rows.is_empty() || paging.after.is_some() || page.searched.is_some() {
+        // A search that goes on by itself asks again and again.
+        if page.searched.is_none() || paging.after.is_none() {
+            counts(ask, asked, now, &mut page)?;
+        }
     } else if asked.is_narrow() {
         page.terms = empty::terms(ask, asked, now)?;
     } else {
@@ -255,6 +287,37 @@ fn gather(ask: &Ask, asked: &Asked, paging: Paging) -> Result<FeedPage, ApiError
         page.first = empty::first_requests(ask);
     }
     Ok(page)
+}
+
+/// How far a search has come, where its time was up before it found a row.
+fn searched(found: &Page<DeliveryRow>, head: u64) -> Option<String> {
+    let next = found.next.filter(|_| !found.complete)?;
+    found.rows.is_empty().then(|| {
+        let back = head.saturating_sub(next.seq);
+        format!("{} of {}", thousands(back), counted(head, "delivery"))
+    })
+}
+
+/// The saved searches, and this one as it would be saved.
+fn views(ask: &Ask, asked: &Asked) -> (Vec<ViewLink>, Option<String>) {
+    let config = ask.config();
+    let here = asked.newest().address();
+    let links = config.views.iter().map(|view| {
+        let url = asked.searching(view.query.as_str()).address();
+        ViewLink {
+            name: view.name.clone(),
+            is_here: url == here,
+            url,
+        }
+    });
+    let links: Vec<ViewLink> = links.collect();
+    let is_new = !asked.q.is_empty() && !links.iter().any(|link| link.is_here);
+    let text = is_new.then(|| {
+        // JSON's strings are strings of TOML too.
+        let query = serde_json::Value::from(asked.q.as_str());
+        format!("[[view]]\nname = \"\"\nquery = {query}\n")
+    });
+    (links, text)
 }
 
 /// Chart, facets and number of what the search finds.

@@ -19,6 +19,12 @@ const SINKS_SHOWN: usize = 4;
 /// One row.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Row {
+    /// Its place: rows behind it are older.
+    place: String,
+    /// Id of its delivery.
+    delivery: String,
+    /// The webhook that it came to.
+    door: Option<String>,
     state: &'static str,
     time: String,
     at: String,
@@ -113,6 +119,9 @@ impl<'a> Rows<'a> {
     fn common(&self, row: &DeliveryRow) -> Row {
         let delivery = &row.delivery;
         Row {
+            place: row.position.to_string(),
+            delivery: delivery.id.to_string(),
+            door: delivery.webhook.clone(),
             state: delivery.outcome.as_str(),
             time: row_time(delivery.received, self.now),
             at: time::to_rfc3339(delivery.received),
