@@ -244,6 +244,8 @@ pub struct Overrides {
     pub no_secrets: bool,
     /// Only this webhook's secrets are read: whoever works with one need not have those of all.
     pub secrets_of: Option<String>,
+    /// `dev`: the file may be missing, and a webhook `try` that accepts anything is there without being written.
+    pub dev: bool,
 }
 
 /// How bad a finding is.
@@ -300,6 +302,7 @@ impl Overrides {
             store_path: text("HOOKGATE_STORE_PATH").map(PathBuf::from),
             no_secrets: false,
             secrets_of: None,
+            dev: false,
         }
     }
 }

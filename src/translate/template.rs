@@ -51,6 +51,18 @@ pub(crate) fn used_names(source: &str) -> HashSet<String> {
 }
 
 impl Template {
+    /// Its name in errors.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The text as its owner wrote it.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Compiles the text of a template that prints events as JSON. `file` is its name in errors.
     ///
     /// # Errors
