@@ -33,8 +33,8 @@ mod feed;
 mod form;
 mod frame;
 mod markdown;
-mod parts;
 mod show;
+mod summary;
 mod theme;
 mod tree;
 

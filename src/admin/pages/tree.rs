@@ -7,6 +7,8 @@ use serde_json::Value;
 const NODES_MAX: usize = 1_000;
 /// Depth below which a value is shown as one line of JSON.
 const DEPTH_MAX: usize = 16;
+/// Bytes of a path; longer ones end there.
+const PATH_BYTES_MAX: usize = 512;
 /// Characters of one text that are drawn.
 const TEXT_CHARS_MAX: usize = 2_000;
 
@@ -14,6 +16,8 @@ const TEXT_CHARS_MAX: usize = 2_000;
 #[derive(Debug, Serialize)]
 pub(super) struct Node {
     key: String,
+    /// As a template or a search names it: `body.commits.0.id`.
+    path: String,
     /// `text`, `plain` (number, true, null), `object`, `array`.
     kind: &'static str,
     /// The value, or the number of children.
@@ -30,11 +34,51 @@ pub(super) struct Tree {
     cut: bool,
 }
 
+/// How the parts of a path are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paths {
+    /// As in templates: `body["a b"]`.
+    Body,
+    /// As in searches: `payload."a b"`.
+    Payload,
+}
+
+impl Paths {
+    fn root(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Payload => "payload",
+        }
+    }
+
+    fn below(self, path: &str, key: &str) -> String {
+        let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if path.len() > PATH_BYTES_MAX {
+            return path.to_owned();
+        }
+        if plain {
+            return format!("{path}.{key}");
+        }
+        let quoted = Value::from(key);
+        match self {
+            Self::Body => format!("{path}[{quoted}]"),
+            Self::Payload => format!("{path}.{quoted}"),
+        }
+    }
+}
+
 /// The tree of a JSON text; none where it is not JSON.
-pub(super) fn of_json(text: &[u8]) -> Option<Tree> {
+pub(super) fn of_json(text: &[u8], paths: Paths) -> Option<Tree> {
     let value: Value = serde_json::from_slice(text).ok()?;
     let mut left = NODES_MAX;
-    let top = node(String::new(), &value, 0, &mut left);
+    let top = node(
+        String::new(),
+        paths.root().to_owned(),
+        paths,
+        &value,
+        0,
+        &mut left,
+    );
     let nodes = match value {
         Value::Object(_) | Value::Array(_) if !top.children.is_empty() => top.children,
         _ => vec![top],
@@ -45,10 +89,18 @@ pub(super) fn of_json(text: &[u8]) -> Option<Tree> {
     })
 }
 
-fn node(key: String, value: &Value, depth: usize, left: &mut usize) -> Node {
+fn node(
+    key: String,
+    path: String,
+    paths: Paths,
+    value: &Value,
+    depth: usize,
+    left: &mut usize,
+) -> Node {
     *left = left.saturating_sub(1);
     let leaf = |kind, text: String| Node {
         key: key.clone(),
+        path: path.clone(),
         kind,
         text,
         open: false,
@@ -60,17 +112,24 @@ fn node(key: String, value: &Value, depth: usize, left: &mut usize) -> Node {
         _ if depth >= DEPTH_MAX => leaf("plain", cut(&value.to_string())),
         Value::Array(items) => {
             let pairs = items.iter().enumerate().map(|(i, v)| (i.to_string(), v));
-            branch(key, "array", items.len(), pairs, depth, left)
+            branch((key, path, paths), "array", items.len(), pairs, depth, left)
         }
         Value::Object(fields) => {
             let pairs = fields.iter().map(|(k, v)| (k.clone(), v));
-            branch(key, "object", fields.len(), pairs, depth, left)
+            branch(
+                (key, path, paths),
+                "object",
+                fields.len(),
+                pairs,
+                depth,
+                left,
+            )
         }
     }
 }
 
 fn branch<'a>(
-    key: String,
+    (name, path, paths): (String, String, Paths),
     kind: &'static str,
     size: usize,
     pairs: impl Iterator<Item = (String, &'a Value)>,
@@ -82,10 +141,12 @@ fn branch<'a>(
         if *left == 0 {
             break;
         }
-        children.push(node(cut(&key), value, depth + 1, left));
+        let below = paths.below(&path, &key);
+        children.push(node(cut(&key), below, paths, value, depth + 1, left));
     }
     Node {
-        key,
+        key: name,
+        path,
         kind,
         text: size.to_string(),
         open: depth < 3 && size <= 12,
@@ -102,17 +163,32 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn read(text: &[u8]) -> Option<Tree> {
+        of_json(text, Paths::Body)
+    }
+
     #[test]
     fn numbers_stay_exact_and_size_is_bounded() {
-        let tree = of_json(br#"{"n": 12345678901234567890.10, "s": "<b>", "a": [1, {}]}"#).unwrap();
+        let tree = read(br#"{"n": 12345678901234567890.10, "s": "<b>", "a": [1, {}]}"#).unwrap();
         assert_eq!(tree.nodes[0].text, "12345678901234567890.10");
         assert_eq!(tree.nodes[1].text, "<b>");
         assert_eq!(tree.nodes[2].children.len(), 2);
         let many = format!("[{}0]", "0,".repeat(5_000));
-        let tree = of_json(many.as_bytes()).unwrap();
+        let tree = read(many.as_bytes()).unwrap();
         assert!(tree.cut && tree.nodes.len() < NODES_MAX);
         let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
-        assert!(of_json(deep.as_bytes()).is_some());
-        assert!(of_json(b"no").is_none());
+        assert!(read(deep.as_bytes()).is_some());
+        assert!(read(b"no").is_none());
+    }
+
+    #[test]
+    fn paths_are_those_of_templates_and_searches() {
+        let text = br#"{"a b": [{"c": 1}]}"#;
+        let path = |paths| {
+            let tree = of_json(text, paths).unwrap();
+            tree.nodes[0].children[0].children[0].path.clone()
+        };
+        assert_eq!(path(Paths::Body), r#"body["a b"].0.c"#);
+        assert_eq!(path(Paths::Payload), r#"payload."a b".0.c"#);
     }
 }

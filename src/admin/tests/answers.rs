@@ -524,7 +524,7 @@ async fn sinks() {
         .await
         .text();
     assert!(
-        html.contains("id=\"forwarded\"") && html.contains(">out</th>"),
+        html.contains("id=\"forwarded\"") && html.contains(">out <small>"),
         "{html}"
     );
     world

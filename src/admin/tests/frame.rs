@@ -26,6 +26,9 @@ async fn every_page_is_sound_and_its_links_work() {
     for path in [
         "/",
         "/?show=deliveries",
+        "/?range=7d&q=outcome:parked",
+        "/?q=webhook:github+event:none",
+        "/?q=resouce:x",
         "/docs/errors",
         "/docs/errors/HG0312",
         &event,

@@ -139,7 +139,8 @@ impl Page {
 
 /// The text of an element, white space made single.
 pub(super) fn text(element: ElementRef<'_>) -> String {
-    let text: String = element.text().collect();
+    let pieces: Vec<&str> = element.text().collect();
+    let text = pieces.join(" ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -1,6 +1,7 @@
 //! The listener as clients see it, over stores in memory.
 
 mod answers;
+mod details;
 mod frame;
 mod html;
 mod model;

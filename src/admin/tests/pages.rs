@@ -137,7 +137,7 @@ async fn documents_and_assets() {
 async fn nothing_yet() {
     let world = world_of(config(None, ""), Vec::new(), Vec::new());
     let html = send(&world.admin, get("/")).await.text();
-    assert!(html.contains("Nothing has come yet"), "{html}");
+    assert!(html.contains("No webhook yet"), "{html}");
     let world = world_of(config(None, WEBHOOKS), Vec::new(), Vec::new());
     let html = send(&world.admin, get("/")).await.text();
     assert!(html.contains("Waiting for the first request"), "{html}");

@@ -1,7 +1,7 @@
-//! Parts of a delivery's page: the request as text, tree or bytes, and an error with its source line.
+//! The request as tree, form, text or bytes, and an error with its source line.
 
-use super::show::thousands;
-use super::tree::{self, Tree};
+use crate::admin::pages::show::{cut, thousands};
+use crate::admin::pages::tree::{self, Tree};
 use crate::model::request::{header_text, is_json_type};
 use crate::model::{Place, Problem, Request, http_file};
 use serde::Serialize;
@@ -9,15 +9,31 @@ use serde::Serialize;
 /// Bytes of a body that a page shows as text.
 const BODY_BYTES_SHOWN: usize = 64 * 1024;
 /// Lines of 16 bytes that a page shows of a body that is no text.
-const HEX_LINES_SHOWN: usize = 16;
+const HEX_LINES_SHOWN: usize = 256;
+/// Pairs of a form or a query that are shown.
+const PAIRS_SHOWN: usize = 200;
+
+/// Ways to look at a request, as in the address.
+pub(super) const TABS: [&str; 4] = ["pretty", "raw", "headers", "query"];
+
 #[derive(Debug, Serialize)]
 pub(super) struct RequestPart {
-    line: String,
+    method: String,
+    target: String,
+    tab: &'static str,
     headers: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    /// Of the pretty tab: a form's fields.
+    form: Vec<(String, String)>,
+    /// Of the pretty tab: JSON.
     tree: Option<Tree>,
+    /// The body as text, where it is shown as that.
     text: Option<String>,
+    /// The body as bytes.
     hex: Option<String>,
-    cut: bool,
+    is_cut: bool,
+    /// Whether the record says that more came than is kept.
+    is_shortened: bool,
     body_bytes: String,
     content_type: Option<String>,
 }
@@ -40,43 +56,52 @@ pub(super) struct PlacePart {
     after: String,
 }
 
-pub(super) fn request_part(request: &Request) -> RequestPart {
+pub(super) fn request_part(request: &Request, tab: &'static str, sent: u64) -> RequestPart {
     let mark = if request.query.is_empty() { "" } else { "?" };
-    let line = format!(
-        "{} /hooks/{}{}{mark}{}",
-        request.method,
-        http_file::SLUG_MASK,
-        request.path,
-        request.query
-    );
-    let shown = request
-        .wire_body
-        .get(..BODY_BYTES_SHOWN)
-        .unwrap_or(&request.wire_body);
+    let body = &request.wire_body;
+    let shown = body.get(..BODY_BYTES_SHOWN).unwrap_or(body);
     let content_type = request.headers.text("content-type").map(|t| t.into_owned());
-    let json = content_type.is_none() || is_json_type(&request.media_type());
-    let tree = (json && !request.wire_body.is_empty())
-        .then(|| tree::of_json(&request.wire_body))
+    let media_type = request.media_type();
+    let pretty = tab == "pretty";
+    let json = content_type.is_none() || is_json_type(&media_type);
+    let tree = (pretty && json && !body.is_empty())
+        .then(|| tree::of_json(body, tree::Paths::Body))
         .flatten();
-    let text = text_of(shown);
+    let is_form = pretty && media_type == "application/x-www-form-urlencoded";
+    let form = if is_form { pairs(body) } else { Vec::new() };
+    let raw = tree.is_none() && form.is_empty() && matches!(tab, "pretty" | "raw");
+    let text = text_of(shown).filter(|_| raw && !shown.is_empty());
     RequestPart {
-        line,
+        method: request.method.clone(),
+        target: format!(
+            "/hooks/{}{}{mark}{}",
+            http_file::SLUG_MASK,
+            request.path,
+            request.query
+        ),
+        tab,
         headers: request
             .headers
             .iter()
             .map(|(name, value)| (name.to_owned(), header_text(value).into_owned()))
             .collect(),
-        hex: text.is_none().then(|| hex_dump(shown)),
-        text: if tree.is_some() || shown.is_empty() {
-            None
-        } else {
-            text
-        },
+        query: pairs(request.query.as_bytes()),
+        hex: (raw && text.is_none() && !shown.is_empty()).then(|| hex_dump(shown)),
+        is_cut: raw && shown.len() < body.len(),
+        is_shortened: sent > body.len() as u64,
+        text,
+        form,
         tree,
-        cut: shown.len() < request.wire_body.len(),
-        body_bytes: thousands(request.wire_body.len() as u64),
+        body_bytes: thousands(body.len() as u64),
         content_type,
     }
+}
+
+fn pairs(text: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(text)
+        .take(PAIRS_SHOWN)
+        .map(|(name, value)| (cut(&name, 1_000), cut(&value, 4_000)))
+        .collect()
 }
 
 /// The bytes as text, if they are; a character cut in two at the end does not count against it.
