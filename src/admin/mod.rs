@@ -14,6 +14,7 @@ mod pages;
 mod problem;
 #[cfg(test)]
 mod tests;
+mod vitals;
 
 pub(crate) use api::views::EventView;
 pub use health::Readiness;

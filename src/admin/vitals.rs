@@ -51,18 +51,6 @@ pub(crate) enum Health {
 }
 
 impl Health {
-    /// As it is written in the API.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Misconfigured => "misconfigured",
-            Self::NeverCalled => "never_called",
-            Self::Failing => "failing",
-            Self::Quiet => "quiet",
-            Self::Ok => "ok",
-        }
-    }
-
     /// Whether a person should look at it.
     pub(crate) fn needs_someone(self) -> bool {
         matches!(self, Self::Misconfigured | Self::Failing | Self::Quiet)
@@ -198,11 +186,7 @@ pub(crate) fn newest(
 ///
 /// # Errors
 /// When the feed does not answer.
-pub(crate) fn health(
-    admin: &Admin,
-    webhook: &Webhook,
-    now: Timestamp,
-) -> Result<Vitals, ApiError> {
+pub(crate) fn health(admin: &Admin, webhook: &Webhook, now: Timestamp) -> Result<Vitals, ApiError> {
     let all = query_of(&webhook.name, now)?;
     let rows = newest(admin, &all, RECENT)?;
     let hours = hours(admin, all, now)?;

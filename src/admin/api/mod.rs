@@ -12,7 +12,7 @@ mod search;
 mod secrets;
 mod sinks;
 pub(crate) mod views;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use super::problem::ApiError;
 use super::{at, get};

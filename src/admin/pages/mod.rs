@@ -37,6 +37,7 @@ mod show;
 mod summary;
 mod theme;
 mod tree;
+mod webhooks;
 
 use self::ask::Ask;
 use self::assets::Assets;
@@ -63,6 +64,8 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/", get().to(feed::page)))
         .service(at("/deliveries/{id}", get().to(delivery::page)))
         .service(at("/events/{id}", get().to(event::page)))
+        .service(at("/webhooks", get().to(webhooks::page)))
+        .service(at("/webhooks/{name}", get().to(webhooks::one::page)))
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
         .service(at("/theme", web::post().to(theme::choose)))

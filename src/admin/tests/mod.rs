@@ -7,6 +7,7 @@ mod html;
 mod model;
 mod pages;
 mod rules;
+mod webhooks;
 
 use super::{Admin, configure};
 use actix_web::http::StatusCode;
