@@ -5,7 +5,8 @@
 //! - `hmac`: the same, and checks an HMAC-SHA256;
 //! - `append`: the same, and has the compressed body in a plain file under `fdatasync`, many requests a sync, before
 //!   it answers: the floor for anything that promises durability;
-//! - `hookgate`: the whole way of the release binary: verification, template, durable commit.
+//! - `hookgate`: the whole way of the release binary: verification, template, durable commit;
+//! - `watched`: the same, while one client takes every event from `/api/v1/events/stream`.
 //!
 //! 64 connections send a real GitHub push of 7.7 KB with a fresh delivery id each. What counts is the ratio to
 //! `append` within one run; figures of one machine say little about another.
@@ -52,7 +53,7 @@ fn main() {
         return serve_floor(&args[1]);
     }
     let seconds = args.first().and_then(|a| a.parse().ok()).unwrap_or(10);
-    let all = ["read", "hmac", "append", "hookgate"].map(str::to_owned);
+    let all = ["read", "hmac", "append", "hookgate", "watched"].map(str::to_owned);
     let names = if args.len() > 1 {
         args[1..].to_vec()
     } else {
@@ -62,10 +63,11 @@ fn main() {
         "{CONNECTIONS} connections, {} byte GitHub push, {seconds} s each",
         BODY.len()
     );
-    let mut floor = None;
+    let (mut floor, mut alone) = (None, None);
     for name in &names {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Server::start(name, folder.path());
+        let watched = server.admin.filter(|_| name == "watched").map(watch);
         load(server.address, Duration::from_secs(1), None);
         let found = load(server.address, Duration::from_secs(seconds), None);
         let rate = found.latencies.len() as f64 / found.took.as_secs_f64();
@@ -82,6 +84,16 @@ fn main() {
             found.errors,
             server.peak_megabytes(),
         );
+        if name == "hookgate" {
+            alone = Some(rate);
+        }
+        if let Some(events) = watched {
+            let seen = events.load(std::sync::atomic::Ordering::Relaxed);
+            let ratio = alone.map_or(String::new(), |alone| {
+                format!(", {:.2} of hookgate alone", rate / alone)
+            });
+            println!("          the watcher has seen {seen} events{ratio}");
+        }
         if let Some(admin) = server.admin {
             report_feed(admin);
             report_steady(&server, admin);
@@ -137,6 +149,25 @@ fn report_steady(server: &Server, admin: SocketAddr) {
     );
 }
 
+/// Takes every event of a stream, and counts them.
+fn watch(admin: SocketAddr) -> std::sync::Arc<std::sync::atomic::AtomicU64> {
+    let events = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let seen = std::sync::Arc::clone(&events);
+    let mut stream = TcpStream::connect(admin).unwrap();
+    write!(
+        stream,
+        "GET /api/v1/events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
+    .unwrap();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        for _ in lines.filter(|line| line == "event: event") {
+            seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    events
+}
+
 fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -169,7 +200,8 @@ struct Server {
 impl Server {
     fn start(name: &str, folder: &std::path::Path) -> Self {
         let mut command = pinned("0");
-        if name == "hookgate" {
+        let gateway = matches!(name, "hookgate" | "watched");
+        if gateway {
             write_config(folder);
             command
                 .arg(env!("CARGO_BIN_EXE_hookgate"))
@@ -188,7 +220,7 @@ impl Server {
         let mut line = || lines.next().expect("a ready line").expect("text");
         let address = |line: &str| line.rsplit('/').next().unwrap().parse().unwrap();
         let public = address(&line());
-        let admin = (name == "hookgate").then(|| address(&line()));
+        let admin = gateway.then(|| address(&line()));
         Self {
             child,
             address: public,

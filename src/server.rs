@@ -19,7 +19,8 @@ use crate::intake::tls::{Certificate, TlsError};
 use crate::keyring::Keyring;
 use crate::learn::{LearnError, Learner};
 use crate::log::{self, EventLog, OpenError};
-use crate::model::limits;
+use crate::model::{Position, limits};
+use crate::query::SinkView;
 use crate::state::{SecretStore, State, Vault};
 use crate::telemetry::logs::{self, LineFormat, LogSetupError};
 use crate::telemetry::{DeliveryLog, Metrics};
@@ -27,6 +28,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +38,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Notify;
 
+/// Dead letters of a sink that a search sees, and how many are read at once.
+const DEAD_PLACES_MAX: usize = 20_000;
+const DEAD_PAGE: usize = 500;
 /// Share of the shutdown time that readiness fails before the listeners close.
 const GRACE_DIVISOR: u32 = 20;
 
@@ -197,6 +202,7 @@ impl Parts {
             Arc::clone(&state),
             Arc::clone(&metrics),
         ));
+        feed.set_sinks(sinks_now(&forwarders, &state, &handle));
         let floor = Arc::downgrade(&forwarders);
         log.set_retention_floor(Arc::new(move || {
             floor.upgrade().and_then(|sinks| sinks.retention_floor())
@@ -353,6 +359,55 @@ async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<
     parts.feed.close();
     tracing::info!("hookgate has stopped");
     Ok(())
+}
+
+/// How far the sinks are, for searches that ask for it.
+fn sinks_now(
+    forwarders: &Arc<Forwarders>,
+    state: &Arc<dyn State>,
+    config: &Arc<ConfigHandle>,
+) -> feed::SinksNow {
+    let (forwarders, state, config) = (
+        Arc::downgrade(forwarders),
+        Arc::clone(state),
+        Arc::clone(config),
+    );
+    Arc::new(move || {
+        let status = forwarders
+            .upgrade()
+            .map_or_else(Vec::new, |all| all.status());
+        let config = config.current();
+        let views = status.into_iter().map(|sink| {
+            let settings = config.sinks.iter().find(|each| each.name == sink.name);
+            SinkView {
+                cursor: sink.cursor,
+                filter: settings.and_then(|settings| settings.filter.clone()),
+                failing: sink.state == "failing",
+                dead: dead_places(&*state, &sink.name),
+                name: sink.name,
+            }
+        });
+        views.collect()
+    })
+}
+
+/// Where a sink's dead letters are in the log, the newest of them.
+fn dead_places(state: &dyn State, sink: &str) -> BTreeSet<Position> {
+    let mut places = BTreeSet::new();
+    let mut before = None;
+    while places.len() < DEAD_PLACES_MAX {
+        let page = state.dead_letters(Some(sink), before, DEAD_PAGE);
+        let page = page.unwrap_or_default();
+        before = page.last().map(|last| last.id);
+        places.extend(page.iter().map(|dead| Position {
+            seq: dead.seq,
+            index: dead.index,
+        }));
+        if page.len() < DEAD_PAGE {
+            break;
+        }
+    }
+    places
 }
 
 /// Readiness fails first, then listeners close and finish what is under way, then sinks.

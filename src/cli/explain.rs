@@ -2,12 +2,13 @@
 
 use super::{Exit, Global, output};
 use crate::codes::{ALL, Code};
+use crate::query::GUIDE;
 use serde_json::json;
 
 /// What `explain` takes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Code such as HG0312; without it all are listed
+    /// Code such as HG0312, or `search` for the search grammar; without it all codes are listed
     code: Option<String>,
 }
 
@@ -22,6 +23,14 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
         }
         return Exit::Done;
     };
+    if text == "search" {
+        if global.json() {
+            output::json_line(&json!({"title": "Search", "text": GUIDE}));
+        } else {
+            output::out(&format!("{}\n", GUIDE.trim_end()));
+        }
+        return Exit::Done;
+    }
     let Some(code) = Code::parse(text) else {
         output::err(&format!(
             "there is no code {text:?}; codes look like HG0312, `hookgate explain` lists them\n"

@@ -18,6 +18,7 @@ mod table;
 mod translation;
 mod value;
 mod verify;
+mod views;
 mod webhooks;
 
 pub(crate) use document::nearest;
@@ -25,6 +26,7 @@ pub use reload::ConfigHandle;
 pub use scalars::{parse_duration, parse_size};
 pub(crate) use secrets::{read_bytes, read_text};
 pub(crate) use verify::secret_variable;
+pub use views::SavedView;
 
 use crate::codes;
 use crate::forward::SinkSettings;
@@ -63,6 +65,8 @@ pub struct Config {
     pub webhooks: Vec<Arc<Webhook>>,
     /// Enabled webhooks by slug.
     pub routes: HashMap<Slug, Arc<Webhook>>,
+    /// Saved searches in file order.
+    pub views: Vec<SavedView>,
     /// Every file that was read: what a reload watches.
     pub files: Vec<PathBuf>,
 }
@@ -371,7 +375,8 @@ fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Op
     let store = store::read(cx, named("store").as_ref(), over, server.queue);
     let sinks = sinks::read_all(cx, named("sink").as_ref(), jiff::Timestamp::now());
     let webhooks = webhooks::read_all(cx, named("webhook").as_ref(), server.edge.max_body);
-    for key in ["view", "emitter", "automation"] {
+    let views = views::read_all(cx, named("view").as_ref(), jiff::Timestamp::now());
+    for key in ["emitter", "automation"] {
         table.not_yet(key);
     }
     table.finish();
@@ -388,6 +393,7 @@ fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Op
             .map(|webhook| (webhook.slug.clone(), Arc::clone(webhook)))
             .collect(),
         webhooks,
+        views,
         files: Vec::new(),
     })
 }

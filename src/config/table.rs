@@ -60,7 +60,9 @@ impl<'a, 't, 'c> Table<'a, 't, 'c> {
         v: &'a Spanned<DeValue<'t>>,
     ) -> Value<'a, 't> {
         let name = match self.name.as_str() {
-            "" | "webhook" | "sink" | "server" | "store" | "webhook.test" => key.to_owned(),
+            "" | "webhook" | "sink" | "view" | "server" | "store" | "webhook.test" => {
+                key.to_owned()
+            }
             parent => format!("{parent}.{key}"),
         };
         Value {
@@ -77,7 +79,7 @@ impl<'a, 't, 'c> Table<'a, 't, 'c> {
         if value.is_none() {
             let what = match self.name.as_str() {
                 "" => "the file".to_owned(),
-                name @ ("webhook" | "sink" | "webhook.test") => format!("[[{name}]]"),
+                name @ ("webhook" | "sink" | "view" | "webhook.test") => format!("[[{name}]]"),
                 name => format!("`{name}`"),
             };
             let message = format!("{what} lacks the key `{key}`");
@@ -112,7 +114,7 @@ impl<'a, 't, 'c> Table<'a, 't, 'c> {
             let place = match self.name.as_str() {
                 "" => "in this file".to_owned(),
                 table @ ("server" | "store") => format!("in [{table}]"),
-                list @ ("sink" | "webhook" | "webhook.test") => format!("in [[{list}]]"),
+                list @ ("sink" | "view" | "webhook" | "webhook.test") => format!("in [[{list}]]"),
                 other => format!("in `{other}`"),
             };
             let message = format!("unknown key `{name}` {place}");

@@ -169,7 +169,9 @@ impl LogFeed {
                 let done = here;
                 (here, settled) = (Some(at), false);
                 let full = counted.matches >= matches_max;
-                if done.is_some() && (full || (counted.scanned % 64 == 0 && reader.is_late())) {
+                if done.is_some()
+                    && (full || (counted.scanned.is_multiple_of(64) && reader.is_late()))
+                {
                     counted.at_least = true;
                     counted.complete = full;
                     counted.next = done;

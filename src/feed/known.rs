@@ -7,7 +7,7 @@ use crate::query::{Known, SinkView};
 use jiff::Timestamp;
 
 /// Reads what is asked, when it is asked.
-pub(super) struct Knowledge<'a> {
+pub(crate) struct Knowledge<'a> {
     log: &'a dyn EventLog,
     seq: Option<Seq>,
     ring: Option<(&'a Reader<'a>, Position)>,
@@ -15,7 +15,7 @@ pub(super) struct Knowledge<'a> {
 }
 
 impl<'a> Knowledge<'a> {
-    pub(super) fn new(log: &'a dyn EventLog, seq: Option<Seq>, sinks: &'a [SinkView]) -> Self {
+    pub(crate) fn new(log: &'a dyn EventLog, seq: Option<Seq>, sinks: &'a [SinkView]) -> Self {
         Self {
             log,
             seq,

@@ -27,6 +27,7 @@ pub use counts::{
     BUCKETS_MAX, Bucket, Budget, Counted, FACET_VALUES_MAX, Facet, FacetKey, FacetValue, Histogram,
     MATCHES_MAX, Over, TermCount, What, count_terms,
 };
+pub(crate) use known::Knowledge;
 
 use crate::log::EventLog;
 use crate::model::trace::Trace;

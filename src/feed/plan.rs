@@ -264,7 +264,8 @@ impl<'q> Plan<'q> {
                 best = Some(arms);
             }
         }
-        if best.is_none() && self.clue.is_some() && !few {
+        // Reading the records that the words are not in costs more than asking where they are.
+        if best.is_none() && self.clue.is_some() {
             best = Some(vec![Arm::Words]);
         }
         self.arms = best.unwrap_or_else(|| {

@@ -183,7 +183,9 @@ pub(super) fn span(
         .or(known.map(|(first, _)| first * MINUTE))
         .unwrap_or(now)
         .min(now);
-    let newest = known.map_or(now, |(_, last)| now.max(last * MINUTE + MINUTE - 1));
+    // Times are the gateway's own; where its clock went back, what is there is shown all the same.
+    let ahead = known.filter(|(_, last)| last * MINUTE > now);
+    let newest = ahead.map_or(now, |(_, last)| last * MINUTE + MINUTE - 1);
     let to = time.to.unwrap_or(newest).min(newest).max(from);
     let buckets = i64::try_from(over.buckets.clamp(1, BUCKETS_MAX)).unwrap_or(1);
     let fits = |seconds: &i64| (to - from) / (seconds * SECOND) < buckets;

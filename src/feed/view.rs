@@ -11,7 +11,7 @@ use super::{Budget, Counted, DeliveryRow, EventRow, Facet, FacetKey, Feed, FeedE
 use super::{Over, Page, Paging, RING_QUEUE, RingEntry, SinksNow, What};
 use crate::log::{EventLog, LogError, Record};
 use crate::model::{Delivery, Event, Outcome, Position, Seq, limits};
-use crate::query::{Query, SinkView, Subject, Term, Truth};
+use crate::query::{Query, SinkView, Subject, Truth};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -106,15 +106,17 @@ impl LogFeed {
 
     /// Begins a query: what was acknowledged before is in, if that takes no longer than it may.
     fn begin(&self) -> Result<Reader<'_>, FeedError> {
-        self.begin_within(CATCH_UP, QUERY_TIME)
+        self.begin_within(CATCH_UP)
     }
 
     /// Begins a count, which may take so long.
     pub(super) fn begin_count(&self, time: Duration) -> Result<Reader<'_>, FeedError> {
-        self.begin_within(CATCH_UP, time.min(QUERY_TIME))
+        let mut reader = self.begin_within(CATCH_UP)?;
+        reader.hurry(time);
+        Ok(reader)
     }
 
-    fn begin_within(&self, patience: Duration, time: Duration) -> Result<Reader<'_>, FeedError> {
+    fn begin_within(&self, patience: Duration) -> Result<Reader<'_>, FeedError> {
         let head = *self.log.head().borrow();
         let until = Instant::now() + patience;
         loop {
@@ -122,7 +124,7 @@ impl LogFeed {
             self.progress.wait_for(head, left);
             let reader = self
                 .readers
-                .begin(Instant::now() + time)
+                .begin(Instant::now() + QUERY_TIME)
                 .map_err(|e| self.report(&e))?;
             let indexed = reader.indexed_to().map_err(|e| self.report(&e))?;
             // Behind what was waited for: the store is just being made again.
@@ -143,8 +145,7 @@ impl LogFeed {
 
     /// The sinks, where a query asks for them.
     pub(super) fn sinks_for(&self, query: &Query) -> Vec<SinkView> {
-        let asks = |term: &&Term| matches!(term, Term::Sink(..));
-        if query.terms().iter().any(asks) {
+        if query.asks_sinks() {
             self.sinks()
         } else {
             Vec::new()
@@ -477,7 +478,7 @@ impl Feed for LogFeed {
     }
 
     fn parked(&self) -> Result<BTreeMap<String, u64>, FeedError> {
-        let reader = self.begin_within(GLANCE, QUERY_TIME)?;
+        let reader = self.begin_within(GLANCE)?;
         let mut parked = BTreeMap::new();
         let counted = reader.each_kind(|_, kind, rows| {
             // A parked delivery has no events, and so one row.

@@ -320,7 +320,11 @@ fn value_fits(pattern: &Pattern, value: &Value) -> bool {
 }
 
 /// Whether `test` holds for a scalar at a path; a list stands for each of its items.
-fn each_at(value: &Value, path: &[String], test: &mut impl FnMut(&Value) -> bool) -> bool {
+pub(crate) fn each_at(
+    value: &Value,
+    path: &[String],
+    test: &mut impl FnMut(&Value) -> bool,
+) -> bool {
     match (value, path.split_first()) {
         (Value::Object(map), Some((key, rest))) => {
             map.get(key).is_some_and(|inner| each_at(inner, rest, test))

@@ -8,6 +8,7 @@
 
 mod amount;
 mod ast;
+pub mod completion;
 mod keys;
 mod lexer;
 mod matcher;
@@ -21,7 +22,7 @@ pub(crate) mod words;
 pub use amount::{Amounts, Bound, Number};
 pub use ast::{Expr, LabelField, Range, Term, TextField, TimeField, UuidField};
 pub use matcher::{Known, Subject, Truth, micros};
-pub(crate) use matcher::{each_text, scalar_text};
+pub(crate) use matcher::{each_at, each_text, scalar_text};
 pub use pattern::Pattern;
 pub use sinks::{Has, Is, SinkState, SinkView};
 pub use words::Words;
@@ -138,6 +139,13 @@ impl Query {
     #[must_use]
     pub fn names_own_events(&self) -> bool {
         self.root.as_ref().is_some_and(|root| root.names_own(true))
+    }
+
+    /// Whether it has a term about sinks.
+    #[must_use]
+    pub fn asks_sinks(&self) -> bool {
+        let mut terms = self.terms().into_iter();
+        terms.any(|term| matches!(term, Term::Sink(..)))
     }
 
     /// The first term that cannot be asked of an event alone, as a sink's filter has to.

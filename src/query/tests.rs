@@ -34,6 +34,7 @@ fn delivery(webhook: Option<&str>) -> Delivery {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn prints_in_one_form() {
     for (text, want) in [
         ("", ""),

@@ -133,6 +133,7 @@ pub struct Metrics {
     pub secret_pending: Family<MetricLabels, IntGauge>,
     parked_names: Mutex<BTreeSet<String>>,
     pub feed_lag: IntGauge,
+    pub sse_clients: IntGauge,
     config: Family<MetricLabels, IntGauge>,
     pub config_reload_success: IntGauge,
     pub config_reload_timestamp: FloatGauge,
@@ -197,6 +198,7 @@ impl Metrics {
             secret_pending: Family::default(),
             parked_names: Mutex::default(),
             feed_lag: IntGauge::default(),
+            sse_clients: IntGauge::default(),
             config: Family::default(),
             config_reload_success: IntGauge::default(),
             config_reload_timestamp: FloatGauge::default(),
@@ -397,6 +399,11 @@ impl Metrics {
             "Deliveries not yet searchable",
             self.feed_lag.clone(),
         );
+        r.register(
+            "sse_clients",
+            "Clients that watch a stream",
+            self.sse_clients.clone(),
+        );
     }
 
     fn register_sinks(&self, r: &mut Registry) {
@@ -496,6 +503,7 @@ mod tests {
         hookgate_build_info hookgate_config_info hookgate_config_last_reload_success
         hookgate_config_last_reload_timestamp_seconds hookgate_dead_letters hookgate_dead_letters_total
         hookgate_duplicates_other_content_total hookgate_duplicates_total hookgate_events_total hookgate_feed_lag_deliveries
+        hookgate_sse_clients
         hookgate_key_fetches_total hookgate_key_waits_total hookgate_subscription_confirmations_total
         hookgate_last_delivery_timestamp_seconds hookgate_log_batch_deliveries
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq

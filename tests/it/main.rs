@@ -38,3 +38,4 @@ mod send;
 mod senders;
 mod tidy;
 mod tls;
+mod watch;

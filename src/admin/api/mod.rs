@@ -1,6 +1,8 @@
 //! `/api/v1`: handlers, a file per thing, and what they share.
 
 pub(crate) mod body;
+mod complete;
+mod counts;
 mod dead_letters;
 pub(crate) mod deliveries;
 mod events;
@@ -8,9 +10,11 @@ mod ndjson;
 pub(crate) mod parameters;
 mod render;
 pub(crate) mod requests;
+mod saved;
 mod search;
 mod secrets;
 mod sinks;
+mod stream;
 pub(crate) mod views;
 pub(crate) mod webhooks;
 
@@ -25,9 +29,23 @@ use std::sync::Arc;
 pub(crate) fn configure(service: &mut web::ServiceConfig) {
     service.service(
         web::scope("/api/v1")
+            .app_data(web::Data::new(stream::Tail::default()))
             .service(at("/events", get().to(events::list)))
+            .service(at("/events/stream", get().to(stream::events)))
+            .service(at("/events/histogram", get().to(counts::event_histogram)))
+            .service(at("/events/facets", get().to(counts::event_facets)))
+            .service(at("/events/terms", get().to(counts::event_terms)))
             .service(at("/events/{id}", get().to(events::one)))
             .service(at("/deliveries", get().to(deliveries::list)))
+            .service(at("/deliveries/stream", get().to(stream::deliveries)))
+            .service(at(
+                "/deliveries/histogram",
+                get().to(counts::delivery_histogram),
+            ))
+            .service(at("/deliveries/facets", get().to(counts::delivery_facets)))
+            .service(at("/deliveries/terms", get().to(counts::delivery_terms)))
+            .service(at("/complete", get().to(complete::complete)))
+            .service(at("/views", get().to(saved::list)))
             .service(at("/deliveries/{id}", get().to(deliveries::one)))
             .service(at("/deliveries/{id}/request", get().to(requests::one)))
             .service(at("/dead-letters", get().to(dead_letters::list)))

@@ -51,6 +51,13 @@ impl Parameters {
             .map(|(_, value)| value.trim())
     }
 
+    /// A parameter's value as it is, with its blanks.
+    pub(crate) fn raw(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.iter();
+        let pair = pairs.find(|(given, _)| given == name);
+        pair.map(|(_, value)| value.as_str())
+    }
+
     /// `limit`, 1 to 1,000.
     pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
         let Some(text) = self.get("limit") else {

@@ -4,7 +4,7 @@ use crate::codes::Code;
 use crate::feed::{DeliveryRow, EventRow};
 use crate::model::delivery::{Check, RequestSummary, Timing, Verification};
 use crate::model::trace::Hop;
-use crate::model::{Event, Note, Outcome, Problem, Seq, time};
+use crate::model::{Delivery, Event, Note, Outcome, Position, Problem, Seq, time};
 use serde::Serialize;
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -83,6 +83,20 @@ pub(crate) struct EventView<'a> {
     webhook: Option<&'a str>,
     #[serde(flatten)]
     event: &'a Event,
+}
+
+impl<'a> EventView<'a> {
+    /// An event of a record.
+    pub(crate) fn of(position: Position, delivery: &'a Delivery, event: &'a Event) -> Self {
+        Self {
+            seq: position.seq,
+            index: position.index,
+            delivery: delivery.id,
+            received: time::to_rfc3339(delivery.received),
+            webhook: delivery.webhook.as_deref(),
+            event,
+        }
+    }
 }
 
 impl<'a> From<&'a EventRow> for EventView<'a> {

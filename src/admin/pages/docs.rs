@@ -1,10 +1,11 @@
-//! `/docs/errors` and `/docs/errors/{code}`: what a code means, offline.
+//! `/docs/errors` and `/docs/errors/{code}`: what a code means; `/docs/search`: how to search. Offline.
 
 use super::Ask;
 use super::markdown::{self, Block};
-use crate::admin::api::segment;
+use crate::admin::api::{accepts, segment};
 use crate::admin::problem::ApiError;
 use crate::codes::{self, Code};
+use crate::query;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
@@ -51,6 +52,30 @@ pub(super) async fn list(ask: Ask) -> Result<HttpResponse, ApiError> {
         });
         Ok(CodeList {
             groups: groups.into(),
+        })
+    })
+    .await
+}
+
+#[derive(Debug, Serialize)]
+struct GuidePage {
+    title: &'static str,
+    blocks: Vec<Block>,
+}
+
+/// `GET /docs/search`: the grammar; as markdown where that is asked for.
+pub(super) async fn search(ask: Ask, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    if accepts(&request, "text/markdown") || accepts(&request, "text/plain") {
+        return Ok(HttpResponse::Ok()
+            .content_type("text/markdown; charset=utf-8")
+            .body(query::GUIDE));
+    }
+    ask.answer("guide.html", "docs", |_| {
+        let text = query::GUIDE;
+        let (title, text) = text.split_once('\n').unwrap_or(("# Search", text));
+        Ok(GuidePage {
+            title: title.trim_start_matches("# "),
+            blocks: markdown::parse(text),
         })
     })
     .await

@@ -67,6 +67,7 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/webhooks", get().to(webhooks::page)))
         .service(at("/webhooks/{name}", get().to(webhooks::one::page)))
         .service(at("/docs/errors", get().to(docs::list)))
+        .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
         .service(at("/theme", web::post().to(theme::choose)))
         .service(at("/ui/{hash}/{name}", get().to(asset)));

@@ -1,5 +1,6 @@
 //! The feed over a log in memory.
 
+mod counts;
 mod paging;
 mod real_log;
 mod rebuild;
@@ -8,7 +9,8 @@ mod search;
 
 use super::{Feed, Paging, RingEntry, open};
 use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record};
-use crate::model::{Delivery, Event, Outcome, Seq, event::RESOURCE_ID};
+use crate::model::event::{RESOURCE_ID, RESOURCE_ROLE};
+use crate::model::{Delivery, Event, Outcome, Seq};
 use crate::query::Query;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -138,6 +140,11 @@ pub(super) fn delivery(n: u64) -> Delivery {
     if outcome == Outcome::Duplicate {
         made.duplicate_of = Some(n - 3);
     }
+    made.request = serde_json::from_value(serde_json::json!({
+        "method": if n.is_multiple_of(5) { "PUT" } else { "POST" }, "peer": format!("203.0.113.{}", n % 4),
+        "user_agent": if n.is_multiple_of(6) { "hookgate-send" } else { "x" }, "body_bytes": 2, "sha256": "",
+    }))
+    .unwrap();
     if n % 11 == 9 {
         made.provider = Some("github".into());
     }
@@ -154,14 +161,35 @@ pub(super) fn event(n: u64, index: u64) -> Event {
     let name = ["github.push", "github.issues", "stripe.charge", "alert"]
         [usize::try_from((n + index) % 4).unwrap()];
     let resource = format!("repo.{}", (n * 3 + index) % 13);
+    let payload = if n.is_multiple_of(3) {
+        serde_json::json!({})
+    } else {
+        let items = [
+            serde_json::json!({"sku": format!("SKU-{}", n % 5)}),
+            serde_json::json!({"n": [n, null]}),
+        ];
+        serde_json::json!({"total": n as f64 / 2.0, "text": format!("Order {n} of Ada-{index}"), "items": items,
+                           "ok": n.is_multiple_of(2)})
+    };
+    let role = ["actor", "owner"][usize::try_from(n % 2).unwrap()];
+    let labels = [
+        (RESOURCE_ID, format!("user.{}", n % 4)),
+        (RESOURCE_ROLE, role.to_owned()),
+    ];
+    let labels: crate::model::Labels = labels.map(|(k, v)| (k.to_owned(), v)).into();
+    let named = [
+        (RESOURCE_ID.to_owned(), resource),
+        ("name".to_owned(), format!("The {role} {}", n % 3)),
+    ];
     Event {
         occurred: jiff::Timestamp::from_second(second).unwrap(),
         event: name.into(),
-        resource: [(RESOURCE_ID.to_owned(), resource)].into(),
-        related: Vec::new(),
-        payload: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
+        resource: named.into(),
+        related: if n % 4 == 2 { Vec::new() } else { vec![labels] },
+        payload: serde_json::value::to_raw_value(&payload).unwrap(),
         id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{n}.{index}").as_bytes()),
-        follows: None,
+        follows: (index > 0)
+            .then(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{n}.0").as_bytes())),
     }
 }
 

@@ -170,7 +170,12 @@ fn rows_of_deleted_deliveries_are_deleted() {
     let left = count("SELECT count(*) FROM rows");
     assert_eq!(count("SELECT min(number) >> 14 FROM rows"), 2_901);
     assert_eq!(count("SELECT sum(rows) FROM kinds"), left);
+    assert_eq!(count("SELECT sum(rows) FROM minutes"), left);
     assert_eq!(count("SELECT count(*) FROM resources"), 13);
+    let documents = count("SELECT count(*) FROM documents");
+    assert!((1..=2).contains(&documents));
+    let words = count("SELECT count(*) FROM texts WHERE texts MATCH 'order'");
+    assert!(words > 0 && words <= documents);
     assert!(count("SELECT count(*) FROM spans WHERE field = 0") < 100);
     drop(connection);
     setup

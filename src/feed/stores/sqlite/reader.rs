@@ -62,7 +62,10 @@ pub(in crate::feed) struct Reader<'p> {
     readers: &'p Readers,
     connection: Option<Connection>,
     generation: u64,
+    /// When it fails.
     deadline: Instant,
+    /// When it gives what it has.
+    late: Instant,
     /// First and last number of a row.
     span: (i64, i64),
 }
@@ -102,6 +105,7 @@ impl Readers {
             connection: idle,
             generation: pool.generation,
             deadline,
+            late: deadline,
             span: (0, -1),
         };
         drop(pool);
@@ -176,13 +180,18 @@ impl Reader<'_> {
 
     /// Whether the query's time is up.
     pub(in crate::feed) fn is_late(&self) -> bool {
-        Instant::now() >= self.deadline
+        Instant::now() >= self.late
+    }
+
+    /// Gives what it has after so long.
+    pub(in crate::feed) fn hurry(&mut self, time: Duration) {
+        self.late = self.deadline.min(Instant::now() + time);
     }
 
     /// # Errors
     /// When the query's time is up.
     pub(in crate::feed) fn check_time(&self) -> Result<(), StoreError> {
-        if self.is_late() {
+        if Instant::now() >= self.deadline {
             return Err(StoreError::Slow);
         }
         Ok(())
