@@ -8,7 +8,8 @@ pub(crate) mod deliveries;
 mod events;
 mod ndjson;
 pub(crate) mod parameters;
-mod render;
+pub(crate) mod providers;
+pub(crate) mod render;
 pub(crate) mod requests;
 mod saved;
 mod search;
@@ -84,6 +85,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
                 "/webhooks/{name}/secret/reveal",
                 web::post().to(secrets::reveal),
             ))
+            .service(at("/providers", get().to(providers::list)))
+            .service(at("/providers/{name}", get().to(providers::one)))
             .service(at("/render", web::post().to(render::render)))
             .service(at("/config/reload", web::post().to(webhooks::reload)))
             .default_service(web::to(HttpResponse::NotFound)),

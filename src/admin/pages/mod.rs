@@ -26,6 +26,7 @@
 
 mod ask;
 mod assets;
+mod catalogue;
 mod delivery;
 mod docs;
 mod event;
@@ -33,6 +34,7 @@ mod feed;
 mod form;
 mod frame;
 mod markdown;
+mod playground;
 mod show;
 mod summary;
 mod theme;
@@ -66,6 +68,16 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/events/{id}", get().to(event::page)))
         .service(at("/webhooks", get().to(webhooks::page)))
         .service(at("/webhooks/{name}", get().to(webhooks::one::page)))
+        .service(
+            at("/webhooks/{name}/playground", get().to(playground::page))
+                .route(web::post().to(playground::run)),
+        )
+        .service(at(
+            "/ui/playground/{name}",
+            web::post().to(playground::parts),
+        ))
+        .service(at("/catalogue", get().to(catalogue::page)))
+        .service(at("/catalogue/{provider}", get().to(catalogue::one)))
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))

@@ -1,11 +1,13 @@
 //! The listener as clients see it, over stores in memory.
 
 mod answers;
+mod catalogue;
 mod details;
 mod frame;
 mod html;
 mod model;
 mod pages;
+mod playground;
 mod rules;
 mod webhooks;
 
