@@ -5,7 +5,8 @@ mod expectation;
 mod prepare;
 
 pub use expectation::{
-    TestFailure, TestResult, check_tests, check_webhook, parse_request, read_request,
+    TestFailure, TestResult, check_tests, check_webhook, parse_request, read_request, request_files,
+    test_files,
 };
 pub use prepare::{receive, undo_coding};
 
@@ -101,10 +102,13 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
     let found = keys(webhook, &scope(webhook, request, &none, &body));
     let keys = found.as_ref().unwrap_or(&none);
     let scope = scope(webhook, request, keys, &body);
-    match webhook.when.as_ref().map(|when| when.is_true(&scope)) {
-        Some(Ok(false)) => return ignored(keys, Vec::new()),
-        Some(Err(problem)) => return parked(keys, failure(expression(problem, "when"))),
-        Some(Ok(true)) | None => {}
+    if let Some(when) = &webhook.when {
+        match when.is_true(&scope) {
+            // A misspelt name makes it false forever, so that is told; one that is not there at all is what it asks for.
+            Ok(false) => return unwanted(keys, when.slips(&scope)),
+            Err(problem) => return parked(keys, failure(expression(problem, "when"))),
+            Ok(true) => {}
+        }
     }
     // A key that cannot be found matters only now: what is ignored needs none.
     let keys = match &found {
@@ -264,6 +268,22 @@ fn ignored(keys: &Keys, notes: Vec<Note>) -> Translation {
     }
 }
 
+/// Ignored by `when`, which may have read what it did not mean.
+fn unwanted(keys: &Keys, undefined: Vec<Problem>) -> Translation {
+    let note = |problem: &Problem| {
+        let help = problem.help.as_deref().unwrap_or("");
+        Note::new(
+            problem.code,
+            format!("`when` is false. {} {help}", problem.message),
+        )
+    };
+    let notes = undefined.iter().map(note).collect();
+    Translation {
+        undefined,
+        ..ignored(keys, notes)
+    }
+}
+
 fn parked(keys: &Keys, failure: Failure) -> Translation {
     Translation {
         outcome: Outcome::Parked,
@@ -304,5 +324,7 @@ fn expression(problem: Problem, key: &str) -> Problem {
 mod batches;
 #[cfg(test)]
 mod explained;
+#[cfg(test)]
+mod mistakes;
 #[cfg(test)]
 mod tests;

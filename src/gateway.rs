@@ -7,11 +7,13 @@
 mod alarms;
 mod confirm;
 mod keys;
+mod observer;
 mod record;
 mod routes;
 mod teach;
 
 pub use alarms::Alarms;
+pub use observer::{Glance, Observer, Refused, Seen};
 pub use routes::{Door, Routes};
 
 use crate::codes::{self, Code};
@@ -38,6 +40,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use jiff::Timestamp;
+use observer::Told;
 use record::Draft;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -70,6 +73,8 @@ pub struct Gateway {
     pub alarms: Alarms,
     /// Set when the process is stopping: `/health` then answers 503.
     pub draining: AtomicBool,
+    /// `dev`: sees every answer, and has senders told why a request failed.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// A request that has been read within its limits.
@@ -131,6 +136,7 @@ async fn handle(
     let found = target.and_then(|target| Some((routes.find(&target, now)?, target)));
     let Some(((door, old_slug), target)) = found else {
         gateway.metrics.unknown_slug.inc();
+        gateway.refused(None, http.method().as_str(), &Refusal::UnknownSlug);
         return Refusal::UnknownSlug.into_response(payload);
     };
     // Counted until it is answered, or its sender has gone.
@@ -149,6 +155,8 @@ async fn handle(
         Ok(response) => response,
         Err(refusal) => {
             door.metrics.refused(refusal.status().as_u16());
+            let name = Some(door.webhook.name.as_str());
+            gateway.refused(name, http.method().as_str(), &refusal);
             refusal.into_response(payload)
         }
     }
@@ -327,6 +335,7 @@ impl Gateway {
                 reply,
             },
         };
+        let glance = self.observed(|| Glance::of_translation(&translation));
         door.metrics.translated(translated);
         if let Some(problem) = &translation.error {
             door.metrics.not_translated(problem.code);
@@ -345,8 +354,25 @@ impl Gateway {
         };
         let differs = appended.other_content.then_some(codes::OTHER_CONTENT);
         let code = differs.or(code).or(pending_code);
-        self.note(door, &received, delivery_id, &answer, code, &appended);
-        Ok(answer.into_response(query_token))
+        let told = Told { code, glance };
+        self.note(door, &received, delivery_id, &answer, &told, &appended);
+        Ok(told.answer(answer.into_response(query_token)))
+    }
+
+    /// Looks where somebody watches.
+    fn observed(&self, look: impl FnOnce() -> Glance) -> Option<Glance> {
+        self.observer.is_some().then(look)
+    }
+
+    fn refused(&self, webhook: Option<&str>, method: &str, refusal: &Refusal) {
+        if let Some(observer) = &self.observer {
+            observer.refused(&Refused {
+                webhook,
+                method,
+                status: refusal.status().as_u16(),
+                line: refusal.line().trim_end(),
+            });
+        }
     }
 
     /// Hands a delivery to the log and waits for the commit that holds it.
@@ -376,7 +402,7 @@ impl Gateway {
         received: &Received,
         id: Uuid,
         answer: &Answer,
-        code: Option<Code>,
+        told: &Told,
         done: &Appended,
     ) {
         let (status, took) = (answer.status().as_u16(), received.begun.elapsed());
@@ -388,16 +414,24 @@ impl Gateway {
         }
         door.metrics
             .answered(done.outcome, status, took, done.events, seconds);
-        self.lines.record(&DeliveryLine {
+        let line = DeliveryLine {
             webhook: &door.webhook.name,
             delivery: id,
             outcome: done.outcome,
             status,
             events: done.events,
             seq: done.seq,
-            code,
+            code: told.code,
             took,
-        });
+        };
+        self.lines.record(&line);
+        if let Some(observer) = &self.observer {
+            observer.answered(&Seen {
+                line,
+                request: &received.request,
+                glance: told.glance.as_ref(),
+            });
+        }
     }
 
     /// Not verified: a place in the ring, and the same answer for every reason.
@@ -416,6 +450,7 @@ impl Gateway {
         };
         let status = answer.status().as_u16();
         let code = verdict.failure.as_ref().map(|problem| problem.code);
+        let glance = self.observed(|| Glance::of_verdict(&verdict));
         let draft = received
             .draft(door, Outcome::Rejected)
             .verified(verdict.record)
@@ -426,8 +461,9 @@ impl Gateway {
             door.metrics.not_verified(code);
         }
         let done = nowhere(Outcome::Rejected);
-        self.note(door, received, id, &answer, code, &done);
-        answer.into_response(false)
+        let told = Told { code, glance };
+        self.note(door, received, id, &answer, &told, &done);
+        told.answer(answer.into_response(false))
     }
 
     /// A handshake that proves nothing: answered, kept in the ring.
@@ -453,7 +489,7 @@ impl Gateway {
         let id = draft.id();
         self.feed.keep(draft.ring(None, status));
         let done = nowhere(Outcome::Handshake);
-        self.note(door, received, id, &answer, None, &done);
+        self.note(door, received, id, &answer, &Told::default(), &done);
         answer.into_response(false)
     }
 
@@ -481,7 +517,7 @@ impl Gateway {
         };
         let status = answer.status().as_u16();
         let appended = self.append(draft.append(None, status)).await?;
-        self.note(door, &received, id, &answer, None, &appended);
+        self.note(door, &received, id, &answer, &Told::default(), &appended);
         if let Some(Confirmation::Call { url, topic }) = confirmation {
             self.confirm(&door.webhook.name, id, url, topic);
         }

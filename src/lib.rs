@@ -21,6 +21,7 @@
 //! | [`keyring`] | fetches the keys of senders that publish them |
 //! | [`learn`] | secrets that senders deliver: pending, confirmed |
 //! | [`engine`] | verify and translate, for `serve`, `render`, `check` and replay alike |
+//! | [`replay`] | kept requests translated again, kept events forwarded again |
 //! | [`gateway`] | one request's way on one screen |
 //! | [`admin`] | API, pages, metrics endpoint |
 //! | [`telemetry`] | metric names, log set-up |
@@ -34,6 +35,8 @@ pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod forward;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gateway;
 pub mod intake;
 pub mod keyring;
@@ -42,6 +45,7 @@ pub mod log;
 pub mod model;
 pub mod providers;
 pub mod query;
+pub mod replay;
 pub mod server;
 pub mod state;
 pub mod telemetry;

@@ -11,7 +11,7 @@ use crate::config::reload::{ConfigHandle, ReloadReport, Watcher};
 use crate::config::{Config, Finding, LogFormat, Overrides, Severity};
 use crate::feed::{self, Feed, FeedError};
 use crate::forward::Forwarders;
-use crate::gateway::{self, Alarms, Gateway, Routes};
+use crate::gateway::{self, Alarms, Gateway, Observer, Routes};
 use crate::intake::budget::Budget;
 use crate::intake::listener::ListenerSettings;
 use crate::intake::rate::RateLimiters;
@@ -56,6 +56,8 @@ pub struct Options {
     pub overrides: Overrides,
     /// `HOOKGATE_LOG`.
     pub log_filter: Option<String>,
+    /// `dev`: sees what the gateway does. What is found in the configuration is its to say, then.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// Where the listeners are bound.
@@ -139,14 +141,16 @@ pub fn run(options: &Options, ready: impl FnOnce(&Bound)) -> Result<(), ServeErr
         line_format(config.log_format),
         options.log_filter.as_deref(),
     )?;
-    tell(&loaded.findings);
+    if options.observer.is_none() {
+        tell(&loaded.findings);
+    }
     // Only the first call in a process can set it; it is the same for all.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
     let handle = ConfigHandle::new(config, loaded.findings, options.overrides.clone());
     let system = actix_web::rt::System::new();
-    let done = system.block_on(serve(Arc::new(handle), ready));
+    let done = system.block_on(serve(Arc::new(handle), options.observer.clone(), ready));
     // Dropping it would wait for every call that blocks, and a write to a pipe that nobody reads never ends. All
     // that must be on disk is; the process ends next.
     std::mem::forget(system);
@@ -179,7 +183,10 @@ struct Parts {
 }
 
 impl Parts {
-    fn open(handle: Arc<ConfigHandle>) -> Result<Self, ServeError> {
+    fn open(
+        handle: Arc<ConfigHandle>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Self, ServeError> {
         let config = handle.current();
         let metrics = Arc::new(Metrics::new());
         let certificate = config
@@ -221,6 +228,7 @@ impl Parts {
             lines: DeliveryLog::default(),
             alarms: Alarms::default(),
             draining: AtomicBool::new(false),
+            observer,
         });
         let readiness = Arc::new(Readiness::default());
         let sinks_changed = Notify::new();
@@ -242,7 +250,9 @@ impl Parts {
 
     /// Takes what the handle holds now: routes, certificate, figures. Blocks.
     fn take(&self, findings: &[Finding], ok: bool) {
-        tell(findings);
+        if self.gateway.observer.is_none() {
+            tell(findings);
+        }
         self.record(findings, ok);
         if !ok {
             tracing::error!("the changed configuration was refused, the running one stays");
@@ -276,8 +286,16 @@ impl Parts {
     fn reload(&self) -> ReloadReport {
         let report = self.handle.reload();
         self.take(&report.findings, report.ok);
+        self.observe(&report);
         self.sinks_changed.notify_one();
         report
+    }
+
+    /// Shows what was found in the configuration to who watches.
+    fn observe(&self, report: &ReloadReport) {
+        if let Some(observer) = &self.gateway.observer {
+            observer.configured(report);
+        }
     }
 
     /// Keeps a reload in the log, as hookgate's own event. The running configuration does not wait for it, and
@@ -305,9 +323,13 @@ fn tell(findings: &[Finding]) {
     }
 }
 
-async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<(), ServeError> {
+async fn serve(
+    handle: Arc<ConfigHandle>,
+    observer: Option<Arc<dyn Observer>>,
+    ready: impl FnOnce(&Bound),
+) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
-    let parts = Arc::new(Parts::open(handle)?);
+    let parts = Arc::new(Parts::open(handle, observer)?);
     let config = parts.handle.current();
     let (public, public_url) = public_listener(&parts, &config)?;
     let (admin, admin_url) = admin_listener(&parts, &config, &public_url)?;
@@ -328,6 +350,7 @@ async fn serve(handle: Arc<ConfigHandle>, ready: impl FnOnce(&Bound)) -> Result<
         public: public_url,
         admin: admin_url,
     });
+    parts.observe(&parts.handle.last());
     tracing::info!(
         webhooks = config.webhooks.len(),
         sinks = config.sinks.len(),

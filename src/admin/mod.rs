@@ -10,13 +10,14 @@
 mod api;
 mod guard;
 mod health;
+mod idempotency;
 mod pages;
 mod problem;
 #[cfg(test)]
 mod tests;
 mod vitals;
 
-pub(crate) use api::views::EventView;
+pub(crate) use api::views::{DeliveryView, EventView};
 pub use health::Readiness;
 
 use crate::config::Config;
@@ -96,11 +97,13 @@ impl Admin {
 /// The whole listener, for `App::configure`.
 pub fn configure(admin: Arc<Admin>) -> impl Fn(&mut web::ServiceConfig) + Clone {
     let pages = Arc::new(pages::Pages::new(admin.ui_dir.clone()));
+    let answers = Arc::new(idempotency::Answers::default());
     move |service: &mut web::ServiceConfig| {
         let (guarded, shown) = (Arc::clone(&admin), Arc::clone(&pages));
+        let kept = Arc::clone(&answers);
         let wrapper = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
             let (admin, pages) = (Arc::clone(&guarded), Arc::clone(&shown));
-            handle(admin, pages, request, next)
+            handle(admin, pages, Arc::clone(&kept), request, next)
         });
         service.service(
             web::scope("")
@@ -131,6 +134,7 @@ fn at(path: &str, route: actix_web::Route) -> actix_web::Resource {
 async fn handle(
     admin: Arc<Admin>,
     pages: Arc<pages::Pages>,
+    answers: Arc<idempotency::Answers>,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -148,7 +152,7 @@ async fn handle(
     let response = match verdict {
         Ok(access) => {
             request.extensions_mut().insert(access);
-            next.call(request).await?
+            idempotency::once(&answers, request, next).await?
         }
         Err(error) => request.error_response(error),
     };

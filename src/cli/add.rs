@@ -13,6 +13,9 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use toml_edit::{InlineTable, Item, Table, value};
 
+/// What is written beside `undefined = "error"`.
+const UNDEFINED: &str =
+    "  # a template that prints what a request has not parks it; \"empty\": prints nothing";
 /// Providers that are listed at once.
 const LISTED: usize = 20;
 
@@ -130,6 +133,10 @@ fn table(provider: &Provider, name: &str, slug: &Slug) -> Table {
     if asks_for_token(provider) {
         table.insert("verify_token", env(&token_variable(name)));
     }
+    // The built-in template asks before it reads what a sender may leave out; this is for the owner's own.
+    let mut undefined = toml_edit::Value::from("error");
+    undefined.decor_mut().set_suffix(UNDEFINED);
+    table.insert("undefined", Item::Value(undefined));
     table
 }
 
@@ -296,26 +303,4 @@ fn matching<'a>(all: &'a [(String, String)], word: &str) -> Vec<&'a (String, Str
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_finds_names_and_titles() {
-        let all = [
-            ("github", "GitHub"),
-            ("gitlab", "GitLab"),
-            ("x", "X (Twitter)"),
-        ]
-        .map(|(name, title)| (name.to_owned(), title.to_owned()));
-        let names = |word: &str| -> Vec<&str> {
-            matching(&all, word)
-                .into_iter()
-                .map(|(name, _)| name.as_str())
-                .collect()
-        };
-        assert_eq!(names("git"), ["github", "gitlab"]);
-        assert_eq!(names("x"), ["x"]);
-        assert_eq!(names("twitter"), ["x"]);
-        assert!(names("none").is_empty());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Asks the running gateway through its admin API, as the commands that need one do.
 
-use super::{Exit, Global, health, output};
+use super::{Exit, Global, health, output, text};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 use std::io::Read as _;
@@ -41,6 +41,8 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// Its code, where the gateway gave one.
     code: Option<String>,
+    /// What to do.
+    help: Option<String>,
 }
 
 impl Failure {
@@ -49,18 +51,31 @@ impl Failure {
             exit,
             message: message.into(),
             code: None,
+            help: None,
         }
+    }
+
+    /// With what to do.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 
     /// Says it on stderr.
     pub(super) fn report(self, global: &Global) -> Exit {
         if global.json() {
-            output::json_error(&json!({"code": self.code, "message": self.message}));
+            output::json_error(&json!({
+                "code": self.code, "message": self.message, "help": self.help,
+            }));
         } else {
             let code = self
                 .code
                 .map_or_else(String::new, |code| format!("[{code}]"));
-            output::err(&format!("error{code}: {}\n", self.message));
+            let help = self.help.map_or_else(String::new, |help| {
+                format!("  = help: {}\n", text::shown(&help))
+            });
+            let message = text::shown_lines(&self.message);
+            output::err(&format!("error{code}: {message}\n{help}"));
         }
         self.exit
     }
@@ -112,7 +127,37 @@ impl Server {
     pub(super) async fn look(&self, path: &[&str], query: &str) -> Result<Value, Failure> {
         let mut url = self.address(path)?;
         url.set_query(Some(query).filter(|query| !query.is_empty()));
-        self.answer(Method::GET, url).await
+        self.answer(Method::GET, url, None).await
+    }
+
+    /// What a POST of data gives.
+    pub(super) fn send(&self, path: &[&str], data: &Value) -> Result<Value, Failure> {
+        let url = self.address(path)?;
+        block_on(self.answer(Method::POST, url, Some(data)))?
+    }
+
+    /// The bytes of an API path in a media type.
+    pub(super) fn fetch(&self, path: &[&str], media_type: &str) -> Result<Vec<u8>, Failure> {
+        block_on(self.raw(path, media_type))?
+    }
+
+    /// As [`Self::fetch`], for who waits already.
+    pub(super) async fn raw(&self, path: &[&str], media_type: &str) -> Result<Vec<u8>, Failure> {
+        let url = self.address(path)?;
+        let asked = self.ask(Method::GET, url, media_type, None).await?;
+        if asked.status.is_success() {
+            return Ok(asked.body);
+        }
+        let answer = serde_json::from_slice(&asked.body).unwrap_or(Value::Null);
+        Err(refused(asked.status, &answer))
+    }
+
+    /// As this, with at least so much time for an answer.
+    pub(super) fn patient(&self, least: Duration) -> Self {
+        Self {
+            timeout: self.timeout.max(least),
+            ..self.clone()
+        }
     }
 
     /// One page of a list in another media type, and the query of the next one. An answer that is too large to be
@@ -125,7 +170,7 @@ impl Server {
     ) -> Result<Option<Page>, Failure> {
         let mut url = self.address(path)?;
         url.set_query(Some(query));
-        let answer = block_on(self.ask(Method::GET, url, media_type))??;
+        let answer = block_on(self.ask(Method::GET, url, media_type, None))??;
         if answer.body.len() >= ANSWER_BYTES_MAX {
             return Ok(None);
         }
@@ -137,6 +182,21 @@ impl Server {
             rows,
             next: answer.link.as_deref().and_then(next_after),
         }))
+    }
+
+    /// What a GET of an API path gives in another media type, whole.
+    pub(super) fn bytes(&self, path: &[&str], media_type: &str) -> Result<Vec<u8>, Failure> {
+        let url = self.address(path)?;
+        let answer = block_on(self.ask(Method::GET, url, media_type, None))??;
+        if answer.body.len() >= ANSWER_BYTES_MAX {
+            let why = format!("the answer is larger than {ANSWER_BYTES_MAX} bytes");
+            return Err(Failure::new(Exit::Usage, why));
+        }
+        if answer.status.is_success() {
+            return Ok(answer.body);
+        }
+        let problem = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        Err(refused(answer.status, &problem))
     }
 
     /// What a GET of an API path gives.
@@ -151,11 +211,16 @@ impl Server {
 
     fn call(&self, method: Method, path: &[&str]) -> Result<Value, Failure> {
         let url = self.address(path)?;
-        block_on(self.answer(method, url))?
+        block_on(self.answer(method, url, None))?
     }
 
-    async fn answer(&self, method: Method, url: Url) -> Result<Value, Failure> {
-        let asked = self.ask(method, url, "application/json").await?;
+    async fn answer(
+        &self,
+        method: Method,
+        url: Url,
+        data: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let asked = self.ask(method, url, "application/json", data).await?;
         let answer: Value = serde_json::from_slice(&asked.body).unwrap_or(Value::Null);
         if asked.status.is_success() && !answer.is_null() {
             return Ok(answer);
@@ -163,20 +228,60 @@ impl Server {
         Err(refused(asked.status, &answer))
     }
 
-    async fn ask(&self, method: Method, url: Url, accept: &str) -> Result<Answer, Failure> {
+    async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        accept: &str,
+        data: Option<&Value>,
+    ) -> Result<Answer, Failure> {
         let token = self.token()?;
         install_tls();
-        let asked = ask(method, url.clone(), token, self.timeout, accept).await;
-        asked.map_err(|error| {
-            let why = without_url(&error);
-            Failure::new(
-                Exit::Unreachable,
-                format!(
-                    "{} is not reachable: {why}",
-                    url.origin().ascii_serialization()
-                ),
-            )
-        })
+        let data = data.map_or_else(|| "{}".to_owned(), Value::to_string);
+        let asked = ask(method, url.clone(), token, self.timeout, (accept, data)).await;
+        asked.map_err(|error| unreachable(&url, &error))
+    }
+
+    /// A stream of the API, open, with the answer's head read: it has no end, so only the connecting is limited in
+    /// time.
+    pub(super) async fn stream(
+        &self,
+        path: &[&str],
+        query: &str,
+    ) -> Result<reqwest::Response, Failure> {
+        let mut url = self.address(path)?;
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let token = self.token()?;
+        install_tls();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.timeout)
+            .build();
+        let client = client.map_err(|error| unreachable(&url, &error))?;
+        let mut request = client
+            .get(url.clone())
+            .header("accept", "text/event-stream");
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let late = Failure::new(
+            Exit::Unreachable,
+            format!(
+                "{} does not answer in time",
+                url.origin().ascii_serialization()
+            ),
+        );
+        let answer = tokio::time::timeout(self.timeout, request.send()).await;
+        let response = answer
+            .map_err(|_| late)?
+            .map_err(|error| unreachable(&url, &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.unwrap_or_default();
+        let answer = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Err(refused(status, &answer))
     }
 
     fn address(&self, path: &[&str]) -> Result<Url, Failure> {
@@ -261,7 +366,7 @@ async fn ask(
     url: Url,
     token: Option<String>,
     timeout: Duration,
-    accept: &str,
+    (accept, data): (&str, String),
 ) -> Result<Answer, reqwest::Error> {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -274,7 +379,7 @@ async fn ask(
         request = request
             .header("origin", origin)
             .header("content-type", "application/json")
-            .body("{}");
+            .body(data);
     }
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -297,6 +402,15 @@ async fn ask(
         link,
         body,
     })
+}
+
+fn unreachable(url: &Url, error: &reqwest::Error) -> Failure {
+    let why = without_url(error);
+    let origin = url.origin().ascii_serialization();
+    Failure::new(
+        Exit::Unreachable,
+        format!("{origin} is not reachable: {why}"),
+    )
 }
 
 /// `after` in the URL of a `Link` header, which is the only one of its answer.
@@ -329,8 +443,10 @@ fn refused(status: StatusCode, answer: &Value) -> Failure {
             Exit::Denied
         }
         // Without a code it is another server's, or another path's.
-        StatusCode::NOT_FOUND if text("code").is_some() => Exit::Missing,
+        StatusCode::NOT_FOUND | StatusCode::GONE if text("code").is_some() => Exit::Missing,
         status if status.is_server_error() => Exit::Unreachable,
+        StatusCode::GONE => Exit::Missing,
+        StatusCode::UNPROCESSABLE_ENTITY => Exit::Invalid,
         StatusCode::CONFLICT => Exit::No,
         _ => Exit::Usage,
     };
@@ -338,10 +454,12 @@ fn refused(status: StatusCode, answer: &Value) -> Failure {
     if status == StatusCode::UNAUTHORIZED {
         message.push_str("; from here by --token-file FILE or the variable HOOKGATE_TOKEN");
     }
+    let item = answer.pointer("/errors/0/help").and_then(Value::as_str);
     Failure {
         exit,
         message,
         code: text("code"),
+        help: item.map(str::to_owned),
     }
 }
 
@@ -382,6 +500,7 @@ mod tests {
             (401, &problem, Exit::Denied),
             (403, &problem, Exit::Denied),
             (404, &problem, Exit::Missing),
+            (410, &problem, Exit::Missing),
             (404, &Value::Null, Exit::Usage),
             (409, &problem, Exit::No),
             (503, &problem, Exit::Unreachable),

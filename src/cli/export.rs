@@ -1,21 +1,18 @@
 //! `export`: events as lines of JSON or as CloudEvents, oldest first, from the running gateway or from its store.
 
 use super::client::{Failure, Server};
+use super::listing::{self, Times};
 use super::{Exit, Global, output};
 use crate::admin::EventView;
 use crate::feed::EventRow;
-use crate::log::{ReadOnlyLog, Record};
-use crate::model::{Position, Seq, cloud_event};
+use crate::log::Record;
+use crate::model::{Position, cloud_event};
 use crate::query::Query;
-use jiff::Timestamp;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Rows asked for at once, as long as the answers are not too large.
 const ROWS_AT_ONCE: usize = 500;
-/// Records read at once, and bytes of them.
-const RECORDS_AT_ONCE: usize = 1_000;
-const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// What `export` takes.
 #[derive(Debug, clap::Args)]
@@ -29,12 +26,8 @@ pub(super) struct Arguments {
     /// Events at most
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Received since: `15m`, `2d`, `today`, a date or a time
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Received until
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    #[command(flatten)]
+    times: Times,
     /// Read this store (the folder with log.db) instead of asking a gateway; it may be running
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
@@ -60,47 +53,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
     }
 }
 
-impl Arguments {
-    /// `since` and `until`; a bare duration is one ago.
-    fn times(&self) -> Vec<(&'static str, String)> {
-        [("since", &self.since), ("until", &self.until)]
-            .into_iter()
-            .filter_map(|(name, value)| {
-                let value = value.as_deref()?.trim();
-                let ago = crate::config::parse_duration(value).is_ok();
-                Some((
-                    name,
-                    if ago {
-                        format!("-{value}")
-                    } else {
-                        value.to_owned()
-                    },
-                ))
-            })
-            .collect()
-    }
-
-    fn search(&self) -> Result<Query, Failure> {
-        let now = Timestamp::now();
-        let wrong = |what: &str, error: &crate::query::QueryError| {
-            let help = error.help.as_deref();
-            let help = help.map_or_else(String::new, |help| format!("; {help}"));
-            Failure::new(Exit::Usage, format!("{what}: {error}{help}"))
-        };
-        let mut query =
-            Query::parse(&self.query, now).map_err(|error| wrong("the query", &error))?;
-        for (name, value) in self.times() {
-            let term = Query::parameter(name, &[&value], now)
-                .map_err(|error| wrong(&format!("--{name}"), &error))?;
-            query = query.and(term);
-        }
-        Ok(query)
-    }
-}
-
 fn from_server(arguments: &Arguments) -> Result<(), Failure> {
     // Found out here, where the message can point at the query.
-    arguments.search()?;
+    arguments.times.narrow(&arguments.query)?;
     let (mut rows, mut after) = (ROWS_AT_ONCE, None::<String>);
     let mut left = arguments.limit.unwrap_or(usize::MAX);
     while left > 0 {
@@ -109,7 +64,7 @@ fn from_server(arguments: &Arguments) -> Result<(), Failure> {
             .append_pair("q", &arguments.query)
             .append_pair("order", "asc")
             .append_pair("limit", &rows.min(left).to_string())
-            .extend_pairs(arguments.times());
+            .extend_pairs(arguments.times.pairs());
         if let Some(after) = &after {
             query.append_pair("after", after);
         }
@@ -150,26 +105,14 @@ fn write(rows: &[Value]) {
 }
 
 fn from_store(arguments: &Arguments, folder: &Path) -> Result<(), Failure> {
-    let query = arguments.search()?;
-    let log = ReadOnlyLog::open(folder)
-        .map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
+    let query = arguments.times.narrow(&arguments.query)?;
     let mut left = arguments.limit.unwrap_or(usize::MAX);
-    let mut after: Seq = 0;
-    while left > 0 {
-        let records = log
-            .read(after, RECORDS_AT_ONCE, BYTES_AT_ONCE)
-            .map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
-        let Some(last) = records.last() else {
-            break;
-        };
-        after = last.seq;
+    listing::records(folder, |record| {
         let mut text = String::new();
-        for record in records {
-            left -= lines(&mut text, record, &query, arguments.format, left)?;
-        }
+        left -= lines(&mut text, record, &query, arguments.format, left)?;
         output::out(&text);
-    }
-    Ok(())
+        Ok(left > 0)
+    })
 }
 
 /// Appends a delivery's events that match, at most `left`; gives how many.

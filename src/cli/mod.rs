@@ -3,18 +3,32 @@
 mod add;
 mod check;
 mod client;
+mod completions;
+mod confirm;
+mod dead_letters;
+mod deliveries;
+mod dev;
+mod events;
 mod explain;
 mod export;
 mod health;
+mod listing;
 mod output;
 mod providers;
 mod render;
+mod replay;
 mod request;
 mod rotate;
+mod schema;
 mod send;
 mod serve;
+mod sinks;
+mod table;
+mod tail;
+mod text;
 mod toml_file;
 mod version;
+mod watch;
 mod webhooks;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -38,8 +52,14 @@ pub enum Exit {
     Denied = 5,
     /// There is no such thing.
     Missing = 6,
+    /// A part of it is done; what failed is listed.
+    InPart = 7,
     /// A bug in hookgate.
     Bug = 70,
+    /// Stopped by Ctrl-C.
+    Interrupted = 130,
+    /// Stopped by SIGTERM.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
@@ -51,10 +71,10 @@ impl From<Exit> for ExitCode {
 
 const EXAMPLES: &str = "\
 Examples:
-  hookgate serve                            run the gateway from ./webhooks.toml
-  hookgate check                            is the file right? compiles everything, runs its tests
+  hookgate dev                              try it: a webhook that takes anything, and the feed to watch
   hookgate add github                       a webhook for GitHub: writes it, says what to paste where
-  hookgate send github push                 a signed request as GitHub makes it";
+  hookgate send github push                 a signed request as GitHub makes it
+  hookgate check                            is the file right? compiles everything, runs its tests";
 
 const AFTER_LONG: &str = "\
 Environment:
@@ -67,7 +87,8 @@ Environment:
 
 Exit codes:
   0 done   1 the answer is no (a test failed)   2 wrong usage   3 invalid configuration or template
-  4 the gateway is not reachable   5 not allowed   6 there is no such thing   70 a bug in hookgate";
+  4 the gateway is not reachable   5 not allowed   6 there is no such thing   7 done in part
+  70 a bug in hookgate   130 ended by Ctrl-C   143 by SIGTERM";
 
 /// A webhook translation gateway: verifies, translates, keeps on disk, answers, forwards.
 #[derive(Debug, Parser)]
@@ -99,6 +120,9 @@ pub struct Global {
     /// Machine-readable output: one JSON object a line
     #[arg(long, global = true)]
     json: bool,
+    /// Lists as tab-separated values, without header and colours
+    #[arg(long, global = true, conflicts_with = "json")]
+    plain: bool,
     /// Fewer messages on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -134,6 +158,12 @@ impl Global {
         self.verbose
     }
 
+    /// Whether lists are for `cut` and `awk`.
+    #[must_use]
+    pub fn plain(&self) -> bool {
+        self.plain
+    }
+
     /// Whether output is for machines.
     #[must_use]
     pub fn json(&self) -> bool {
@@ -152,6 +182,8 @@ enum Color {
 enum Command {
     /// Run the gateway; refuses to start on an invalid file
     Serve,
+    /// Run the gateway to try things out: a webhook that takes anything, errors shown to the sender too
+    Dev(dev::Arguments),
     /// Check the configuration: parse, compile every template, read secrets, run every test
     Check(check::Arguments),
     /// Show what one request becomes: its events, or the error
@@ -164,14 +196,32 @@ enum Command {
     Send(send::Arguments),
     /// List the known senders, or explain one
     Providers(providers::Arguments),
+    /// Show events as they come
+    Tail(tail::Arguments),
+    /// List events, or show one
+    Events(events::Arguments),
+    /// List everything that came to a webhook, or show one request, step by step
+    Deliveries(deliveries::Arguments),
+    /// Translate kept requests again, or forward kept events again: a plan, a question, the results
+    Replay(replay::Arguments),
+    /// List what sinks refused for good; try again, or discard
+    DeadLetters(dead_letters::Arguments),
+    /// List sinks with their lag and last error; test, hold and let go
+    Sinks(sinks::Arguments),
     /// List the running gateway's webhooks; learn, confirm and forget secrets that senders deliver
     Webhooks(webhooks::Arguments),
     /// Is the running gateway ready? Exits 0 or 1; for container health checks
     Health(health::Arguments),
     /// Write events as lines of JSON or as CloudEvents, oldest first
     Export(export::Arguments),
+    /// Print the JSON Schema of webhooks.toml, for editors, or of an event
+    Schema(schema::Arguments),
     /// Explain an error code
     Explain(explain::Arguments),
+    /// Print completions for a shell, such as `hookgate completions bash`
+    Completions(completions::Shells),
+    /// Print the manual page of hookgate, or of a command
+    Man(completions::Pages),
     /// Show the version
     Version,
 }
@@ -194,12 +244,13 @@ pub fn main() -> ExitCode {
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
     let Some(command) = cli.command else {
-        output::out(&Cli::command().render_help().ansi().to_string());
+        output::out(&first_screen());
         return Exit::Done.into();
     };
     let global = cli.global;
     match command {
         Command::Serve => serve::run(&global),
+        Command::Dev(arguments) => dev::run(&global, &arguments),
         Command::Check(arguments) => guarded(|| check::run(&global, &arguments)),
         Command::Render(arguments) => guarded(|| render::run(&global, &arguments)),
         Command::Add(arguments) => guarded(|| add::run(&global, &arguments)),
@@ -207,11 +258,46 @@ pub fn main() -> ExitCode {
         Command::Send(arguments) => guarded(|| send::run(&global, &arguments)),
         Command::Providers(arguments) => guarded(|| providers::run(&global, &arguments)),
         Command::Webhooks(arguments) => guarded(|| webhooks::run(&global, &arguments)),
+        Command::Tail(arguments) => guarded(|| tail::run(&global, &arguments)),
+        Command::Events(arguments) => guarded(|| events::run(&global, &arguments)),
+        Command::Deliveries(arguments) => guarded(|| deliveries::run(&global, &arguments)),
+        Command::Replay(arguments) => guarded(|| replay::run(&global, &arguments)),
+        Command::DeadLetters(arguments) => guarded(|| dead_letters::run(&global, &arguments)),
+        Command::Sinks(arguments) => guarded(|| sinks::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Export(arguments) => guarded(|| export::run(&global, &arguments)),
+        Command::Schema(arguments) => guarded(|| schema::run(&global, &arguments)),
         Command::Explain(arguments) => guarded(|| explain::run(&global, &arguments)),
+        Command::Completions(shells) => guarded(|| completions::completions(&shells)),
+        Command::Man(pages) => guarded(|| completions::man(&global, &pages)),
         Command::Version => guarded(|| version::run(&global)),
     }
+}
+
+/// What most begin with, in the order in which they need it.
+const FIRST: [&str; 8] = [
+    "dev", "add", "send", "check", "serve", "tail", "events", "replay",
+];
+
+/// What `hookgate` alone shows.
+fn first_screen() -> String {
+    let cli = Cli::command();
+    let about = cli.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut out = format!("{about}\n\n{}\n", output::bold("Usage: hookgate <COMMAND>"));
+    for name in FIRST {
+        let command = cli.find_subcommand(name);
+        let about = command.and_then(|command| command.get_about());
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        out.push_str(&format!(
+            "  {}  {about}\n",
+            text::padded(&output::bold(name), 8)
+        ));
+    }
+    out.push_str(&format!(
+        "\n{EXAMPLES}\n\n`hookgate help` lists all commands, `hookgate help COMMAND` explains one. The pages of a \
+         running gateway are at http://127.0.0.1:8081/.\n"
+    ));
+    out
 }
 
 /// Says on stderr why a command does not do what it was asked.

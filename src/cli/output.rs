@@ -12,6 +12,13 @@ pub(super) fn out(text: &str) {
     gone(written);
 }
 
+/// Writes to stdout; false: nobody reads any more.
+pub(super) fn try_out(text: &str) -> bool {
+    let mut stream = anstream::stdout().lock();
+    let written = stream.write_all(text.as_bytes());
+    written.and_then(|()| stream.flush()).is_ok()
+}
+
 /// Writes to stderr.
 pub(super) fn err(text: &str) {
     let mut stream = anstream::stderr().lock();

@@ -1,6 +1,9 @@
 //! `render REQUEST`: one request to its events, or the error.
 
-use super::{Exit, Global, output, request};
+mod source;
+
+use super::client::Server;
+use super::{Exit, Global, output, request, watch};
 use crate::codes;
 use crate::config::findings::render_problem;
 use crate::config::{self, Config, Finding, Overrides, Severity, Webhook};
@@ -9,19 +12,16 @@ use crate::intake::EdgeSettings;
 use crate::model::delivery::Verification;
 use crate::model::{Outcome, Problem, Request};
 use crate::translate::{Template, Translator};
-use std::io::Read;
+use source::Source;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes that are read from stdin at most.
-const STDIN_BYTES_MAX: u64 = 65 << 20;
-
 /// What `render` takes.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Arguments {
-    /// Request in .http form, or `-` for stdin
+    /// Request in .http form, `-` for stdin, or the id of a delivery that the running gateway has kept
     request: PathBuf,
-    /// Webhook that it is for; may be left out when there is only one
+    /// Webhook that it is for [default: the delivery's, or the only one]
     #[arg(short, long, value_name = "NAME")]
     webhook: Option<String>,
     /// Use this template instead; then no configuration is needed
@@ -36,26 +36,71 @@ pub(super) struct Arguments {
     /// Change the request first: header.x=…, query.x=…, body.a.b=…
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
+    /// Render again whenever the request, the template or the configuration changes, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// Why there is nothing to show.
 struct Stop(Exit);
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Exit {
-    match render(global, arguments) {
+    let overrides = overrides(arguments);
+    // What is kept of it is where the gateway listens.
+    let admin = || config::load(&global.config(), &overrides).config;
+    let source = match Source::find(&arguments.request, &arguments.server, admin) {
+        Ok(source) => source,
+        Err(failure) => return failure.report(global),
+    };
+    if !arguments.watch {
+        return once(global, arguments, &source);
+    }
+    let source = Arc::new(source);
+    let (global_files, arguments_files) = (global.clone(), arguments.clone());
+    let (global_run, arguments_run) = (global.clone(), arguments.clone());
+    let source_files = Arc::clone(&source);
+    watch::watch(
+        global,
+        move || files(&global_files, &arguments_files, &source_files),
+        move || once(&global_run, &arguments_run, &source),
+    )
+}
+
+fn once(global: &Global, arguments: &Arguments, source: &Source) -> Exit {
+    match render(global, arguments, source) {
         Ok(exit) | Err(Stop(exit)) => exit,
     }
 }
 
-fn render(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
+/// What is read: request, template, configuration and what that names.
+fn files(global: &Global, arguments: &Arguments, source: &Source) -> Vec<PathBuf> {
+    let mut files = source.files();
+    files.extend(arguments.template.clone());
+    files.extend(config::load(&global.config(), &overrides(arguments)).files);
+    files.push(global.config());
+    files
+}
+
+fn overrides(arguments: &Arguments) -> Overrides {
+    Overrides {
+        // Secrets matter to signatures alone.
+        no_secrets: !arguments.verify,
+        ..Overrides::from_env()
+    }
+}
+
+fn render(global: &Global, arguments: &Arguments, source: &Source) -> Result<Exit, Stop> {
     let template = match &arguments.template {
         Some(path) => Some(template(global, path)?),
         None => None,
     };
-    let (edge, chosen) = configured(global, arguments)?;
+    let name = arguments.webhook.as_deref().or(source.webhook());
+    let (edge, chosen) = configured(global, arguments, name)?;
     let webhook = with_template(chosen, template).ok_or(Stop(Exit::Bug))?;
     let webhook = webhook.as_ref();
-    let request = read(&arguments.request).and_then(|mut request| {
+    let request = source.request().and_then(|mut request| {
         engine::receive(&mut request, webhook, edge.as_ref()).map(|()| request)
     });
     let mut request = request.map_err(|problem| {
@@ -68,6 +113,13 @@ fn render(global: &Global, arguments: &Arguments) -> Result<Exit, Stop> {
     if arguments.verify {
         let verdict = engine::explain(webhook, &request, request.received);
         told(global, &verdict.record, verdict.failure.is_some());
+        let masked = source.masked(&request);
+        if !masked.is_empty() && !global.quiet() && !global.json() {
+            let names = masked.join(", ");
+            output::err(&format!(
+                "  of the kept request, {names} has no value any more: it was a secret\n"
+            ));
+        }
         if let Some(problem) = verdict.failure {
             tell(global, Severity::Error, &problem, Some(&webhook.name));
             return Ok(Exit::No);
@@ -173,17 +225,13 @@ fn show(global: &Global, webhook: &Webhook, translation: &engine::Translation) -
 fn configured(
     global: &Global,
     arguments: &Arguments,
+    name: Option<&str>,
 ) -> Result<(Option<EdgeSettings>, Option<Arc<Webhook>>), Stop> {
     let path = global.config();
     if arguments.template.is_some() && arguments.webhook.is_none() && !path.exists() {
         return Ok((None, None));
     }
-    let overrides = Overrides {
-        // Secrets matter to signatures alone.
-        no_secrets: !arguments.verify,
-        ..Overrides::from_env()
-    };
-    let loaded = config::load(&path, &overrides);
+    let loaded = config::load(&path, &overrides(arguments));
     let Some(config) = loaded.config else {
         for finding in loaded
             .findings
@@ -194,17 +242,18 @@ fn configured(
         }
         return Err(Stop(Exit::Invalid));
     };
-    let webhook = choose(global, arguments, &config)?;
+    let webhook = choose(global, arguments, name, &config)?;
     Ok((Some(config.edge), webhook))
 }
 
 fn choose(
     global: &Global,
     arguments: &Arguments,
+    name: Option<&str>,
     config: &Config,
 ) -> Result<Option<Arc<Webhook>>, Stop> {
     let names = || config.webhooks.iter().map(|w| w.name.as_str());
-    let Some(name) = &arguments.webhook else {
+    let Some(name) = name else {
         return match (config.webhooks.as_slice(), &arguments.template) {
             ([only], _) => Ok(Some(Arc::clone(only))),
             (_, Some(_)) => Ok(None),
@@ -217,7 +266,7 @@ fn choose(
             }
         };
     };
-    if let Some(found) = config.webhooks.iter().find(|w| w.name == *name) {
+    if let Some(found) = config.webhooks.iter().find(|w| w.name == name) {
         return Ok(Some(Arc::clone(found)));
     }
     let near = config::nearest(name, names());
@@ -237,19 +286,6 @@ fn template(global: &Global, path: &Path) -> Result<Template, Stop> {
         invalid(Problem::new(codes::TEMPLATE_UNREADABLE, message))
     })?;
     Template::compile(&name, text).map_err(invalid)
-}
-
-fn read(path: &Path) -> Result<Request, Problem> {
-    if path != Path::new("-") {
-        return engine::read_request(path);
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(STDIN_BYTES_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Problem::new(codes::FILE_UNREADABLE, format!("stdin cannot be read: {e}")))?;
-    engine::parse_request(&bytes, Path::new("."), "stdin")
 }
 
 fn usage(global: &Global, message: &str) -> Stop {

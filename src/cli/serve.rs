@@ -15,10 +15,16 @@ pub(super) fn run(global: &Global) -> ExitCode {
         file: global.config(),
         overrides: Overrides::from_env(),
         log_filter,
+        observer: None,
     };
     let ready =
         |bound: &Bound| output::out(&format!("public {}\nadmin {}\n", bound.public, bound.admin));
-    let exit = match server::run(&options, ready) {
+    ended(server::run(&options, ready)).into()
+}
+
+/// What the end of a gateway means to a script; says why where it did not start.
+pub(super) fn ended(done: Result<(), ServeError>) -> Exit {
+    match done {
         Ok(()) => Exit::Done,
         Err(ServeError::Config(findings)) => {
             findings
@@ -35,6 +41,5 @@ pub(super) fn run(global: &Global) -> ExitCode {
             }
             Exit::Invalid
         }
-    };
-    exit.into()
+    }
 }

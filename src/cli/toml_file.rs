@@ -103,6 +103,12 @@ impl TomlFile {
             .collect()
     }
 
+    /// What the file would be.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> String {
+        self.document.to_string()
+    }
+
     /// A webhook's table.
     pub(super) fn webhook(&mut self, name: &str) -> Option<&mut Table> {
         let tables = self.document.get_mut("webhook")?;

@@ -1,6 +1,7 @@
 //! `webhooks`: those of the running gateway, and what its owner does with secrets that senders deliver.
 
 use super::client::{Failure, Server};
+use super::table::{self, Cell, Column};
 use super::{Exit, Global, output};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, IsTerminal as _};
@@ -68,31 +69,31 @@ fn list(global: &Global, server: &Server) -> Result<(), Failure> {
         .as_array()
         .cloned()
         .unwrap_or_default();
-    let name = |webhook: &Value| text(webhook, "name").chars().count();
-    let width = webhooks.iter().map(name).max().unwrap_or(0);
-    for webhook in &webhooks {
-        if global.json() {
-            output::json_line(webhook);
-            continue;
-        }
-        let off = if part(webhook, "enabled").as_bool() == Some(false) {
-            "  disabled"
-        } else {
-            ""
-        };
-        let secret = match secret_line(webhook) {
-            Some(line) if is_pending(webhook) => format!("  {}", output::yellow(&line)),
-            Some(line) => format!("  {line}"),
-            None => String::new(),
-        };
-        output::out(&format!(
-            "{:width$}  {}  {}{secret}{off}\n",
-            text(webhook, "name"),
-            text(webhook, "url"),
-            text(webhook, "verified_by"),
-        ));
+    if global.json() {
+        webhooks.iter().for_each(output::json_line);
+        return Ok(());
     }
-    if webhooks.is_empty() && !global.json() && !global.quiet() {
+    let columns = [
+        Column("name", true),
+        Column("url", true),
+        Column("verified by", false),
+        Column("secret", false),
+        Column("state", true),
+    ];
+    let cells = webhooks.iter().map(|webhook| {
+        let off = part(webhook, "enabled").as_bool() == Some(false);
+        let secret = secret_line(webhook).unwrap_or_default();
+        let style: Option<table::Style> = is_pending(webhook).then_some(output::yellow);
+        vec![
+            Cell::new(text(webhook, "name")),
+            Cell::new(text(webhook, "url")),
+            Cell::new(text(webhook, "verified_by")),
+            Cell::styled(secret, style),
+            Cell::new(if off { "disabled" } else { "enabled" }),
+        ]
+    });
+    table::print(global, &columns, &cells.collect::<Vec<_>>());
+    if webhooks.is_empty() && !global.quiet() {
         output::err("no webhook is configured\n");
     }
     Ok(())

@@ -3,11 +3,12 @@
 
 use super::document::Context;
 use super::table::Table;
+use super::value::Value;
 use super::{OldSlug, RateSettings, secrets};
 use crate::codes;
 use crate::model::Slug;
 use crate::model::http_file::Masking;
-use crate::providers::{Handshake, Provider};
+use crate::providers::{ANYONE, Handshake, Provider};
 use crate::verify::Verifier;
 
 /// Origins that one webhook lists at most.
@@ -54,8 +55,18 @@ pub(super) fn read(
                 "remove it",
             );
         }
-        let texts = items.iter().filter_map(|item| item.filled(cx));
-        texts.map(str::to_owned).collect()
+        let origin = |item: &Value<'_, '_>| {
+            let text = item.filled(cx)?;
+            if text.contains('*') && text != ANYONE {
+                item.invalid_help(
+                    cx,
+                    "an origin is matched whole",
+                    "list each origin, or write \"*\" for anyone",
+                );
+            }
+            Some(text.to_owned())
+        };
+        items.iter().filter_map(origin).collect()
     });
     if cloudevents {
         let allow = methods.join(", ");

@@ -1,5 +1,5 @@
-//! What of a file is shown: source lines with slugs and secrets replaced by `*`, byte for byte, so that
-//! columns stay.
+//! What of a file is shown: source lines with slugs and secrets replaced by `*`, byte for byte and character for
+//! character, so that columns stay.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -16,7 +16,17 @@ const SECRET_KEYS: [&str; 9] = [
     "sign",
     "headers",
 ];
-/// Replaces the text of every credential by `*`, byte by byte, so that columns stay.
+/// What stands for a character: as long as it in bytes, for spans, and one character, for columns.
+fn mark(c: char) -> char {
+    match c.len_utf8() {
+        1 => '*',
+        2 => '\u{b7}',
+        3 => '\u{2022}',
+        _ => '\u{10101}',
+    }
+}
+
+/// Replaces the text of every credential by `*`, so that columns stay.
 pub(super) fn mask_table(table: &DeTable<'_>, shown: &mut String) {
     for (key, value) in table {
         if SECRET_KEYS.contains(&key.get_ref().as_ref()) {
@@ -92,12 +102,11 @@ fn mask_value(value: &Spanned<DeValue<'_>>, shown: &mut String) {
                 let quotes = text.len() - text.trim_start_matches(['"', '\'']).len();
                 let end = text.len().saturating_sub(quotes);
                 let masked: String = text
-                    .bytes()
-                    .enumerate()
-                    .map(|(i, b)| match b {
-                        b'\n' | b'\r' => char::from(b),
-                        _ if i < quotes || i >= end => char::from(b),
-                        _ => '*',
+                    .char_indices()
+                    .map(|(i, c)| match c {
+                        '\n' | '\r' => c,
+                        _ if i < quotes || i >= end => c,
+                        _ => mark(c),
                     })
                     .collect();
                 shown.replace_range(span, &masked);
@@ -111,11 +120,11 @@ fn mask_value(value: &Spanned<DeValue<'_>>, shown: &mut String) {
 /// lines of a block of text that begins there.
 pub(super) fn mask_lines(text: &str) -> String {
     let hide = |part: &str| -> String {
-        let mask = |b: u8| match b {
-            b'\n' | b'\r' | b' ' | b'=' => char::from(b),
-            _ => '*',
+        let mask = |c: char| match c {
+            '\n' | '\r' | ' ' | '=' => c,
+            _ => mark(c),
         };
-        part.bytes().map(mask).collect()
+        part.chars().map(mask).collect()
     };
     let mut block: Option<&str> = None;
     let mut masked = String::with_capacity(text.len());
@@ -139,4 +148,22 @@ pub(super) fn mask_lines(text: &str) -> String {
         masked.push_str(&hide(tail));
     }
     masked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_bytes_nor_characters_move() {
+        let text = "slug = \"aä€🚀\" x";
+        let table = DeTable::parse("token = \"aä€🚀\"").unwrap();
+        let mut shown = "token = \"aä€🚀\"".to_owned();
+        mask_table(table.get_ref(), &mut shown);
+        assert_eq!(shown, "token = \"*·•𐄁\"");
+        let masked = mask_lines(text);
+        assert_eq!(masked.len(), text.len());
+        assert_eq!(masked.chars().count(), text.chars().count());
+        assert!(!masked.contains(['a', 'ä', '€', '🚀', 'x']), "{masked}");
+    }
 }

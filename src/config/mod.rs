@@ -1,6 +1,7 @@
 //! `webhooks.toml` to checked, compiled routes. All errors of a file at once, each with file, line,
 //! column, and what to do; a file with one error is refused whole.
 
+mod dev;
 mod document;
 mod expectations;
 pub mod findings;
@@ -8,6 +9,7 @@ mod handshakes;
 mod mask;
 pub mod reload;
 mod scalars;
+pub mod schema;
 mod scheme_words;
 mod secrets;
 mod server;
@@ -167,7 +169,7 @@ pub struct Webhook {
     pub enabled: bool,
     /// Its tests, for `check`.
     pub tests: Vec<WebhookTest>,
-    /// Where it stands in the file (line of `[[webhook]]`).
+    /// Where it stands in the file (line of `[[webhook]]`); 0: it is not in the file, but built in.
     pub line: u32,
 }
 
@@ -325,6 +327,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Loaded {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
     match secrets::read_text(&file, CONFIG_FILE_BYTES_MAX) {
         Ok(text) => compile(&file, text, None, overrides),
+        Err(_) if overrides.dev && !file.exists() => compile(&file, String::new(), None, overrides),
         Err(why) => compile(&file, String::new(), Some(why), overrides),
     }
 }
@@ -374,7 +377,10 @@ fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Op
     let server = server::read(cx, named("server").as_ref(), over);
     let store = store::read(cx, named("store").as_ref(), over, server.queue);
     let sinks = sinks::read_all(cx, named("sink").as_ref(), jiff::Timestamp::now());
-    let webhooks = webhooks::read_all(cx, named("webhook").as_ref(), server.edge.max_body);
+    let mut webhooks = webhooks::read_all(cx, named("webhook").as_ref(), server.edge.max_body);
+    if over.dev {
+        dev::add(file, &mut webhooks);
+    }
     let views = views::read_all(cx, named("view").as_ref(), jiff::Timestamp::now());
     for key in ["emitter", "automation"] {
         table.not_yet(key);

@@ -135,7 +135,8 @@ impl ConfigHandle {
             files,
             ..
         } = load(&running.file, &self.overrides);
-        if !running.webhooks.is_empty() && config.as_ref().is_some_and(Config::is_of_nothing) {
+        let written = running.webhooks.iter().any(|webhook| webhook.line > 0);
+        if written && config.as_ref().is_some_and(Config::is_of_nothing) {
             config = None;
             findings.push(emptied(&running));
         }

@@ -97,7 +97,10 @@ fn definition(cx: &Context, value: &Value<'_, '_>) -> Option<Definition> {
     let json = value.json(cx)?;
     let place = |path: &[&str]| place_of(cx, value, path);
     match Definition::compile(json.as_object()?, &place) {
-        Ok(definition) => Some(definition),
+        Ok(definition) => {
+            warn(cx, definition.warnings().to_vec());
+            Some(definition)
+        }
         Err(problems) => {
             report_all(cx, value, problems);
             None
@@ -150,7 +153,10 @@ fn template(cx: &Context, value: &Value<'_, '_>) -> Option<Template> {
     let name = value.filled(cx)?;
     let text = read_template(cx, value, name)?;
     match Template::compile(&format!("templates/{name}"), text) {
-        Ok(template) => Some(template),
+        Ok(template) => {
+            warn(cx, template.warnings());
+            Some(template)
+        }
         Err(problem) => {
             cx.report(Severity::Error, problem);
             None
@@ -162,7 +168,14 @@ fn template(cx: &Context, value: &Value<'_, '_>) -> Option<Template> {
 pub(super) fn template_text(cx: &Context, value: &Value<'_, '_>) -> Option<Template> {
     let text = value.text(cx)?;
     match Template::compile(&cx.text_name(&value.name), text.to_owned()) {
-        Ok(template) => Some(template),
+        Ok(template) => {
+            let template = match value.origin(cx) {
+                Some(origin) => template.from_place(origin),
+                None => template,
+            };
+            warn(cx, template.warnings());
+            Some(template)
+        }
         Err(problem) => {
             cx.report(Severity::Error, value.relocate(cx, problem));
             None
@@ -174,12 +187,25 @@ pub(super) fn template_text(cx: &Context, value: &Value<'_, '_>) -> Option<Templ
 pub(super) fn expression(cx: &Context, value: &Value<'_, '_>) -> Option<Expression> {
     let text = value.filled(cx)?;
     match Expression::compile(&cx.text_name(&value.name), text) {
-        Ok(expression) => Some(expression),
+        Ok(expression) => {
+            let expression = match value.origin(cx) {
+                Some(origin) => expression.from_place(origin),
+                None => expression,
+            };
+            warn(cx, expression.warnings());
+            Some(expression)
+        }
         Err(mut problem) => {
             problem.message = format!("`{}`: {}", value.name, problem.message);
             cx.report(Severity::Error, value.relocate(cx, problem));
             None
         }
+    }
+}
+
+fn warn(cx: &Context, problems: Vec<Problem>) {
+    for problem in problems {
+        cx.report(Severity::Warning, problem);
     }
 }
 

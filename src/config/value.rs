@@ -3,7 +3,7 @@
 use super::document::{Context, nearest};
 use super::table::Table;
 use crate::codes;
-use crate::model::Problem;
+use crate::model::{Place, Problem};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
@@ -208,6 +208,12 @@ impl<'a, 't> Value<'a, 't> {
         };
         let start = self.span.start + quote.len() + (content.len() - trimmed.len());
         (trimmed == text).then(|| start + range.start..start + range.end)
+    }
+
+    /// Where the value's text begins in the file; `None` where escapes make the two differ.
+    pub(super) fn origin(&self, cx: &Context) -> Option<Place> {
+        let span = self.inner_span(cx, 0..1)?;
+        Some(cx.place(span))
     }
 
     /// The character at `column` (from 1) of a one-line text; the whole value where escapes hide it.

@@ -6,7 +6,7 @@ use crate::config::{Config, Webhook, WebhookTest};
 use crate::model::{Note, Outcome, Problem, Request, http_file};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Bytes of a request file: the largest body, and its headers.
@@ -109,6 +109,29 @@ fn run(config: &Config, webhook: &Webhook, test: &WebhookTest, folder: &Path) ->
         duration: start.elapsed(),
         failure,
     }
+}
+
+/// The files that the tests read: requests, and the bodies these stand in for.
+#[must_use]
+pub fn test_files(config: &Config) -> Vec<PathBuf> {
+    let folder = config.file.parent().unwrap_or(Path::new("."));
+    let tests = config.webhooks.iter().flat_map(|webhook| &webhook.tests);
+    tests
+        .flat_map(|test| request_files(&folder.join(&test.request)))
+        .collect()
+}
+
+/// A request file, and the file of its body where it names one.
+#[must_use]
+pub fn request_files(path: &Path) -> Vec<PathBuf> {
+    let mut files = vec![path.to_path_buf()];
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if let Ok(bytes) = crate::config::read_bytes(path, REQUEST_FILE_BYTES_MAX)
+        && let Ok(request) = http_file::parse(&bytes, Timestamp::UNIX_EPOCH)
+    {
+        files.extend(included(&request.body).map(|body| folder.join(body)));
+    }
+    files
 }
 
 /// Reads an `.http` file. A body that is one line `< file` is that file's content.

@@ -67,8 +67,7 @@ fn a_failed_expression_parks() {
         assert_eq!(parked.outcome, Outcome::Parked, "{key}");
         let problem = parked.error.unwrap();
         assert_eq!(problem.code, codes::EXPRESSION_FAILED);
-        let file = problem.place.unwrap().file;
-        assert_eq!(file, format!("webhooks.toml, `{key}` of w"));
+        assert_eq!(problem.place.unwrap().file, "webhooks.toml");
         assert!(
             problem.message.starts_with(&format!("`{key}` failed: ")),
             "{}",

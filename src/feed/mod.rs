@@ -140,6 +140,12 @@ pub trait Feed: Send + Sync {
     /// When the store fails.
     fn delivery(&self, id: uuid::Uuid) -> Result<Option<DeliveryRow>, FeedError>;
 
+    /// Ids of a delivery's replays, newest first; of the newest 100.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn replays(&self, id: uuid::Uuid) -> Result<Vec<uuid::Uuid>, FeedError>;
+
     /// The request of a ring entry in `.http` form.
     ///
     /// # Errors

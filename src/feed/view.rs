@@ -30,6 +30,8 @@ const GLANCE: Duration = Duration::from_millis(100);
 const QUERY_TIME: Duration = Duration::from_secs(5);
 /// Bytes of one page at most (one larger row still gets its own), so that memory stays bounded.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Replays of one delivery that are found.
+const REPLAYS_SHOWN: u32 = 100;
 /// Bytes that a delivery or an event has beside its payload, roughly.
 const ROW_BYTES: usize = 512;
 
@@ -467,6 +469,19 @@ impl Feed for LogFeed {
         let mut entries = entries.map_err(|e| self.report(&e))?.into_iter();
         let entry = entries.find(|(_, delivery, _)| delivery.id == id);
         Ok(entry.map(|(position, delivery, _)| ring_row(position, delivery)))
+    }
+
+    fn replays(&self, id: Uuid) -> Result<Vec<Uuid>, FeedError> {
+        let reader = self.begin()?;
+        let seqs = reader.replays(id, REPLAYS_SHOWN);
+        let mut records = Records::new(&*self.log);
+        let mut ids = Vec::new();
+        for seq in seqs.map_err(|e| self.report(&e))? {
+            let record = records.get(seq).map_err(|e| failed(&e))?;
+            let record = record.filter(|record| record.delivery.replay_of == Some(id));
+            ids.extend(record.map(|record| record.delivery.id));
+        }
+        Ok(ids)
     }
 
     fn ring_request(&self, id: Uuid) -> Result<Option<Vec<u8>>, FeedError> {

@@ -6,7 +6,7 @@ use super::sinks::{self, Proof, Sink};
 use super::status::{Board, lock};
 use super::tuning::Tuning;
 use super::window::Item;
-use super::{HttpTarget, RetryError, SinkKind, SinkSettings, SinkStatus, own};
+use super::{HttpTarget, Parcel, RetryError, SinkKind, SinkSettings, SinkStatus, own};
 use crate::log::EventLog;
 use crate::model::{Position, Secret, Seq};
 use crate::state::{DeadLetter, State, StateError};
@@ -19,6 +19,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Events in a batch that is sent again: Prefect's API shows no more at once.
+const AGAIN_EVENTS: usize = 50;
+/// Bytes in a batch that is sent again, where it holds more than one event.
+const AGAIN_BYTES: usize = 1024 * 1024;
 
 /// All sinks' loops.
 pub struct Forwarders {
@@ -252,14 +257,49 @@ impl Forwarders {
             trace,
             json,
         })];
-        if sink.send(&batch).await? == Proof::Delivered {
+        self.send_batch(sink, &batch).await
+    }
+
+    /// Sends kept events of a delivery again, now, whatever the sink's `match` says; its cursor stays where it is.
+    ///
+    /// # Errors
+    /// The sink is not running, or refused them.
+    pub async fn send_stored(&self, sink: &str, parcel: Parcel) -> Result<(), RetryError> {
+        let name = sink;
+        let sink = lock(&self.running)
+            .iter()
+            .find(|r| r.board.name == name)
+            .and_then(|r| r.sink.clone())
+            .ok_or_else(|| RetryError::NoSink(name.to_owned()))?;
+        let count = u64::try_from(parcel.events.len()).unwrap_or(u64::MAX);
+        let limits = (
+            sink.events_max().clamp(1, AGAIN_EVENTS),
+            sink.bytes_max().min(AGAIN_BYTES),
+        );
+        for batch in batches(parcel, limits) {
+            let sent = self.send_batch(sink.as_ref(), &batch).await;
+            sent.map_err(|error| RetryError::Refused(error.to_string()))?;
+        }
+        let labels = vec![("sink", name.to_owned())];
+        let delivered = &self.deps.metrics.sink_delivered;
+        delivered.get_or_create(&labels).inc_by(count);
+        Ok(())
+    }
+
+    /// Sends a batch and waits until the sink has it.
+    async fn send_batch(&self, sink: &dyn Sink, batch: &[Arc<Item>]) -> Result<(), SinkError> {
+        if sink.send(batch).await? == Proof::Delivered {
             return Ok(());
         }
         let tuning = &self.deps.tuning;
+        let mut left = batch.to_vec();
         let until = Instant::now() + tuning.probe;
         while Instant::now() < until {
             tokio::time::sleep(tuning.poll.1).await;
-            if !sink.shown(&batch).await?.is_empty() {
+            // A sink may be asked for some of them at once only: the first that are left.
+            let shown = sink.shown(&left).await?;
+            left.retain(|item| !shown.contains(&item.event.id));
+            if left.is_empty() {
                 return Ok(());
             }
         }
@@ -338,6 +378,38 @@ impl Forwarders {
         self.show(&all);
         self.keep_house();
     }
+}
+
+/// A parcel's events in batches of so many events and bytes.
+fn batches(parcel: Parcel, (events_max, bytes_max): (usize, usize)) -> Vec<Vec<Arc<Item>>> {
+    let mut batches: Vec<Vec<Arc<Item>>> = Vec::new();
+    let mut bytes = 0;
+    for (index, event) in (0..).zip(parcel.events) {
+        let Ok(json) = serde_json::to_string(&event) else {
+            // Strings, times and JSON text always serialise.
+            continue;
+        };
+        let full = |batch: &Vec<_>| batch.len() >= events_max || bytes + json.len() > bytes_max;
+        if batches.last().is_none_or(full) {
+            batches.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += json.len();
+        if let Some(batch) = batches.last_mut() {
+            batch.push(Arc::new(Item {
+                position: Position {
+                    seq: parcel.seq,
+                    index,
+                },
+                webhook: parcel.webhook.clone(),
+                received: parcel.received,
+                event,
+                trace: parcel.trace.clone(),
+                json,
+            }));
+        }
+    }
+    batches
 }
 
 async fn end_all(mut ending: Vec<Running>, within: Duration) {

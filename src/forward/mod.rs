@@ -157,6 +157,21 @@ pub struct SinkFailure {
     pub retry_at: Option<jiff::Timestamp>,
 }
 
+/// Kept events of one delivery that are to be sent again.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// Its place in the log.
+    pub seq: crate::model::Seq,
+    /// Name of its webhook.
+    pub webhook: Option<String>,
+    /// When it was received.
+    pub received: jiff::Timestamp,
+    /// Its events.
+    pub events: Vec<crate::model::Event>,
+    /// The place in a trace that it came with, where that is the parent of what goes out.
+    pub trace: Option<crate::model::trace::Trace>,
+}
+
 /// Why a retry of a dead letter did not work.
 #[derive(Debug, Clone, Error)]
 pub enum RetryError {
@@ -164,7 +179,7 @@ pub enum RetryError {
     #[error("there is no dead letter {0}")]
     Unknown(i64),
     /// Its sink is not in the configuration or not enabled.
-    #[error("sink `{0}` is not running")]
+    #[error("there is no running sink `{0}`")]
     NoSink(String),
     /// The sink refused it again, or could not be reached.
     #[error("{0}")]

@@ -66,7 +66,7 @@ impl Gateway {
         let code = pending.as_ref().and_then(|note| note.code);
         let append = draft.noted(pending).append(None, answer.status().as_u16());
         let appended = self.append(append).await?;
-        self.note(door, &received, id, &answer, code, &appended);
+        self.note(door, &received, id, &answer, &code.into(), &appended);
         Ok(answer.into_response(false))
     }
 }

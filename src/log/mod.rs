@@ -10,7 +10,7 @@ mod keys;
 pub mod memory;
 mod own;
 mod queue;
-mod record;
+pub(crate) mod record;
 mod retention;
 pub(crate) mod stores;
 

@@ -6,6 +6,9 @@ use crate::model::Request;
 use crate::model::limits::REFLECTED_BYTES_MAX;
 use crate::model::request::header_text;
 
+/// Stands for every origin.
+pub(crate) const ANYONE: &str = "*";
+
 /// To whom and how much a webhook consents.
 #[derive(Debug, Clone)]
 pub(super) struct Consent {
@@ -59,7 +62,10 @@ impl Consent {
 
     fn is_allowed(&self, origin: &str) -> bool {
         let origins = self.origins.as_ref();
-        origins.is_none_or(|list| list.iter().any(|one| one.eq_ignore_ascii_case(origin)))
+        origins.is_none_or(|list| {
+            list.iter()
+                .any(|one| one == ANYONE || one.eq_ignore_ascii_case(origin))
+        })
     }
 
     /// The smaller of what is asked and what is allowed, a minute; none where what is asked is no rate.

@@ -17,6 +17,7 @@ mod load;
 mod teaching;
 
 pub use confirm::Confirmation;
+pub(crate) use consent::ANYONE;
 pub use handshake::{Handshake, HandshakeAnswer};
 pub use load::{load, names, samples};
 
@@ -235,3 +236,5 @@ mod tests_answers;
 mod tests_any;
 #[cfg(test)]
 mod tests_docs;
+#[cfg(test)]
+mod tests_strict;

@@ -6,9 +6,12 @@
 use super::expression::Expression;
 use super::input::{Input, ParsedBody};
 use super::json::{Doc, string_into};
+use super::template::because;
 use super::template::used_names;
 use super::undefined::{self, Read};
-use super::{Failure, Keys, Scope, Traced, Translated, env, names, problem, rewrite, schema, text};
+use super::{
+    Failure, Keys, Scope, Traced, Translated, aliases, env, names, problem, rewrite, schema, text,
+};
 use crate::codes;
 use crate::model::http_file::Masking;
 use crate::model::{Headers, Place, Problem, Request, limits};
@@ -30,6 +33,9 @@ pub struct Definition {
     used: HashSet<String>,
     /// A list: one event for each of its items.
     each: Option<Expression>,
+    /// Where its fields, and the members of these, stand in the configuration; the whole table is the path "".
+    places: Vec<(String, Place)>,
+    warnings: Vec<Problem>,
 }
 
 /// Events of one request by `each`.
@@ -64,6 +70,7 @@ struct Compiler<'p> {
     env: Environment<'static>,
     used: HashSet<String>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Definition {
@@ -116,7 +123,9 @@ impl Definition {
                     format!("The definition gave no JSON: {}.", invalid.what),
                 )
             })?;
-            schema::events(&doc, &input, &mut notes)?
+            schema::events(&doc, &input, &mut notes).map_err(|(problem, spot)| {
+                because(self.placed(problem, spot.as_ref()), &undefined)
+            })?
         };
         undefined.truncate(UNDEFINED_MAX);
         notes.extend(undefined.iter().map(undefined::note));
@@ -130,6 +139,20 @@ impl Definition {
         })
     }
 
+    /// A problem of an event with the place of what gave the value: the longest path that was written.
+    fn placed(&self, mut problem: Problem, spot: Option<&schema::Spot>) -> Problem {
+        let path = spot.map_or("", |spot| spot.path.as_str());
+        let holds = |outer: &str| {
+            let rest = path.strip_prefix(outer);
+            outer.is_empty()
+                || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let found = self.places.iter().filter(|(path, _)| holds(path));
+        let longest = found.max_by_key(|(path, _)| path.len());
+        problem.place = problem.place.or_else(|| Some(longest?.1.clone()));
+        problem
+    }
+
     /// What its expressions read of a request, and what that was.
     pub(crate) fn trace(&self, scope: &Scope<'_>) -> Vec<Traced> {
         let input = Input::new(scope);
@@ -139,6 +162,12 @@ impl Definition {
             .iter()
             .for_each(|(_, part)| part.trace(&context, &mut out));
         out
+    }
+
+    /// What is wrong with it that is no error: names that it reads and that nothing gives.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
     }
 
     /// With a list that gives one event for each of its items, which are `item` in expressions.
@@ -157,15 +186,20 @@ impl Definition {
             return Ok(out);
         };
         let list = each.value_of(input)?;
+        if list.is_undefined() {
+            undefined.extend(each.undefined(input));
+        }
         if list.is_undefined() || list.is_none() {
             return Ok(out);
         }
         if !matches!(list.kind(), ValueKind::Seq | ValueKind::Iterable) {
-            return Err(Problem::new(
+            let mut problem = Problem::new(
                 codes::EXPRESSION_FAILED,
                 format!("`each` gives no list: {}.", text::glance(&list)),
             )
-            .help("It names a list in the request, such as `body.alerts`; each of its items is `item`."));
+            .help("It names a list in the request, such as `body.alerts`; each of its items is `item`.");
+            problem.place = Some(each.place());
+            return Err(problem);
         }
         for (i, item) in list.try_iter().into_iter().flatten().enumerate() {
             if i >= EVENTS_MAX || out.len() > limits::EVENTS_BYTES_MAX {
@@ -235,7 +269,7 @@ impl Definition {
             Part::Whole(expression, source) => {
                 let value = expression
                     .eval(context.clone())
-                    .map_err(|error| source.problem(&error))?;
+                    .map_err(|error| source.failed(context, &error))?;
                 if value.is_undefined() {
                     source.note_undefined(context, undefined);
                 }
@@ -243,16 +277,16 @@ impl Definition {
                     return Ok(false);
                 }
                 text::json_into(out, &value, text::COMPACT, 0)
-                    .map_err(|error| source.problem(&error))?;
+                    .map_err(|error| source.failed(context, &error))?;
             }
             Part::Text(name, source) => {
                 let template = self
                     .env
                     .get_template(name)
-                    .map_err(|error| source.problem(&error))?;
+                    .map_err(|error| source.failed(context, &error))?;
                 let text = template
                     .render(context.clone())
-                    .map_err(|error| source.problem(&error))?;
+                    .map_err(|error| source.failed(context, &error))?;
                 source.note_undefined(context, undefined);
                 string_into(out, &text);
             }
@@ -359,6 +393,16 @@ impl Source {
         }
     }
 
+    /// Why it failed, with what it read.
+    fn failed(&self, context: &Value, error: &minijinja::Error) -> Problem {
+        let problem = self.problem(error);
+        if problem.code != codes::EXPRESSION_FAILED {
+            return problem;
+        }
+        let reads = undefined::all_reads(&self.text);
+        undefined::with_values(problem, undefined::values(context, reads.iter()))
+    }
+
     fn problem(&self, error: &minijinja::Error) -> Problem {
         let mut problem = problem::of(error, "", &self.text, codes::EXPRESSION_FAILED);
         problem.message = format!("`{}`: {}", self.path, problem.message);
@@ -374,6 +418,7 @@ impl<'p> Compiler<'p> {
             env: env::base().clone(),
             used: HashSet::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -385,12 +430,37 @@ impl<'p> Compiler<'p> {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
+        let places = self.places(table);
         Ok(Definition {
             root,
             env: self.env,
             used: self.used,
             each: None,
+            places,
+            warnings: self.warnings,
         })
+    }
+
+    fn places(&self, table: &serde_json::Map<String, Json>) -> Vec<(String, Place)> {
+        let mut places = vec![(String::new(), (self.place)(&[]))];
+        for (field, value) in table {
+            places.push((field.clone(), (self.place)(&[field])));
+            match value {
+                Json::Object(members) => places.extend(members.keys().map(|key| {
+                    let place = (self.place)(&[field, key]);
+                    (format!("{field}.{key}"), place)
+                })),
+                Json::Array(items) => places.extend((0..items.len()).map(|index| {
+                    let place = (self.place)(&[field, &index.to_string()]);
+                    (format!("{field}[{index}]"), place)
+                })),
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+            }
+        }
+        let known = places.into_iter();
+        known
+            .filter_map(|(path, place)| Some((path, place?)))
+            .collect()
     }
 
     fn report(&mut self, mut problem: Problem, path: &[&str]) {
@@ -438,7 +508,8 @@ impl<'p> Compiler<'p> {
             let problem = Problem::new(
                 codes::EVENT_FIELD_MISSING,
                 "The event's resource has no `prefect.resource.id`.",
-            );
+            )
+            .help("It names what the event is about: `resource = { \"prefect.resource.id\" = \"order.{{ body.id }}\" }`.");
             self.report(problem, &["resource"]);
         }
     }
@@ -479,6 +550,11 @@ impl<'p> Compiler<'p> {
             problem.message = format!("`{}`: {}", source.path, problem.message);
             self.report(problem, path);
             return Part::Static("null".into());
+        }
+        for mut problem in aliases::unknown_names("", text, &[ITEM]) {
+            problem.message = format!("`{}`: {}", source.path, problem.message);
+            problem.place.clone_from(&source.place);
+            self.warnings.push(problem);
         }
         if let Some(inner) = whole(text)
             && let Ok(expression) = env::base()

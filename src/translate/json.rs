@@ -107,6 +107,11 @@ impl Doc {
         }
     }
 
+    /// Bytes of its text.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The outermost value.
     pub(crate) fn root(&self) -> Ref<'_> {
         Ref { doc: self, at: 0 }
@@ -173,6 +178,11 @@ impl<'a> Ref<'a> {
     /// Its kind.
     pub(crate) fn kind(self) -> Kind {
         self.doc.entry(self.at).kind
+    }
+
+    /// Byte of the document's text where it begins; a string's first byte behind the quote.
+    pub(crate) fn start(self) -> usize {
+        self.doc.entry(self.at).start as usize
     }
 
     /// Its text as it was sent; a string without its quotes.

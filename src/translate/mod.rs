@@ -3,15 +3,18 @@
 //! A template whose text is JSON cannot be broken or taken over by what is in a request: values are
 //! escaped by where they are printed.
 
+mod aliases;
+mod blocks;
 mod body;
 mod cloudevents;
 mod env;
 mod expression;
+mod faults;
 mod filters;
 mod fixed;
 mod hidden;
 mod input;
-mod json;
+pub(crate) mod json;
 mod keys;
 mod marks;
 mod names;

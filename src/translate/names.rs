@@ -1,7 +1,7 @@
 //! Filters, tests and functions that a template names and nobody knows: told when it is loaded, not when it is first used.
 
 use super::tokens::{self, Segment, SegmentKind, Token, TokenKind};
-use super::{env, filters};
+use super::{env, filters, undefined};
 use crate::codes;
 use crate::model::{Place, Problem};
 use std::collections::HashSet;
@@ -91,6 +91,53 @@ fn find(source: &str) -> Option<(Problem, Range<usize>)> {
         }
     }
     None
+}
+
+/// Names that a template gives itself.
+pub(crate) fn given<'s>(source: &'s str, segments: &[Segment]) -> HashSet<&'s str> {
+    let mut given = HashSet::new();
+    for segment in segments {
+        let tokens = &segment.tokens;
+        let sign = |sign: u8| tokens.iter().position(|token| token.is(sign));
+        let word = |word: &str| tokens.iter().position(|token| token.text(source) == word);
+        let until = match segment.keyword(source) {
+            "set" => sign(b'=').unwrap_or(2),
+            "for" => word("in").unwrap_or(tokens.len()),
+            "call" => sign(b')').unwrap_or(0),
+            "macro" | "import" | "from" | "block" => tokens.len(),
+            "with" => {
+                let named = tokens
+                    .windows(2)
+                    .filter(|pair| pair.last().is_some_and(|t| t.is(b'=')));
+                given.extend(named.filter_map(|pair| Some(pair.first()?.text(source))));
+                0
+            }
+            _ => 0,
+        };
+        let names = tokens.iter().take(until).skip(1);
+        let names = names.filter(|token| token.kind == TokenKind::Name);
+        given.extend(names.map(|token| token.text(source)));
+    }
+    given
+}
+
+/// Whether the token at an index is a variable that is read, and not one of which it is asked whether it is there.
+pub(crate) fn is_variable(source: &str, segment: &Segment, i: usize) -> bool {
+    const CONSTANTS: [&str; 6] = ["true", "false", "none", "True", "False", "None"];
+    let tokens = &segment.tokens;
+    let Some((_, end)) = undefined::path(source, tokens, i) else {
+        return false;
+    };
+    let word = |at: usize| tokens.get(at).map_or("", |token| token.text(source));
+    let statement = segment.kind == SegmentKind::Block && (i == 0 || word(0) == "filter");
+    let before = i.checked_sub(1).map_or("", word);
+    let tested = before == "not" && i.checked_sub(2).map_or("", word) == "is";
+    let named = word(i + 1) == "=" && word(i + 2) != "=";
+    let asked = word(end) == "is" || (word(end) == "|" && matches!(word(end + 1), "default" | "d"));
+    let name = word(i);
+    let language = LANGUAGE.contains(&name) || CONSTANTS.contains(&name);
+    let called = word(i + 1) == "(" || filters::FUNCTIONS.contains(&name);
+    !(statement || tested || named || asked || language || called)
 }
 
 fn defines(segment: &Segment, source: &str) -> bool {

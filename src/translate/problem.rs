@@ -68,6 +68,26 @@ pub(crate) fn of_rewritten(
     problem
 }
 
+/// A place in a text that stands in another file, as one of that file. `origin` is where the text begins.
+pub(crate) fn situated(place: Place, origin: &Place) -> Place {
+    let shift = if place.line == 1 {
+        origin.column.saturating_sub(1)
+    } else {
+        0
+    };
+    Place {
+        file: origin.file.clone(),
+        line: place.line + origin.line.saturating_sub(1),
+        column: place.column + shift,
+        end_column: place.end_column.map(|end| end + shift),
+        source: if place.line == 1 {
+            origin.source.clone()
+        } else {
+            place.source
+        },
+    }
+}
+
 /// The error where it began: blocks and recursive loops wrap theirs.
 fn innermost(error: &Error) -> &Error {
     let mut current = error;
@@ -122,6 +142,7 @@ fn help(error: &Error, code: Code) -> Option<String> {
     }
     let name = detail.split_ascii_whitespace().nth(1)?;
     match error.kind() {
+        ErrorKind::UnknownMethod => env::suggest_method(detail.rsplit(' ').next()?),
         ErrorKind::UnknownFilter => env::suggest_filter(name),
         ErrorKind::UnknownTest => env::suggest_test(name),
         ErrorKind::UnknownFunction => env::suggest_function(name),

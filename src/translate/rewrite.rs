@@ -6,12 +6,14 @@
 //! printed. Only insertions are made, lines stay the same, and positions are mapped back for errors.
 
 mod fragments;
+mod macros;
 mod operators;
 
 use super::json;
 use super::tokens::{self, Segment, SegmentKind, Token, TokenKind, closing};
 use crate::model::Problem;
 use fragments::Fragments;
+use macros::Macros;
 use std::ops::Range;
 
 /// A template as it is compiled.
@@ -68,9 +70,13 @@ pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
         });
     };
     let fragments = Fragments::find(file, source, &segments)?;
+    let macros = Macros::find(source, &segments);
     let (mut edits, mut spans) = (Vec::new(), Vec::new());
     for (i, segment) in segments.iter().enumerate() {
-        operators::rewrite(&mut edits, &mut spans, source, segment);
+        macros.edit(&mut edits, source, i, segment);
+        if !macros.has(i) {
+            operators::rewrite(&mut edits, &mut spans, source, segment);
+        }
         fragments.calls(&mut edits, source, segment);
         match segment.kind {
             SegmentKind::Print => print(&mut edits, source, segment, fragments.place(i)),
@@ -87,9 +93,14 @@ pub(crate) fn rewrite(file: &str, source: &str) -> Result<Rewritten, Problem> {
 /// As [`rewrite`], for what gives text or a value and no JSON: only what the engine lacks is put in.
 pub(crate) fn operators_of(source: &str) -> Rewritten {
     let (mut edits, mut spans) = (Vec::new(), Vec::new());
-    for segment in tokens::segments(source).unwrap_or_default() {
-        operators::rewrite(&mut edits, &mut spans, source, &segment);
-        set_value(&mut edits, source, &segment);
+    let segments = tokens::segments(source).unwrap_or_default();
+    let macros = Macros::find(source, &segments);
+    for (i, segment) in segments.iter().enumerate() {
+        macros.edit(&mut edits, source, i, segment);
+        if !macros.has(i) {
+            operators::rewrite(&mut edits, &mut spans, source, segment);
+        }
+        set_value(&mut edits, source, segment);
     }
     apply(source, edits, spans)
 }

@@ -1,6 +1,7 @@
 //! From JSON to complete, valid events. The rules are those of Prefect's event specification, which every
 //! event leaves here obeying; what cannot be made right is an error that names event and field.
 
+use super::env::nearest;
 use super::input::Input;
 use super::json::{Doc, Kind, Ref};
 use super::{Keys, keys};
@@ -9,6 +10,7 @@ use crate::model::event::{RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE};
 use crate::model::{Event, Labels, Note, Problem, limits, time};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -34,14 +36,36 @@ pub(crate) fn derived_id(parts: &[&str]) -> Uuid {
     Uuid::new_v5(&namespace, parts.join("\n").as_bytes())
 }
 
+/// Where in the JSON the value is that is no right one, or is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// Byte where the value begins; of one that is missing, the object that lacks it.
+    pub(crate) at: usize,
+    /// Path in its event, such as `resource.prefect.resource.id`.
+    pub(crate) path: String,
+}
+
 /// The events of a JSON text: one object, an array of objects, or `null` for none; and their keys.
 ///
 /// # Errors
-/// `HG0401` to `HG0406`, naming the event's index and the field's path.
+/// `HG0401` to `HG0406`, naming the event's index and the field's path; and where that is.
 pub(crate) fn events(
     doc: &Doc,
     input: &Input<'_>,
     notes: &mut Vec<Note>,
+) -> Result<(Vec<Event>, Keys), (Problem, Option<Spot>)> {
+    let spot = RefCell::default();
+    events_at(doc, input, notes, &spot).map_err(|problem| {
+        let spot = spot.take();
+        (problem, (spot != Spot::default()).then_some(spot))
+    })
+}
+
+fn events_at(
+    doc: &Doc,
+    input: &Input<'_>,
+    notes: &mut Vec<Note>,
+    spot: &RefCell<Spot>,
 ) -> Result<(Vec<Event>, Keys), Problem> {
     let root = doc.root();
     let items: Vec<Ref<'_>> = match root.kind() {
@@ -61,6 +85,7 @@ pub(crate) fn events(
             batch,
             input,
             keys: &keys,
+            spot,
         };
         let event = maker.event(item, notes)?;
         bytes += event.payload.get().len();
@@ -99,10 +124,13 @@ struct Maker<'a> {
     batch: bool,
     input: &'a Input<'a>,
     keys: &'a Keys,
+    /// Where the last look was.
+    spot: &'a RefCell<Spot>,
 }
 
 impl Maker<'_> {
     fn event(&self, item: Ref<'_>, notes: &mut Vec<Note>) -> Result<Event, Problem> {
+        self.look(item);
         if item.kind() != Kind::Object {
             let help = "An event is an object such as {\"event\": \"name\", \"resource\": {\"prefect.resource.id\": \"id\"}}.";
             return Err(self
@@ -127,7 +155,19 @@ impl Maker<'_> {
         Ok(event)
     }
 
+    /// A member that is there and not `null`. What is said from now on is said of it, or of the object without it.
+    fn present<'a>(&self, item: Ref<'a>, key: &str) -> Option<Ref<'a>> {
+        let value = present(item, key);
+        self.look(value.unwrap_or(item));
+        value
+    }
+
+    fn look(&self, value: Ref<'_>) {
+        self.spot.borrow_mut().at = value.start();
+    }
+
     fn problem(&self, code: Code, path: &str, what: &str) -> Problem {
+        path.clone_into(&mut self.spot.borrow_mut().path);
         let event = if self.batch {
             format!("Event {}", self.index)
         } else {
@@ -164,7 +204,7 @@ impl Maker<'_> {
     }
 
     fn occurred(&self, item: Ref<'_>) -> Result<Timestamp, Problem> {
-        let Some(value) = present(item, "occurred") else {
+        let Some(value) = self.present(item, "occurred") else {
             return Ok(self.input.scope.request.received);
         };
         let parsed = match value.kind() {
@@ -179,17 +219,21 @@ impl Maker<'_> {
     }
 
     fn name(&self, item: Ref<'_>) -> Result<String, Problem> {
-        let Some(value) = present(item, "event") else {
-            return Err(self
-                .problem(codes::EVENT_FIELD_MISSING, "event", "is missing")
-                .help("Every event needs a name: \"event\": \"github.push\"."));
+        let Some(value) = self.present(item, "event") else {
+            return Err(self.missing(
+                item,
+                "event",
+                "Every event needs a name: \"event\": \"github.push\".",
+            ));
         };
         let Some(name) = value.as_str() else {
-            return Err(self.problem(
-                codes::EVENT_FIELD_INVALID,
-                "event",
-                &format!("is {}, not a text", describe(value)),
-            ));
+            return Err(self
+                .problem(
+                    codes::EVENT_FIELD_INVALID,
+                    "event",
+                    &format!("is {}, not a text", describe(value)),
+                )
+                .help("Put quotes around it: a name is a text."));
         };
         if name.is_empty() {
             return Err(self.problem(codes::EVENT_FIELD_INVALID, "event", "is empty"));
@@ -205,13 +249,28 @@ impl Maker<'_> {
         Ok(name.into_owned())
     }
 
+    /// A field that must be there; one with a similar name may be meant for it.
+    fn missing(&self, item: Ref<'_>, field: &str, help: &str) -> Problem {
+        let problem = self.problem(codes::EVENT_FIELD_MISSING, field, "is missing");
+        let keys: Vec<_> = item.members().map(|(key, _)| key).collect();
+        let keys = keys.iter().map(AsRef::as_ref);
+        let others = keys.filter(|key: &&str| !FIELDS.contains(key));
+        match nearest(field, others) {
+            Some(near) => problem.help(format!("Did you mean `{field}` by `{near}`?")),
+            None => problem.help(help),
+        }
+    }
+
     fn resource(&self, item: Ref<'_>) -> Result<Labels, Problem> {
-        let Some(value) = present(item, "resource") else {
-            return Err(self
-                .problem(codes::EVENT_FIELD_MISSING, "resource", "is missing")
-                .help("Every event needs a resource: \"resource\": {\"prefect.resource.id\": \"github.repo.x\"}."));
+        let Some(value) = self.present(item, "resource") else {
+            return Err(self.missing(
+                item,
+                "resource",
+                "Every event needs a resource: \"resource\": {\"prefect.resource.id\": \"github.repo.x\"}.",
+            ));
         };
         let labels = self.labels(value, "resource")?;
+        self.look(value.get(RESOURCE_ID).unwrap_or(value));
         self.require(&labels, "resource", RESOURCE_ID)?;
         Ok(labels)
     }
@@ -226,6 +285,7 @@ impl Maker<'_> {
         }
         let mut labels = Labels::new();
         for (key, label) in value.members() {
+            self.look(label);
             let text = match label.kind() {
                 Kind::Plain | Kind::Escaped | Kind::Number | Kind::Bool => label.text(),
                 Kind::Null | Kind::Array | Kind::Object => {
@@ -249,11 +309,19 @@ impl Maker<'_> {
 
     fn require(&self, labels: &Labels, path: &str, label: &str) -> Result<(), Problem> {
         match labels.get(label).map(String::as_str) {
-            None => Err(self.problem(
-                codes::EVENT_FIELD_MISSING,
-                &format!("{path}.{label}"),
-                "is missing",
-            )),
+            None => {
+                let known = [RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE];
+                let others = labels.keys().map(String::as_str);
+                let near = nearest(label, others.filter(|other| !known.contains(other)));
+                let help = match near {
+                    Some(near) => format!("Did you mean `{label}` by `{near}`?"),
+                    None => format!("Every resource needs the label \"{label}\"."),
+                };
+                let path = format!("{path}.{label}");
+                Err(self
+                    .problem(codes::EVENT_FIELD_MISSING, &path, "is missing")
+                    .help(help))
+            }
             Some("") => Err(self.problem(
                 codes::EVENT_FIELD_INVALID,
                 &format!("{path}.{label}"),
@@ -265,13 +333,15 @@ impl Maker<'_> {
 
     fn related(&self, item: Ref<'_>) -> Result<Vec<Labels>, Problem> {
         let mut related = Vec::new();
-        if let Some(value) = present(item, "related") {
+        if let Some(value) = self.present(item, "related") {
             if value.kind() != Kind::Array {
-                return Err(self.problem(
-                    codes::EVENT_FIELD_INVALID,
-                    "related",
-                    &format!("is {}, not an array", describe(value)),
-                ));
+                return Err(self
+                    .problem(
+                        codes::EVENT_FIELD_INVALID,
+                        "related",
+                        &format!("is {}, not an array", describe(value)),
+                    )
+                    .help("One related resource is a list of one: \"related\": [{…}]."));
             }
             for (i, resource) in value.items().enumerate() {
                 if i >= limits::RELATED_MAX {
@@ -282,9 +352,12 @@ impl Maker<'_> {
                     ));
                 }
                 let path = format!("related[{i}]");
+                self.look(resource);
                 let labels = self.labels(resource, &path)?;
-                self.require(&labels, &path, RESOURCE_ID)?;
-                self.require(&labels, &path, RESOURCE_ROLE)?;
+                for label in [RESOURCE_ID, RESOURCE_ROLE] {
+                    self.look(resource.get(label).unwrap_or(resource));
+                    self.require(&labels, &path, label)?;
+                }
                 related.push(labels);
             }
         }
@@ -295,6 +368,7 @@ impl Maker<'_> {
     }
 
     fn payload(&self, item: Ref<'_>) -> Result<Box<RawValue>, Problem> {
+        self.present(item, "payload");
         let text = match item.get("payload") {
             Some(value) if value.kind() == Kind::Object => value.to_compact(),
             Some(value) if value.kind() != Kind::Null => {
@@ -327,7 +401,7 @@ impl Maker<'_> {
 
     fn id(&self, item: Ref<'_>) -> Result<Uuid, Problem> {
         let scope = self.input.scope;
-        let Some(value) = present(item, "id") else {
+        let Some(value) = self.present(item, "id") else {
             return Ok(match self.keys {
                 Keys::None | Keys::PerItem(_) => Uuid::now_v7(),
                 Keys::Delivery(key) => derived_id(&[scope.webhook, key, &self.index.to_string()]),
@@ -356,7 +430,7 @@ impl Maker<'_> {
     }
 
     fn follows(&self, item: Ref<'_>) -> Result<Option<Uuid>, Problem> {
-        let Some(value) = present(item, "follows") else {
+        let Some(value) = self.present(item, "follows") else {
             return Ok(None);
         };
         let uuid = value.as_str().and_then(|text| Uuid::try_parse(&text).ok());

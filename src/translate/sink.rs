@@ -40,7 +40,12 @@ enum Script {
     Off,
     Record(Vec<String>),
     Replay(VecDeque<String>),
+    /// Undefined values print [`MARK`], so that they can be found in the output.
+    Mark,
 }
+
+/// What a marked undefined value prints: no character of any text (Unicode, section 23.7).
+pub(crate) const MARK: char = '\u{fdd0}';
 
 /// A shared handle to [`Written`]: one in the writer, one in the context.
 #[derive(Debug, Clone, Default)]
@@ -61,11 +66,18 @@ impl Sink {
         self.lock().script = Script::Record(Vec::new());
     }
 
+    /// A sink in which undefined values print [`MARK`].
+    pub(crate) fn marking() -> Self {
+        let sink = Self::default();
+        sink.lock().script = Script::Mark;
+        sink
+    }
+
     /// A sink that prints what this one recorded.
     pub(crate) fn replay(&self) -> Self {
         let recorded = match std::mem::take(&mut self.lock().script) {
             Script::Record(texts) => texts.into(),
-            Script::Off | Script::Replay(_) => VecDeque::new(),
+            Script::Off | Script::Replay(_) | Script::Mark => VecDeque::new(),
         };
         let sink = Self::default();
         sink.lock().script = Script::Replay(recorded);
@@ -218,6 +230,14 @@ fn printed<'v>(
         let mut written = sink.lock();
         if let Script::Replay(texts) = &mut written.script {
             return Ok(Cow::Owned(texts.pop_front().unwrap_or_default()));
+        }
+        if matches!(written.script, Script::Mark) {
+            drop(written);
+            return Ok(if value.is_undefined() {
+                Cow::Owned(MARK.to_string())
+            } else {
+                plain(state, value)
+            });
         }
         written.probed = false;
     }

@@ -1,11 +1,14 @@
 //! Templates that print events as JSON, and templates of plain text.
 
+use super::faults::{self, Fault};
 use super::input::{Context, Input, NAMES, ORIGINAL};
-use super::json::Doc;
+use super::json::{Doc, Invalid};
 use super::rewrite::{self, Rewritten};
 use super::sink::{self, Sink};
 use super::undefined::Read;
-use super::{Failure, Scope, Traced, Translated, env, names, problem, schema, undefined};
+use super::{
+    Failure, Scope, Traced, Translated, aliases, blocks, env, names, problem, schema, undefined,
+};
 use crate::codes;
 use crate::model::{Place, Problem};
 use minijinja::{Environment, Value};
@@ -14,6 +17,9 @@ use std::sync::OnceLock;
 
 /// Past this many bytes of output a failed render is not repeated to find the line that wrote it.
 const REPEAT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Undefined values of one delivery that are told.
+const UNDEFINED_MAX: usize = 10;
 
 /// A compiled template.
 #[derive(Debug)]
@@ -28,6 +34,10 @@ pub struct Template {
     used: HashSet<String>,
     /// Paths that it reads, such as `body.repository.name`, and where.
     reads: Vec<Read>,
+    /// Paths that it reads each time, and of which nothing that is printed tells that they are not there.
+    hidden: Vec<Read>,
+    /// Where its text begins in the file that holds it, where that is another.
+    origin: Option<Place>,
 }
 
 /// A template as one of plain text.
@@ -68,24 +78,60 @@ impl Template {
     /// # Errors
     /// Syntax, unknown filters, tests and functions, with line, column and the line's text.
     pub fn compile(file: &str, source: String) -> Result<Self, Problem> {
+        // Jinja2 reads every line end as one `\n`.
+        let source = if source.contains('\r') {
+            source.replace("\r\n", "\n").replace('\r', "\n")
+        } else {
+            source
+        };
         names::check(file, &source)?;
         let rewritten = rewrite::rewrite(file, &source)?;
         let mut env = env::base().clone();
         env.add_template_owned(file.to_owned(), rewritten.source.clone())
             .map_err(|error| {
-                problem::of_rewritten(&error, file, &source, codes::TEMPLATE_SYNTAX, &|at| {
-                    rewritten.original_span(at)
-                })
+                let problem =
+                    problem::of_rewritten(&error, file, &source, codes::TEMPLATE_SYNTAX, &|at| {
+                        rewritten.original_span(at)
+                    });
+                if problem.code == codes::TEMPLATE_SYNTAX {
+                    blocks::explain(problem, file, &source)
+                } else {
+                    problem
+                }
             })?;
         Ok(Self {
             file: file.to_owned(),
             reads: undefined::reads(&source),
+            hidden: undefined::hidden_reads(&source),
             plain: OnceLock::new(),
             used: used_names(&source),
             source,
             rewritten,
             env,
+            origin: None,
         })
+    }
+
+    /// With its text in another file, from this place on: errors name places there.
+    #[must_use]
+    pub fn from_place(mut self, origin: Place) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// What is wrong with it that is no error: names that it reads and that nothing gives.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Problem> {
+        let unknown = aliases::unknown_names(&self.file, &self.source, &[]);
+        unknown.into_iter().map(|p| self.situated(p)).collect()
+    }
+
+    /// A problem with its place in the file that holds the text.
+    fn situated(&self, mut problem: Problem) -> Problem {
+        if let Some(origin) = &self.origin {
+            problem.place = problem.place.map(|place| problem::situated(place, origin));
+        }
+        problem
     }
 
     /// Renders plain text (a webhook's `response.body`), nothing escaped.
@@ -108,7 +154,7 @@ impl Template {
         let template = env.get_template(&self.file);
         template
             .and_then(|template| template.render(context))
-            .map_err(|error| self.problem_in(&plain.rewritten, &error))
+            .map_err(|error| self.situated(self.problem_in(&plain.rewritten, &error)))
     }
 
     /// Translates a request.
@@ -116,13 +162,17 @@ impl Template {
     /// # Errors
     /// When it fails, or what it prints is no JSON or no valid event.
     pub(crate) fn translate(&self, scope: &Scope<'_>) -> Result<Translated, Failure> {
+        self.translated(scope)
+            .map_err(|problem| self.situated(problem).into())
+    }
+
+    fn translated(&self, scope: &Scope<'_>) -> Result<Translated, Problem> {
         let input = Input::new(scope);
         let (output, printed) = self.render(&input)?;
-        let mut undefined = Vec::new();
+        let mut undefined = self.hidden_undefined(&input);
         if printed > 0 {
-            let context = Value::from_object(input.context(&self.used));
-            undefined =
-                undefined::printed(&context, &self.reads, printed, &self.file, &self.source);
+            let found = self.undefined(&input, output.len()).into_iter();
+            undefined.extend(found.filter(|p| !undefined.contains(p)).collect::<Vec<_>>());
         }
         let mut notes = Vec::new();
         let (events, keys) = if output.trim().is_empty() {
@@ -131,14 +181,20 @@ impl Template {
             let doc = match Doc::parse(output) {
                 Ok(doc) => doc,
                 Err((output, invalid)) => {
-                    return Err(self
-                        .not_json(&input, &output, invalid.at, invalid.what)
-                        .into());
+                    return Err(self.not_json(&input, &output, &invalid));
                 }
             };
-            schema::events(&doc, &input, &mut notes)
-                .map_err(|problem| because(problem, &undefined))?
+            let bytes = doc.bytes();
+            schema::events(&doc, &input, &mut notes).map_err(|(mut problem, spot)| {
+                let spot = spot.filter(|_| bytes <= REPEAT_BYTES_MAX);
+                // What is empty was written by nothing; what is undefined may say why.
+                let empty = problem.message.ends_with("is empty.") && !undefined.is_empty();
+                let spot = spot.filter(|_| !empty);
+                problem.place = spot.and_then(|spot| self.writer_of(&input, spot.at));
+                because(problem, &undefined)
+            })?
         };
+        let undefined: Vec<Problem> = undefined.into_iter().map(|p| self.situated(p)).collect();
         notes.extend(undefined.iter().map(undefined::note));
         notes.extend(input.notes());
         Ok(Translated {
@@ -148,6 +204,59 @@ impl Template {
             notes,
             undefined,
         })
+    }
+
+    /// What it printed that is undefined: paths that the request has not, or the expressions that printed it.
+    fn undefined(&self, input: &Input<'_>, bytes: usize) -> Vec<Problem> {
+        let context = Value::from_object(input.context(&self.used));
+        let found = undefined::problems(&context, &self.reads, &self.file, &self.source);
+        if !found.is_empty() {
+            return found;
+        }
+        let mut spans = self
+            .undefined_spans(input)
+            .filter(|_| bytes <= REPEAT_BYTES_MAX);
+        let mut problems: Vec<Problem> = Vec::new();
+        for span in spans.take().unwrap_or_default() {
+            let problem = aliases::explain(&context, &self.file, &self.source, span);
+            if !problems.contains(&problem) && problems.len() < UNDEFINED_MAX {
+                problems.push(problem);
+            }
+        }
+        if problems.is_empty() {
+            problems.push(Problem::new(
+                codes::UNDEFINED_VALUE,
+                "The template printed an undefined value as nothing.",
+            ));
+        }
+        problems
+    }
+
+    /// What is undefined of the paths that hide it.
+    fn hidden_undefined(&self, input: &Input<'_>) -> Vec<Problem> {
+        if self.hidden.is_empty() {
+            return Vec::new();
+        }
+        let context = Value::from_object(input.context(&self.used));
+        undefined::problems(&context, &self.hidden, &self.file, &self.source)
+    }
+
+    /// The expressions that printed something undefined, found by one more render.
+    fn undefined_spans(&self, input: &Input<'_>) -> Option<Vec<std::ops::Range<usize>>> {
+        let template = self.env.get_template(&self.file).ok()?;
+        let context = self.context(input, &Sink::marking());
+        let (output, spans) = template.render_with_spans(context).ok()?;
+        let marked = spans.iter().filter(|span| {
+            span.kind() != minijinja::OutputSpanKind::Raw
+                && output
+                    .get(span.output_range())
+                    .is_some_and(|text| text.contains(sink::MARK))
+        });
+        let mut found: Vec<_> = marked
+            .map(|span| self.rewritten.original_span(span.source_range()))
+            .collect();
+        found.dedup();
+        Some(found)
     }
 
     fn template(&self) -> Result<minijinja::Template<'_, '_>, Problem> {
@@ -193,7 +302,10 @@ impl Template {
         for read in undefined::all_reads(&self.source) {
             let path = read.shown();
             if !out.iter().any(|traced| traced.path == path) {
-                let place = Place::of_span(&self.file, &self.source, read.span());
+                let mut place = Place::of_span(&self.file, &self.source, read.span());
+                if let Some(origin) = &self.origin {
+                    place = problem::situated(place, origin);
+                }
                 let value = read.value(&context);
                 out.push(Traced {
                     place: Some(place),
@@ -207,7 +319,6 @@ impl Template {
 
     /// What the paths were that the failing piece of a template reads.
     fn values(&self, input: &Input<'_>, place: &Place) -> Option<String> {
-        const SHOWN_MAX: usize = 3;
         let context = Value::from_object(input.context(&self.used));
         let segments = super::tokens::segments(&self.source)?;
         let spot = |at: usize| Place::of_span(&self.file, &self.source, at..at + 1);
@@ -219,37 +330,20 @@ impl Template {
             let here = (place.line, place.column);
             (from.line, from.column) <= here && here <= (to.line, to.column)
         })?;
-        let shown: Vec<String> = undefined::all_reads(&self.source)
-            .iter()
-            .filter(|read| failing.span.contains(&read.span().start))
-            .take(SHOWN_MAX)
-            .map(|read| {
-                let value = read.value(&context);
-                let stop = if value.ends_with('.') || value.ends_with('?') {
-                    ""
-                } else {
-                    "."
-                };
-                format!("`{}` is {value}{stop}", read.shown())
-            })
-            .collect();
-        (!shown.is_empty()).then(|| shown.join(" "))
+        let reads = undefined::all_reads(&self.source);
+        let inside = |read: &&Read| failing.span.contains(&read.span().start);
+        undefined::values(&context, reads.iter().filter(inside))
     }
 
     /// Fails once more with the engine's memory of where undefined values came from.
     fn explain(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
-        let mut problem = self.explained(input, error);
-        let values = problem
-            .place
-            .as_ref()
-            .and_then(|place| self.values(input, place));
-        if let Some(values) = values.filter(|_| problem.code == codes::TEMPLATE_FAILED) {
-            problem.help = Some(match problem.help.take() {
-                Some(help) => format!("{values} {help}"),
-                None => values,
-            });
+        let problem = self.explained(input, error);
+        if problem.code != codes::TEMPLATE_FAILED {
+            return problem;
         }
-        problem
+        let place = problem.place.clone();
+        let values = place.and_then(|place| self.values(input, &place));
+        undefined::with_values(problem, values)
     }
 
     fn explained(&self, input: &Input<'_>, error: &minijinja::Error) -> Problem {
@@ -271,7 +365,8 @@ impl Template {
     }
 
     /// What was printed is no JSON: says where in the output, and which line of the template wrote it.
-    fn not_json(&self, input: &Input<'_>, output: &str, at: usize, what: &str) -> Problem {
+    fn not_json(&self, input: &Input<'_>, output: &str, invalid: &Invalid) -> Problem {
+        let Fault { at, what, help } = faults::fault(output, invalid);
         let shown = Place::of_span("output", output, at..at + 1);
         let near: String = shown
             .source
@@ -284,7 +379,7 @@ impl Template {
             codes::TEMPLATE_NOT_JSON,
             format!("What the template printed is not JSON: {what} (line {}, column {} of the output, near `{near}`).", shown.line, shown.column),
         )
-        .help("Print values outside of quotes with `|tojson`, or inside of quotes as they are; see the output with `hookgate render`.");
+        .help(help);
         if output.len() > REPEAT_BYTES_MAX {
             return problem;
         }
@@ -320,7 +415,7 @@ impl Template {
 }
 
 /// What does not fit the schema, with what was printed as nothing: most often that is why.
-fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
+pub(super) fn because(mut problem: Problem, undefined: &[Problem]) -> Problem {
     if let Some(first) = undefined.first() {
         if problem.place.is_none() {
             problem.place.clone_from(&first.place);

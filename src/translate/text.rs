@@ -36,6 +36,11 @@ pub(crate) fn repr(out: &mut String, value: &Value, depth: usize) {
         return;
     }
     match value.kind() {
+        ValueKind::String if value.is_safe() => {
+            out.push_str("Markup(");
+            repr_text(out, value.as_str().unwrap_or(""));
+            out.push(')');
+        }
         ValueKind::String => repr_text(out, value.as_str().unwrap_or("")),
         ValueKind::Number => digits(out, value),
         ValueKind::None => out.push_str("None"),

@@ -27,6 +27,17 @@ impl Read {
         shown(&self.path)
     }
 
+    /// Its names, from the root on.
+    pub(crate) fn path(&self) -> &[String] {
+        &self.path
+    }
+
+    /// Its root, and the names behind that.
+    pub(crate) fn split(&self) -> Option<(&str, &[String])> {
+        let (root, rest) = self.path.split_first()?;
+        Some((root, rest))
+    }
+
     /// Where it stands, in bytes.
     pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
@@ -54,6 +65,80 @@ pub(crate) fn reads(source: &str) -> Vec<Read> {
     find(source, false)
 }
 
+/// Filters that make a text or a list of what they are given, undefined or not: what they give is no longer undefined
+/// where it is printed.
+const SILENT_FILTERS: [&str; 15] = [
+    "upper",
+    "lower",
+    "trim",
+    "title",
+    "capitalize",
+    "string",
+    "e",
+    "escape",
+    "striptags",
+    "urlencode",
+    "list",
+    "unique",
+    "reverse",
+    "first",
+    "last",
+];
+
+/// The paths that a template certainly reads, outside of all blocks, in a way that hides that they are undefined: those
+/// it joins by `~`, those behind a filter that makes a text of anything, those it loops over.
+pub(crate) fn hidden_reads(source: &str) -> Vec<Read> {
+    let mut out = Vec::new();
+    let mut depth = 0_usize;
+    for segment in tokens::segments(source).unwrap_or_default() {
+        let tokens = &segment.tokens;
+        let keyword = segment.keyword(source);
+        if keyword.starts_with("end") {
+            depth = depth.saturating_sub(1);
+        }
+        let sure = depth == 0;
+        let assigns = keyword == "set" && tokens.iter().any(|token| token.is(b'='));
+        if super::blocks::opens(keyword) && !assigns {
+            depth += 1;
+        }
+        if !sure {
+            continue;
+        }
+        if keyword == "for" {
+            let list = tokens.iter().position(|t| t.text(source) == "in");
+            let list = list.and_then(|at| read(source, tokens, at + 1));
+            out.extend(
+                list.filter(|(_, end)| *end == tokens.len())
+                    .map(|(read, _)| read),
+            );
+        } else if segment.kind == tokens::SegmentKind::Print && hides(source, tokens) {
+            let paths = (0..tokens.len()).filter_map(|at| Some(read(source, tokens, at)?.0));
+            out.extend(paths);
+        }
+    }
+    out.retain(|read| read.path.len() > 1);
+    out
+}
+
+/// Whether an expression is paths, texts, `~` and such filters, and nothing that chooses or asks.
+fn hides(source: &str, tokens: &[Token]) -> bool {
+    let plain = tokens.iter().enumerate().all(|(at, token)| {
+        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+        match token.kind {
+            TokenKind::Sign(sign) => matches!(sign, b'~' | b'|' | b'.' | b'[' | b']'),
+            TokenKind::Name if before.is_some_and(|b| b.is(b'|')) => {
+                SILENT_FILTERS.contains(&token.text(source))
+            }
+            TokenKind::Name => !matches!(
+                token.text(source),
+                "if" | "else" | "or" | "and" | "not" | "is" | "in"
+            ),
+            TokenKind::Text | TokenKind::Number => true,
+        }
+    });
+    plain && tokens.iter().any(|token| token.is(b'~') || token.is(b'|'))
+}
+
 /// All paths that a text reads.
 pub(crate) fn all_reads(source: &str) -> Vec<Read> {
     find(source, true)
@@ -79,14 +164,21 @@ fn find(source: &str, all: bool) -> Vec<Read> {
     out
 }
 
-/// A path that begins here, and the index behind it.
+/// A path into the request that begins here, and the index behind it.
 fn read(source: &str, tokens: &[Token], at: usize) -> Option<(Read, usize)> {
+    let name = tokens.get(at).map_or("", |token| token.text(source));
+    if !(NAMES.contains(&name) || name == "item") {
+        return None;
+    }
+    path(source, tokens, at)
+}
+
+/// A path with any root that begins here, and the index behind it.
+pub(crate) fn path(source: &str, tokens: &[Token], at: usize) -> Option<(Read, usize)> {
     let root = tokens.get(at).filter(|t| t.kind == TokenKind::Name)?;
     let name = root.text(source);
     let before = at.checked_sub(1).and_then(|at| tokens.get(at));
-    if !(NAMES.contains(&name) || name == "item")
-        || before.is_some_and(|b| b.is(b'.') || b.is(b'|') || b.text(source) == "is")
-    {
+    if before.is_some_and(|b| b.is(b'.') || b.is(b'|') || b.text(source) == "is") {
         return None;
     }
     let mut path = vec![name.to_owned()];
@@ -152,26 +244,29 @@ pub(crate) fn problems(context: &Value, reads: &[Read], file: &str, source: &str
     out
 }
 
-/// As [`problems`], where something undefined was printed `printed` times: at least one.
-pub(crate) fn printed(
-    context: &Value,
-    reads: &[Read],
-    printed: usize,
-    file: &str,
-    source: &str,
-) -> Vec<Problem> {
-    let found = problems(context, reads, file, source);
-    if !found.is_empty() {
-        return found;
+/// What some of the paths that something reads are, in sentences; none where it reads none.
+pub(crate) fn values<'r>(context: &Value, reads: impl Iterator<Item = &'r Read>) -> Option<String> {
+    const SHOWN_MAX: usize = 3;
+    let shown: Vec<String> = reads
+        .take(SHOWN_MAX)
+        .map(|read| {
+            let value = read.value(context);
+            let stop = if value.ends_with(['.', '?']) { "" } else { "." };
+            format!("`{}` is {value}{stop}", read.shown())
+        })
+        .collect();
+    (!shown.is_empty()).then(|| shown.join(" "))
+}
+
+/// A problem of something that failed with what its paths were.
+pub(crate) fn with_values(mut problem: Problem, values: Option<String>) -> Problem {
+    if let Some(values) = values {
+        problem.help = Some(match problem.help.take() {
+            Some(help) => format!("{values} {help}"),
+            None => values,
+        });
     }
-    let times = match printed {
-        1 => "once".to_owned(),
-        n => format!("{n} times"),
-    };
-    vec![Problem::new(
-        codes::UNDEFINED_VALUE,
-        format!("The template printed an undefined value as nothing, {times}."),
-    )]
+    problem
 }
 
 /// A problem as a note of a delivery that went through.
@@ -196,7 +291,8 @@ pub(crate) fn note(problem: &Problem) -> Note {
     Note::new(problem.code, message)
 }
 
-fn step(current: &Value, name: &str) -> Value {
+/// A member of a value, or an item of it where the name is a number.
+pub(crate) fn step(current: &Value, name: &str) -> Value {
     match name.parse::<usize>() {
         Ok(index) => current.get_item(&Value::from(index)).unwrap_or_default(),
         Err(_) => current.get_attr(name).unwrap_or_default(),
@@ -216,7 +312,8 @@ fn shown(path: &[String]) -> String {
     out
 }
 
-fn missing(context: &Value, path: &[String]) -> Option<Problem> {
+/// The first name of a path that a context has not.
+pub(crate) fn missing(context: &Value, path: &[String]) -> Option<Problem> {
     let mut current = context.clone();
     for (i, name) in path.iter().enumerate() {
         let next = step(&current, name);

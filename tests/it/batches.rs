@@ -25,8 +25,8 @@ fn sendgrid_batches_again_otherwise() {
         slug(1)
     );
     let gateway = Setup::new(webhook).env("S", key).start();
-    let send = |ids: &[&str]| {
-        let item = |id: &&str| json!({"email": "ada@example.com", "event": "open", "timestamp": 1_767_225_600, "sg_event_id": id, "sg_message_id": "m.1"});
+    let send_as = |ids: &[&str], email: &str| {
+        let item = |id: &&str| json!({"email": email, "event": "open", "timestamp": 1_767_225_600, "sg_event_id": id, "sg_message_id": "m.1"});
         let body = Value::from_iter(ids.iter().map(item)).to_string();
         let time = sign::now();
         let signed = [time.as_bytes(), body.as_bytes()].concat();
@@ -40,6 +40,7 @@ fn sendgrid_batches_again_otherwise() {
         assert_eq!(reply.status, 200, "{}", reply.text());
         gateway.delivery(&reply)
     };
+    let send = |ids: &[&str]| send_as(ids, "ada@example.com");
     let first = send(&["sg-a", "sg-b"]);
     assert_eq!(first["outcome"], "accepted");
     let second = send(&["sg-b", "sg-c"]);
@@ -48,6 +49,16 @@ fn sendgrid_batches_again_otherwise() {
     assert_eq!(second["events"][0]["payload"]["sg_event_id"], "sg-c");
     let third = send(&["sg-c", "sg-a"]);
     assert_eq!(third["outcome"], "duplicate", "{third}");
+    // What is the same in other company is the same; what is not is told.
+    assert_eq!(
+        (&second["code"], &third["code"]),
+        (&Value::Null, &Value::Null)
+    );
+    let other = send_as(&["sg-c", "sg-a"], "bob@example.com");
+    assert_eq!(
+        (&other["outcome"], &other["code"]),
+        (&json!("duplicate"), &json!("HG0610"))
+    );
     assert_eq!(ids(&gateway).len(), 3);
     // Reordered and alone, an item has the same id: what a sink sees of it twice is known there too.
     let fourth = send(&["sg-d"]);

@@ -269,6 +269,23 @@ fn a_requests_place_in_a_trace() {
     }
 }
 
+/// A mapping that makes no event says what it read of the request that is not there, and at which place.
+#[test]
+fn a_mapping_that_fails_teaches() {
+    let lines = r#"cloudevents = { resource = { "prefect.resource.id" = "{{ body.data.url }}" } }"#;
+    let gateway = Setup::new(webhook(1, "ce", lines)).start();
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {}});
+    let body = event.to_string();
+    let reply = gateway.post(&slug(1), &[("Content-Type", SINGLE)], body.as_bytes());
+    assert_eq!(reply.status, 400);
+    let error = &gateway.delivery(&reply)["error"];
+    assert!(
+        error["help"].as_str().unwrap().contains("body.data.url"),
+        "{error}"
+    );
+    assert_eq!(error["file"], "webhooks.toml", "{error}");
+}
+
 /// A script that sends with an SDK and reads back; it fails by itself.
 fn sdk(mut command: Command) {
     let gateway = both().start();

@@ -175,6 +175,32 @@ fn batches_overlap_event_by_event() {
 }
 
 #[test]
+fn a_batch_that_has_one_id_twice() {
+    let gateway = setup().start();
+    let batch = json!([
+        event("1", json!(1)),
+        event("1", json!(1)),
+        event("2", json!(1))
+    ]);
+    let said = cloud(&gateway, &batch);
+    assert_eq!((&said["code"], &said["notes"]), (&Value::Null, &json!([])));
+    let batch = json!([
+        event("3", json!(1)),
+        event("3", json!(2)),
+        event("3", json!(3))
+    ]);
+    let said = cloud(&gateway, &batch);
+    assert_eq!(
+        marked(&said, "accepted"),
+        "event 2 was left out, since event 1 of the batch has its `source` and `id`, but another `type` or data, and 1 more like it"
+    );
+    assert_eq!(said["events"].as_array().unwrap().len(), 1);
+    assert!(counted(&gateway, "ce"));
+    // Again it is a duplicate, and is said to be the same kind of one.
+    marked(&cloud(&gateway, &batch), "duplicate");
+}
+
+#[test]
 fn a_mapping_of_the_webhooks_own_hides_nothing() {
     let mut gateway = setup().start();
     let send = |gateway: &Gateway, data: i64, trace: &str| {

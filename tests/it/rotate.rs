@@ -62,7 +62,15 @@ fn a_newcomer_adds_serves_and_sends() {
         .to_owned();
     assert_eq!(made.len(), 22);
     let secret = ("GITHUB_WEBHOOK_SECRET", sign::GITHUB_SECRET);
-    done(&run(folder.path(), &["check"], &[secret]));
+    assert_eq!(
+        webhook(&added, "github")["undefined"].as_str(),
+        Some("error")
+    );
+    done(&run(
+        folder.path(),
+        &["check", "--deny-warnings"],
+        &[secret],
+    ));
     let text_of_file = std::fs::read_to_string(folder.path().join("webhooks.toml")).unwrap();
     let gateway = Setup::new(text_of_file).env(secret.0, secret.1).start();
     let url = format!("http://{}", gateway.admin);

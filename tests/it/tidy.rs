@@ -33,6 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("learn", &["config", "log", "state", "telemetry", "verify"]),
+    ("replay", &["config", "engine", "feed", "log", "query"]),
     (
         "engine",
         &["verify", "translate", "intake", "config", "log"],

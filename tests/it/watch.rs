@@ -206,13 +206,19 @@ fn heads_tell_that_there_is_news() {
     assert_eq!(third.json()["kept"], 1);
 }
 
-#[test]
-fn counts_and_completion() {
+/// A gateway with six orders and one request that was rejected.
+fn sold() -> Gateway {
     let gateway = start();
     for n in 1..=6 {
         post(&gateway, n, if n < 5 { "paid" } else { "refunded" });
     }
     gateway.post(&slug(2), &[("X-Token", "wrong-0001")], b"{}");
+    gateway
+}
+
+#[test]
+fn what_is_found_is_counted() {
+    let gateway = sold();
     let facets = gateway.api("/api/v1/deliveries/facets?keys=outcome,webhook,event,resource");
     let values = |facets: &Value, key: &str| -> Vec<(String, u64)> {
         let data = facets["data"].as_array().unwrap();
@@ -257,6 +263,13 @@ fn counts_and_completion() {
         (&json!(4), &json!(0))
     );
     assert_eq!(terms["data"][1]["without"], "event:shop.paid");
+    let reply = gateway.admin("GET", "/api/v1/events/facets?keys=colour", &[], b"");
+    assert_eq!(reply.status, 400);
+}
+
+#[test]
+fn searches_are_completed_named_and_explained() {
+    let gateway = sold();
     let complete = |q: &str| gateway.api(&format!("/api/v1/complete?q={q}"));
     assert_eq!(complete("outc")["data"][0]["text"], "outcome:");
     let found = complete("webhook:shop+event:");
@@ -277,8 +290,6 @@ fn counts_and_completion() {
             .len(),
         1
     );
-    let reply = gateway.admin("GET", "/api/v1/events/facets?keys=colour", &[], b"");
-    assert_eq!(reply.status, 400);
     let view = &gateway.api("/api/v1/views")["data"][0];
     assert_eq!(
         (&view["name"], &view["query"]),

@@ -1,6 +1,8 @@
 """Every filter, test, method and operator over every kind of value: each once."""
 from itertools import product
 
+from corners import EXPRESSIONS, TEMPLATES
+
 VALUES = ["body.s", "body.blank", "body.uni", "body.html", "body.lines", "body.num", "body.flt", "body.i", "body.neg", "body.big", "body.huge",
           "body.f", "body.half", "body.e16", "body.tiny", "body.t", "body.no", "body.nil", "body.l", "body.n", "body.mixed", "body.nested", "body.none",
           "body.d", "body.o", "body.users", "body.gone", "body.empty", "(1, 'a')", "range(3)", "body.d.items()", "body.url", "body.esc", "body.long"]
@@ -80,10 +82,30 @@ BLOCKS = [
 ]
 
 
+NAMED_VALUES = ["body.l", "body.users", "body.n", "body.gone", "body.nil", "body.s", "body.d", "body.none", "body.pairs"]
+NAMED = """batch(linecount=2)|list batch(2,fill_with='x')|list batch(0)|list batch(-1)|list slice(slices=2,fill_with='x')|list slice(-1)|list
+selectattr('addr.city','defined')|list rejectattr('gone.x')|list selectattr(0)|list selectattr('1','gt',1)|list select('>=',2)|list reject('==','a')|list
+map('replace',old='a',new='x')|list map(attribute='gone.x',default=0)|list map(attribute=none)|list map('nope')|list select('nope')|list sort(2.5) sort('a')
+trim(0) trim(none) attr(name='a') attr(1) round(none) truncate(0) tojson(0) int(base=0) int(1,16) float(default=none) unique|join groupby(none)
+dictsort(by='x') xmlattr(autospace=true) urlize(extra_schemes=['tel:']) urlize(extra_schemes=['x']) wordwrap(0) indent(true) reverse|first items|list list""".split()
+FORMATTED = ["7", "-7", "0", "255", "body.huge", "2.5", "-0.5", "0.000123", "1e20", "1234567.891", "body.t", "'a'", "body.uni", "body.nil", "body.l", "body.gone"]
+PERCENT = """d 5d -5d| 05d +d .4d 08.4d x #x #X o #o c 5c s .2s -8s| r a e .0e #.0e E f .0f #.0f 08.2f -08.2f| +.1f F g .3g #g G i u ld % y 5%""".split()
+SPECIFICATIONS = """d 5 <5 >5 ^5 *^7 =+5 05 +d x #x X #o b #b c 5c s n , _ ,d _x ,x 010, 012,.1f .2 .2d .2f #.0f e .0e E g #g G % .1% +.2f +s =5 #s ,s .10 #.2 q""".split()
+
+
 def sweep():
     """All templates, one after another."""
-    for block in BLOCKS:
+    for block in BLOCKS + TEMPLATES:
         yield block
+    for expression in EXPRESSIONS:
+        yield "{{ " + expression + " }}"
+        yield "{% if " + expression + " %}y{% else %}n{% endif %}{% set q = [" + expression + "] %}{{ q }}"
+    for value, filter_ in product(NAMED_VALUES, NAMED):
+        yield f"{{{{ {value}|{filter_} }}}}"
+    for value, conversion in product(FORMATTED, PERCENT):
+        yield f"{{{{ '%{conversion}' % {value} }}}}"
+    for value, spec in product(FORMATTED, SPECIFICATIONS):
+        yield f"{{{{ '{{:{spec}}}'.format({value}) }}}}"
     for expression in PRINTS:
         yield "{{ " + expression + " }}"
     for value, filter_ in product(VALUES, FILTERS):

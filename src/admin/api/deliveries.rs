@@ -33,7 +33,7 @@ pub(super) async fn one(
     Parameters::read(request.query_string(), &[])?;
     let id = id_segment(&request, "delivery")?;
     let admin = shared(&admin);
-    let (row, hints) = block(move || {
+    let (row, hints, replays) = block(move || {
         let row = find(&admin, id)?;
         let hints = match row.delivery.outcome {
             Outcome::Rejected => {
@@ -42,10 +42,15 @@ pub(super) async fn one(
             }
             _ => Vec::new(),
         };
-        Ok((row, hints))
+        let replays = admin.feed.replays(id)?;
+        Ok((row, hints, replays))
     })
     .await?;
-    json(&DeliveryView::from(&row).with_hints(hints))
+    json(
+        &DeliveryView::from(&row)
+            .with_hints(hints)
+            .with_replays(replays),
+    )
 }
 
 /// A delivery by its id; blocks.

@@ -10,8 +10,10 @@ mod ndjson;
 pub(crate) mod parameters;
 pub(crate) mod providers;
 pub(crate) mod render;
+mod replays;
 pub(crate) mod requests;
 mod saved;
+mod schemas;
 mod search;
 mod secrets;
 mod sinks;
@@ -49,6 +51,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             .service(at("/views", get().to(saved::list)))
             .service(at("/deliveries/{id}", get().to(deliveries::one)))
             .service(at("/deliveries/{id}/request", get().to(requests::one)))
+            .service(at("/deliveries/{id}/replay", web::post().to(replays::one)))
+            .service(at("/replays", web::post().to(replays::many)))
             .service(at("/dead-letters", get().to(dead_letters::list)))
             .service(at(
                 "/dead-letters/retry",
@@ -65,6 +69,7 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             ))
             .service(at("/sinks", get().to(sinks::list)))
             .service(at("/sinks/{name}", get().to(sinks::one)))
+            .service(at("/sinks/{name}/test", web::post().to(sinks::test)))
             .service(at("/sinks/{name}/pause", web::post().to(sinks::pause)))
             .service(at("/sinks/{name}/resume", web::post().to(sinks::resume)))
             .service(at("/webhooks", get().to(webhooks::list)))
@@ -87,6 +92,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             ))
             .service(at("/providers", get().to(providers::list)))
             .service(at("/providers/{name}", get().to(providers::one)))
+            .service(at("/schema/webhooks.json", get().to(schemas::webhooks)))
+            .service(at("/schema/event.json", get().to(schemas::event)))
             .service(at("/render", web::post().to(render::render)))
             .service(at("/config/reload", web::post().to(webhooks::reload)))
             .default_service(web::to(HttpResponse::NotFound)),

@@ -4,9 +4,12 @@ use super::parameters::Parameters;
 use super::{block, dead_letters, json, segment, shared};
 use crate::admin::Admin;
 use crate::admin::problem::ApiError;
-use crate::forward::SinkStatus;
+use crate::forward::{Parcel, SinkStatus};
+use crate::log::{Append, own_event};
+use crate::model::{Labels, event};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use std::time::Instant;
 
 #[derive(Debug, Serialize)]
 struct Sinks {
@@ -47,6 +50,57 @@ pub(super) async fn resume(
     admin: web::Data<Admin>,
 ) -> Result<HttpResponse, ApiError> {
     set_paused(&request, &admin, false).await
+}
+
+#[derive(Debug, Serialize)]
+struct Tested<'a> {
+    name: &'a str,
+    /// Id of the event that the sink has now.
+    event: uuid::Uuid,
+    took_ms: u64,
+}
+
+/// `POST /sinks/{name}/test`: an event of our own, sent now, past the queue; the answer comes when the sink has it.
+pub(super) async fn test(
+    request: HttpRequest,
+    admin: web::Data<Admin>,
+) -> Result<HttpResponse, ApiError> {
+    let name = segment(&request, "name");
+    find(&admin, name).await?;
+    let append = test_event(name);
+    let events = append.delivery.events.clone();
+    let event = events.first().map(|event| event.id).unwrap_or_default();
+    let parcel = Parcel {
+        seq: 0,
+        webhook: None,
+        received: append.delivery.received,
+        events,
+        trace: None,
+    };
+    let begun = Instant::now();
+    let sent = admin.forwarders.send_stored(name, parcel).await;
+    sent.map_err(|error| dead_letters::explain(&error))?;
+    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let Err(error) = admin.log.append(append) {
+        tracing::warn!(code = %error.code(), %error, "the test of a sink is not recorded as an event");
+    }
+    json(&Tested {
+        name,
+        event,
+        took_ms,
+    })
+}
+
+fn test_event(name: &str) -> Append {
+    let resource = Labels::from_iter([
+        (
+            event::RESOURCE_ID.to_owned(),
+            format!("hookgate.sink.{name}"),
+        ),
+        (event::RESOURCE_NAME.to_owned(), name.to_owned()),
+    ]);
+    let payload = serde_json::Map::from_iter([("test".to_owned(), true.into())]);
+    own_event("hookgate.sink.tested", resource, &payload)
 }
 
 async fn set_paused(

@@ -33,6 +33,9 @@ pub(crate) struct DeliveryView<'a> {
     replay_of: Option<Uuid>,
     duplicate_of: Option<Seq>,
     trace: Option<&'a Hop>,
+    /// Ids of its replays, newest first; only where one delivery was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replays: Option<Vec<Uuid>>,
 }
 
 impl<'a> From<&'a DeliveryRow> for DeliveryView<'a> {
@@ -59,11 +62,18 @@ impl<'a> From<&'a DeliveryRow> for DeliveryView<'a> {
             replay_of: delivery.replay_of,
             duplicate_of: delivery.duplicate_of,
             trace: delivery.trace.as_ref(),
+            replays: None,
         }
     }
 }
 
 impl DeliveryView<'_> {
+    /// With the ids of its replays.
+    pub(crate) fn with_replays(mut self, replays: Vec<Uuid>) -> Self {
+        self.replays = Some(replays);
+        self
+    }
+
     /// With hints among its checks.
     pub(crate) fn with_hints(mut self, hints: Vec<Check>) -> Self {
         if let Some(record) = self.verification.as_mut().filter(|_| !hints.is_empty()) {

@@ -127,7 +127,8 @@ async fn deliveries() {
             "timing",
             "replay_of",
             "duplicate_of",
-            "trace"
+            "trace",
+            "replays"
         ]
     );
     assert_eq!(json["seq"], 1);

@@ -295,6 +295,11 @@ impl Feed for FakeFeed {
     fn delivery(&self, id: Uuid) -> Result<Option<DeliveryRow>, FeedError> {
         Ok(self.rows.iter().find(|row| row.delivery.id == id).cloned())
     }
+    fn replays(&self, id: Uuid) -> Result<Vec<Uuid>, FeedError> {
+        let rows = self.rows.iter().map(|row| &row.delivery);
+        let replays = rows.filter(|delivery| delivery.replay_of == Some(id));
+        Ok(replays.map(|delivery| delivery.id).collect())
+    }
     fn ring_request(&self, _: Uuid) -> Result<Option<Vec<u8>>, FeedError> {
         Ok(Some(request_bytes()))
     }

@@ -209,3 +209,112 @@ fn an_undefined_value_has_its_place_in_the_template() {
     let (_, _, exit) = check(&["--deny-warnings"], &files);
     assert_eq!(exit, Exit::Invalid);
 }
+
+/// Names and contents of elements, in order, of well-formed XML without comments; a stack says that it is.
+fn elements(xml: &str) -> Vec<(String, String)> {
+    let mut rest = xml
+        .strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")
+        .unwrap();
+    let (mut open, mut found) = (Vec::new(), Vec::new());
+    while let Some(start) = rest.find('<') {
+        let (text, tag) = rest.split_at(start);
+        let end = tag.find('>').unwrap();
+        let (tag, after) = tag.split_at(end);
+        let (tag, after) = (
+            tag.strip_prefix('<').unwrap(),
+            after.strip_prefix('>').unwrap(),
+        );
+        assert!(
+            !tag.contains('<') && tag.matches('"').count() % 2 == 0,
+            "{tag}"
+        );
+        for entity in text.split('&').skip(1).chain(tag.split('&').skip(1)) {
+            let (name, _) = entity.split_once(';').unwrap();
+            assert!(
+                ["amp", "lt", "gt", "quot", "apos", "#10"].contains(&name),
+                "{name}"
+            );
+        }
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name));
+        } else {
+            let name = tag.split([' ', '/']).next().unwrap().to_owned();
+            let content = after.split('<').next().unwrap().to_owned();
+            found.push((tag.to_owned(), content));
+            if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+        rest = after;
+    }
+    assert!(open.is_empty() && rest.trim().is_empty(), "{open:?} {rest}");
+    found
+}
+
+#[test]
+fn junit_has_a_case_for_each_test_and_each_group_of_findings() {
+    let two = GOOD.replace("verify = \"none\"\n", "")
+        + "[[webhook.test]]\nname = \"two <&> \\\"quoted\\\"\"\nrequest = \"r.http\"\nexpect = [{ event = \"<b>\" }]\n";
+    let files = [
+        ("webhooks.toml", two.as_str()),
+        TEMPLATE,
+        ("r.http", "POST / HTTP/1.1\n\n{\"e\": \"a\"}"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let file = folder.path().join("webhooks.toml");
+    let line = Line::parse_from(["check", "-c", file.to_str().unwrap()]);
+    let checked = examine(&line.global, &line.arguments).unwrap();
+    let found = elements(&junit::xml(&checked, "sub/", false));
+    let cases: Vec<&str> = found
+        .iter()
+        .filter(|(tag, _)| tag.starts_with("testcase "))
+        .map(|(tag, _)| tag.split(" time=").next().unwrap())
+        .collect();
+    assert_eq!(
+        cases,
+        [
+            "testcase classname=\"webhooks.toml\" name=\"webhooks.toml\" file=\"sub/webhooks.toml\" line=\"2\"",
+            "testcase classname=\"webhooks.toml\" name=\"secrets\" file=\"sub/webhooks.toml\"",
+            "testcase classname=\"webhooks.toml\" name=\"templates/t.json.j2\" file=\"sub/templates/t.json.j2\"",
+            "testcase classname=\"w\" name=\"one\" file=\"sub/webhooks.toml\" line=\"6\"",
+            "testcase classname=\"w\" name=\"two &lt;&amp;&gt; &quot;quoted&quot;\" file=\"sub/webhooks.toml\" line=\"10\"",
+        ]
+    );
+    let of = |begin: &'static str| found.iter().filter(move |(tag, _)| tag.starts_with(begin));
+    // A warning is no failure, and is there to be read.
+    let (_, warning) = of("system-out").next().unwrap();
+    assert!(warning.contains("HG0216"), "{warning}");
+    let failures: Vec<_> = of("failure").collect();
+    assert_eq!(failures.len(), 1);
+    let (tag, text) = failures[0];
+    assert!(
+        tag.contains("type=\"HG0217\" message=\"other events"),
+        "{tag}"
+    );
+    assert!(
+        text.contains("-     &quot;event&quot;: &quot;&lt;b&gt;&quot;\n"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}'));
+    let (tag, _) = of("testsuites").next().unwrap();
+    assert!(tag.contains("tests=\"5\" failures=\"1\""), "{tag}");
+
+    let denied = Line::parse_from(["check", "--deny-warnings", "-c", file.to_str().unwrap()]);
+    let checked = examine(&denied.global, &denied.arguments).unwrap();
+    let found = elements(&junit::xml(&checked, "", true));
+    let tags: Vec<&str> = found.iter().map(|(tag, _)| tag.as_str()).collect();
+    assert!(
+        tags.iter()
+            .any(|tag| tag.starts_with("failure type=\"HG0216\"")),
+        "{tags:?}"
+    );
+    assert!(
+        tags.contains(&"skipped message=\"--no-secrets\"/"),
+        "{tags:?}"
+    );
+}

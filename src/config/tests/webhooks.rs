@@ -194,6 +194,7 @@ fn ways_of_translation() {
     let overrides = "cloudevents = { event = \"{{ cloudevent. }}\", resource = { name = \"x\" }, payload = \"{{ cloudevent.data|fromjsn }}\", relatd = [], delivery_key = \"x\" }";
     insta::assert_snapshot!(findings(&webhook(overrides)), @r#"
     E HG0402 5:57 ‹{ name = "x" }› The event's resource has no `prefect.resource.id`.
+        It names what the event is about: `resource = { "prefect.resource.id" = "order.{{ body.id }}" }`.
     E HG0301 5:25 ‹"{{ cloudevent. }}"› `event`: The template does not compile: unexpected end of variable block, expected identifier or integer.
     E HG0302 5:83 ‹"{{ cloudevent.data|fromjsn }}"› `payload`: There is no filter `fromjsn`.
         Did you mean the filter `fromjson`?
@@ -210,6 +211,7 @@ fn ways_of_translation() {
     E HG0201 5:31 ‹1› An event has no field `evnt`.
         Did you mean `event`?
     E HG0402 5:45 ‹{}› The event's resource has no `prefect.resource.id`.
+        It names what the event is about: `resource = { "prefect.resource.id" = "order.{{ body.id }}" }`.
     "#);
 }
 
@@ -630,4 +632,15 @@ fn a_provider_that_teaches_verifies_with_what_it_teaches() {
         let said = lines(&load_provider(verify));
         assert!(said.starts_with("E ") && said.contains(why), "{said}");
     }
+}
+
+#[test]
+fn origins_are_whole() {
+    insta::assert_snapshot!(findings(&with_event("allowed_origins = [\"*.example.com\"]").replace("event =", "cloudevents = true #")), @r#"
+    E HG0204 6:20 ‹"*.example.com"› `allowed_origins[0]`: an origin is matched whole
+        list each origin, or write "*" for anyone
+    "#);
+    let webhook =
+        with_event("allowed_origins = [\"*\"]").replace("event =", "cloudevents = true #");
+    assert_eq!(only(&webhook).handshakes.len(), 1);
 }

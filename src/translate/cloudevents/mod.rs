@@ -15,6 +15,7 @@ pub(crate) use event::json_into;
 
 use super::input::Input;
 use super::json::Doc;
+use super::template::because;
 use super::{
     CloudEventsOptions, Content, Definition, Failure, Keys, Scope, Translated, keys, schema,
     undefined, value,
@@ -123,7 +124,8 @@ pub(crate) fn translate(
     let (json, own_ids) = json(options, &input, &decoded, &mut undefined)?;
     let doc = Doc::parse(json).map_err(|(_, invalid)| no_json(invalid.what))?;
     let mut notes = Vec::new();
-    let (mut events, _) = schema::events(&doc, &input, &mut notes)?;
+    let (mut events, _) = schema::events(&doc, &input, &mut notes)
+        .map_err(|(problem, _)| because(problem, &undefined))?;
     notes.extend(differing(&decoded.differing));
     notes.extend(undefined.iter().map(undefined::note));
     keys::agree(scope.keys, events.len())?;

@@ -1,7 +1,7 @@
 //! Arguments by position or name, as Python binds them.
 
 use crate::translate::text;
-use minijinja::value::{Rest, Value, ValueOrKwargs};
+use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, ErrorKind};
 
 /// Arguments of a filter, function or method as they came.
@@ -80,6 +80,52 @@ impl Bound {
     /// An argument's truth.
     pub(super) fn flag(&self, at: usize, default: bool) -> bool {
         self.value(at).map_or(default, Value::is_true)
+    }
+
+    /// An argument that Python takes for true or false only if it is a whole number or a boolean.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub(super) fn switch(&self, at: usize) -> Result<bool, Error> {
+        match self.value(at) {
+            None => Ok(false),
+            Some(value) if value.kind() == ValueKind::Bool || value.is_integer() => {
+                Ok(value.is_true())
+            }
+            Some(value) => Err(failed(format!(
+                "true or false is needed, not {}",
+                super::operators::kind(value)
+            ))),
+        }
+    }
+
+    /// An argument that must be text, if it was given and is not `None`.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(super) fn string(&self, at: usize) -> Result<Option<&str>, Error> {
+        match self.value(at).filter(|value| !value.is_none()) {
+            None => Ok(None),
+            Some(value) => value.as_str().map(Some).ok_or_else(|| {
+                failed(format!(
+                    "text is needed, not {}",
+                    super::operators::kind(value)
+                ))
+            }),
+        }
+    }
+
+    /// As [`Self::string`], where nothing else stands for it.
+    ///
+    /// # Errors
+    /// When it is not given or something else.
+    pub(super) fn needed(&self, at: usize) -> Result<&str, Error> {
+        match self.value(at) {
+            Some(value) if value.is_none() => Err(failed("text is needed, not None")),
+            _ => self
+                .string(at)?
+                .ok_or_else(|| failed("an argument is missing")),
+        }
     }
 
     /// An argument as a whole number.

@@ -22,10 +22,10 @@ pub(super) fn register(env: &mut Environment<'static>) {
     });
     env.add_filter("trim", |v: &Value, args: Args| {
         let args = bind(args, &["chars"])?;
-        let chars = args.value(0).filter(|c| !c.is_none()).map(text::printed);
+        let text = text::printed(v);
         Ok::<_, Error>(like(
             v,
-            strip(&text::printed(v), chars.as_deref(), true, true).to_owned(),
+            strip(&text, args.string(0)?, true, true).to_owned(),
         ))
     });
     env.add_filter("replace", replace);
@@ -82,6 +82,7 @@ fn push_title(out: &mut String, c: char) {
         'Ǉ' | 'ǈ' | 'ǉ' => out.push('ǈ'),
         'Ǌ' | 'ǋ' | 'ǌ' => out.push('ǋ'),
         'Ǳ' | 'ǲ' | 'ǳ' => out.push('ǲ'),
+        'ŉ' => out.push_str("ʼN"),
         c => {
             let mut upper = c.to_uppercase();
             out.extend(upper.next());
@@ -90,14 +91,71 @@ fn push_title(out: &mut String, c: char) {
     }
 }
 
-/// Python's `str.capitalize`.
+/// Python's `str.capitalize`. The rest is made small as a part of the whole, since a final `Σ` looks back.
 pub(super) fn capitalize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    if let Some(first) = chars.next() {
-        push_title(&mut out, first);
+    let Some(first) = text.chars().next() else {
+        return out;
+    };
+    push_title(&mut out, first);
+    let small = text.to_lowercase();
+    let own: usize = first.to_lowercase().map(char::len_utf8).sum();
+    out.push_str(small.get(own..).unwrap_or(""));
+    out
+}
+
+/// The methods that change nothing but the case.
+pub(super) fn cased(text: &str, method: &str) -> String {
+    match method {
+        "title" => title_method(text),
+        "capitalize" => capitalize(text),
+        "upper" => text.to_uppercase(),
+        "lower" => text.to_lowercase(),
+        "casefold" => casefold(text),
+        _ => swapcase(text),
     }
-    out + &chars.as_str().to_lowercase()
+}
+
+/// Letters that become several when they are made large are compared by those.
+fn casefold(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            'ς' => out.push('σ'),
+            'ſ' => out.push('s'),
+            'µ' => out.push('μ'),
+            'ẞ' => out.push_str("ss"),
+            c if c.to_uppercase().len() > 1 => {
+                c.to_uppercase().for_each(|c| out.extend(c.to_lowercase()));
+            }
+            c => out.extend(c.to_lowercase()),
+        }
+    }
+    out
+}
+
+fn swapcase(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        if c == 'Σ' {
+            // Its small form is another one at the end of a word.
+            let end = at + c.len_utf8();
+            let before = text.get(..at).unwrap_or("").to_lowercase();
+            let with = text.get(..end).unwrap_or("").to_lowercase();
+            let follows = text
+                .get(end..)
+                .is_some_and(|t| t.starts_with(char::is_alphabetic));
+            let small = with.get(before.len()..).unwrap_or("σ");
+            out.push_str(if follows { "σ" } else { small });
+        } else if c.is_uppercase() {
+            out.extend(c.to_lowercase());
+        } else if c.is_lowercase() {
+            out.extend(c.to_uppercase());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Python's `str.title`: a letter after anything but a letter begins a word.

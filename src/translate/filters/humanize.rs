@@ -27,13 +27,7 @@ pub(super) fn register(env: &mut Environment<'static>) {
     spans::register(env);
     env.add_filter("humanize_naturaldate", as_it_is);
     env.add_filter("humanize_naturalday", as_it_is);
-    env.add_filter("humanize_abs_timedelta", |v: &Value| {
-        if Number::of(v).is_some() {
-            super::numbers::abs(v)
-        } else {
-            Ok(Value::from(text::printed(v)))
-        }
-    });
+    env.add_filter("humanize_abs_timedelta", super::numbers::abs);
     env.add_filter("humanize_thousands_separator", |_: &Value| ",");
     env.add_filter("humanize_decimal_separator", |_: &Value| ".");
     env.add_filter("humanize_deactivate", |_: &Value| Value::from(()));
@@ -313,7 +307,8 @@ fn fractional(value: &Value) -> Result<String, Error> {
     let Some(number) = float_of(value).filter(|n| n.is_finite()) else {
         return Ok(text::printed(value));
     };
-    let whole = number.trunc();
+    // Without the sign that a zero may have.
+    let whole = number.trunc() + 0.0;
     let (numerator, denominator) = nearest_fraction((number - whole).abs());
     Ok(if numerator == 0 {
         format!("{whole:.0}")
@@ -382,7 +377,7 @@ fn clamp(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         (value.clone(), String::new())
     };
     Ok(Value::from(
-        token + &pyformat::format(state, &format, &[shown])?,
+        token + &pyformat::format(state, &format, &[shown], false)?,
     ))
 }
 
@@ -390,7 +385,9 @@ fn metric(value: &Value, args: Args) -> Result<String, Error> {
     defined(value)?;
     let args = bind(args, &["unit", "precision"])?;
     let (unit, precision) = (args.text(0, ""), args.int(1, 3)?);
-    let number = float_of(value).ok_or_else(|| failed("humanize_metric: a number is needed"))?;
+    let number = Number::of(value)
+        .and_then(|number| number.float())
+        .ok_or_else(|| failed("humanize_metric: a number is needed"))?;
     let exponent = if number == 0.0 {
         0
     } else {

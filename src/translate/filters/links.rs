@@ -1,6 +1,6 @@
 //! `urlize`: addresses in a text become links, by Jinja2's rules.
 
-use super::args::{Args, bind};
+use super::args::{Args, bind, failed};
 use super::codec::charge;
 use super::words::cut;
 use crate::translate::{sink, text};
@@ -35,10 +35,12 @@ fn patterns() -> Option<&'static (Regex, Regex)> {
 
 struct Style {
     limit: Option<usize>,
+    /// Beginnings of addresses beside those of the web and of mail, such as `ftp:`.
+    schemes: Vec<String>,
     attributes: String,
 }
 
-fn urlize(state: &State, value: &Value, args: Args) -> Result<String, Error> {
+fn urlize(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(
         args,
         &[
@@ -50,7 +52,11 @@ fn urlize(state: &State, value: &Value, args: Args) -> Result<String, Error> {
         ],
     )?;
     let given = |at: usize| args.value(at).filter(|v| v.is_true()).map(text::printed);
-    let rel = given(3).unwrap_or_default();
+    let rel = args
+        .value(3)
+        .filter(|v| v.is_true())
+        .map(|_| args.needed(3));
+    let rel = rel.transpose()?.unwrap_or("");
     let mut rel: Vec<&str> = rel.split_whitespace().chain(["noopener"]).collect();
     if args.flag(1, false) {
         rel.push("nofollow");
@@ -65,7 +71,21 @@ fn urlize(state: &State, value: &Value, args: Args) -> Result<String, Error> {
         Some(limit) if !limit.is_none() => usize::try_from(args.int(0, 0)?).ok(),
         _ => None,
     };
-    let style = Style { limit, attributes };
+    let mut schemes = Vec::new();
+    if let Some(list) = args.value(4).filter(|list| list.is_true()) {
+        for scheme in super::sequences::items(state, list)? {
+            let name = text::printed(&scheme);
+            if !is_scheme(&name) {
+                return Err(failed(format!("urlize: `{name}` begins no address")));
+            }
+            schemes.push(name);
+        }
+    }
+    let style = Style {
+        limit,
+        schemes,
+        attributes,
+    };
     let text = text::printed(value);
     charge(state, text.len().saturating_mul(64))?;
     let text = if value.is_safe() {
@@ -84,7 +104,7 @@ fn urlize(state: &State, value: &Value, args: Args) -> Result<String, Error> {
         word_from = at + c.len_utf8();
     }
     out.push_str(&link(text.get(word_from..).unwrap_or(""), &style));
-    Ok(out)
+    Ok(super::words::html_of(state, out))
 }
 
 /// Brackets and stops at the ends of a word stay outside of its link, unless they belong to the address.
@@ -122,6 +142,16 @@ fn split(word: &str) -> (&str, String, String) {
     (head, middle, tail)
 }
 
+/// Whether a text is the beginning of an address: `tel:`, `ftp://`.
+fn is_scheme(text: &str) -> bool {
+    let (name, rest) = text.split_once(':').unwrap_or(("", ""));
+    let named = name.chars().count() > 1
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_.+-".contains(c));
+    named && (rest.is_empty() || (rest.len() <= 2 && rest.bytes().all(|b| b == b'/')))
+}
+
 fn link(word: &str, style: &Style) -> String {
     let Some((http, mail)) = patterns() else {
         return word.to_owned();
@@ -149,6 +179,12 @@ fn link(word: &str, style: &Style) -> String {
         format!("<a href=\"{middle}\">{address}</a>")
     } else if !middle.starts_with("www.") && !middle.contains(':') && mail.is_match(&middle) {
         format!("<a href=\"mailto:{middle}\">{middle}</a>")
+    } else if style
+        .schemes
+        .iter()
+        .any(|scheme| middle != *scheme && middle.starts_with(scheme.as_str()))
+    {
+        format!("<a href=\"{middle}\"{}>{middle}</a>", style.attributes)
     } else {
         middle
     };

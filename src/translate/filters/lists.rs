@@ -19,12 +19,10 @@ const LIPSUM: &str = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, s
 pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("default", default);
     env.add_filter("d", default);
-    env.add_filter("attr", |v: &Value, name: &Value| {
-        if v.kind() == ValueKind::Map || v.is_undefined() {
-            Ok(Value::UNDEFINED)
-        } else {
-            v.get_item(name)
-        }
+    // Of attributes alone: a dict's members are none.
+    env.add_filter("attr", |_: &Value, args: Args| {
+        let args = bind(args, &["name"])?;
+        args.needed(0).map(|_| Value::UNDEFINED)
     });
     env.add_filter("dictsort", dictsort);
     env.add_filter("tojson", tojson);
@@ -38,12 +36,11 @@ pub(super) fn register(env: &mut Environment<'static>) {
 
 fn tests(env: &mut Environment<'static>) {
     let named = |names: fn(&str) -> bool| move |v: &Value| v.as_str().is_some_and(names);
-    // Python says that an undefined value is a sequence; no one who asks wants to hear it.
     env.add_test("sequence", |v: &Value| {
         matches!(
             v.kind(),
-            ValueKind::String | ValueKind::Seq | ValueKind::Map
-        )
+            ValueKind::Undefined | ValueKind::String | ValueKind::Seq | ValueKind::Map
+        ) && (!super::View::is(v) || super::View::is_range(v))
     });
     env.add_test("callable", |v: &Value| {
         v.is_undefined() || (v.kind() == ValueKind::Plain && !number::is_big(v))
@@ -64,7 +61,15 @@ fn tests(env: &mut Environment<'static>) {
         "filter",
         named(|name| super::filter_names().contains(&name)),
     );
-    env.add_test("test", named(|name| super::TESTS.contains(&name)));
+    env.add_test(
+        "test",
+        named(|name| {
+            super::TESTS.contains(&name) || matches!(name, "==" | "!=" | "<" | "<=" | ">" | ">=")
+        }),
+    );
+    env.add_test("in", |state: &State, v: &Value, list: &Value| {
+        super::operators::contains(state, v, list)
+    });
     env.add_test("lower", |v: &Value| {
         is_cased(&text::printed(v), char::is_uppercase)
     });
@@ -76,7 +81,11 @@ fn tests(env: &mut Environment<'static>) {
             rest(state, v, &Value::from(2)).map(|rest| rest == Value::from(odd))
         });
     }
-    env.add_test("divisibleby", |state: &State, v: &Value, by: &Value| {
+    env.add_test("divisibleby", |state: &State, v: &Value, args: Args| {
+        let args = bind(args, &["num"])?;
+        let by = args
+            .value(0)
+            .ok_or_else(|| failed("divisibleby needs a number"))?;
         rest(state, v, by).map(|rest| rest == Value::from(0))
     });
     for (names, fits) in [
@@ -99,17 +108,18 @@ fn is_cased(text: &str, wrong: fn(char) -> bool) -> bool {
     text.chars().any(|c| c.is_lowercase() || c.is_uppercase()) && !text.chars().any(wrong)
 }
 
-fn rest(_: &State, value: &Value, by: &Value) -> Result<Value, Error> {
-    if value.as_str().is_some() {
-        return Err(failed("a number is needed, not text"));
-    }
-    super::operators::arithmetic("%", value, by)
+fn rest(state: &State, value: &Value, by: &Value) -> Result<Value, Error> {
+    super::operators::modulo(state, value, by)
 }
 
 /// An attribute such as `user.name` of an item; a whole number counts items.
 pub(super) fn attribute(item: &Value, attribute: &Value) -> Result<Value, Error> {
     let Some(path) = attribute.as_str() else {
-        return item.get_item(attribute);
+        return Ok(match attribute {
+            none if none.is_none() => item.clone(),
+            _ if item.is_undefined() => Value::UNDEFINED,
+            at => item.get_item(at).unwrap_or_default(),
+        });
     };
     let mut current = item.clone();
     for part in path.split('.') {
@@ -178,10 +188,10 @@ fn dictsort(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
 
 fn tojson(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["indent"])?;
+    let deep = value.as_object().is_some() && value.is_true();
     let indent = match args.value(0) {
-        None => None,
-        Some(value) if value.is_none() => None,
-        Some(_) => Some(width(args.int(0, 0)?, 16)?),
+        Some(value) if deep && !value.is_none() => Some(width(args.int(0, 0)?, 1_000)?),
+        _ => None,
     };
     let mut out = String::new();
     text::json_into(
@@ -263,6 +273,7 @@ fn sorted(value: &Value) -> Vec<(Value, Value)> {
 
 fn one_line(out: &mut String, value: &Value, depth: usize) {
     match value.kind() {
+        _ if super::View::is(value) => text::repr(out, value, depth),
         ValueKind::Map if depth < 64 => {
             out.push('{');
             for (i, (key, item)) in sorted(value).into_iter().enumerate() {
@@ -292,16 +303,35 @@ fn one_line(out: &mut String, value: &Value, depth: usize) {
     }
 }
 
+/// The two items of a pair.
+///
+/// # Errors
+/// More items, or less.
+pub(super) fn two(pair: &Value) -> Result<(Value, Value), Error> {
+    let mut parts = if let Some(text) = pair.as_str() {
+        text.chars().map(|c| Value::from(c.to_string())).collect()
+    } else {
+        pair.try_iter()?.collect::<Vec<_>>()
+    };
+    match (parts.pop(), parts.pop()) {
+        (Some(second), Some(first)) if parts.is_empty() => Ok((first, second)),
+        _ => Err(failed("pairs are needed: lists of two items")),
+    }
+}
+
 fn dict(args: Args) -> Result<Value, Error> {
     let args = args.into_values();
     let mut pairs: Vec<(Value, Value)> = Vec::new();
     for (i, arg) in args.iter().enumerate() {
-        if arg.kind() == ValueKind::Map {
+        if arg.kind() == ValueKind::Map && (i == 0 || arg.is_kwargs()) {
             pairs.extend(text::pairs(arg));
-        } else if i == 0 {
+        } else if arg.is_undefined() {
+            return Err(super::operators::undefined(arg));
+        } else if i == 0 && !arg.is_none() {
             for pair in arg.try_iter()?.checked() {
-                let pair = pair?;
-                pairs.push((pair.get_item_by_index(0)?, pair.get_item_by_index(1)?));
+                let (key, item) = two(&pair?)?;
+                super::sequences::hashable(&key)?;
+                pairs.push((key, item));
             }
         } else {
             return Err(Error::new(

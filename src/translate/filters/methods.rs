@@ -7,7 +7,7 @@ use super::operators::kind;
 use super::words::{center, cut, splitlines};
 use super::{View, pyformat};
 use crate::translate::number::Number;
-use crate::translate::text;
+use crate::translate::{sink, text};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
 
@@ -21,14 +21,19 @@ pub(super) fn call(
     method: &str,
     args: &[Value],
 ) -> Result<Value, Error> {
+    if method == "__cycle" {
+        return cycle(value, args);
+    }
     let own = match value.kind() {
         ValueKind::String => match value.as_str() {
-            Some(text) => string(state, text, method, args)?,
+            Some(text) => string(state, text, method, args, value.is_safe())?,
             None => None,
         },
         ValueKind::Seq => list(state, value, method, args)?,
         ValueKind::Map => map(value, method, args)?,
         _ if Number::of(value).is_some() => number(value, method, args)?,
+        // Of the function `dict`.
+        _ if method == "fromkeys" => map(value, method, args)?,
         _ => None,
     };
     let made = match own {
@@ -44,25 +49,54 @@ pub(super) fn call(
     })
 }
 
-fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+/// `loop.cycle(…)`: its arguments in turn.
+fn cycle(value: &Value, args: &[Value]) -> Result<Value, Error> {
+    let at = value.get_attr("index0").unwrap_or_default().as_usize();
+    let at = at.ok_or_else(|| failed(format!("{} has no cycle", kind(value))))?;
+    args.get(at.checked_rem(args.len()).unwrap_or(0))
+        .cloned()
+        .ok_or_else(|| failed("cycle needs at least one value"))
+}
+
+fn string(
+    state: &State,
+    text: &str,
+    method: &str,
+    args: &[Value],
+    safe: bool,
+) -> Result<Option<Value>, Error> {
     charge(state, text.len())?;
     Ok(Some(match method {
-        "format" => Value::from(pyformat::format(state, text, args)?),
-        "title" => Value::from(casing::title_method(text)),
-        "capitalize" => Value::from(casing::capitalize(text)),
+        "format" => Value::from(pyformat::format(state, text, args, safe)?),
+        "format_map" => {
+            let args = bind_values(args, &[POSITIONAL])?;
+            let map = args
+                .value(0)
+                .ok_or_else(|| failed("format_map needs a dict"))?;
+            Value::from(pyformat::fill(state, text, &[], Some(map), safe)?)
+        }
+        "title" | "capitalize" | "swapcase" | "casefold" | "upper" | "lower" => {
+            bind_values(args, &[])?;
+            Value::from(casing::cased(text, method))
+        }
         "strip" | "lstrip" | "rstrip" => {
-            let args = bind_values(args, &["chars"])?;
-            let chars = args.value(0).filter(|c| !c.is_none()).map(text::printed);
+            let args = bind_values(args, &[POSITIONAL])?;
             let (left, right) = (method != "rstrip", method != "lstrip");
-            Value::from(casing::strip(text, chars.as_deref(), left, right))
+            Value::from(casing::strip(text, args.string(0)?, left, right))
         }
         "replace" => {
-            let args = bind_values(args, &["old", "new", "count"])?;
-            let (old, new) = (args.text(0, ""), args.text(1, ""));
-            Value::from(casing::replaced(state, text, &old, &new, args.int(2, -1)?)?)
+            let args = bind_values(args, &[POSITIONAL; 3])?;
+            let (old, new) = (args.needed(0)?, args.needed(1)?);
+            let escaped = safe && !args.value(1).is_some_and(Value::is_safe);
+            let html = if escaped {
+                sink::html(new)
+            } else {
+                new.to_owned()
+            };
+            Value::from(casing::replaced(state, text, old, &html, args.int(2, -1)?)?)
         }
         "splitlines" => {
-            let keep = bind_values(args, &["keepends"])?.flag(0, false);
+            let keep = bind_values(args, &["keepends"])?.switch(0)?;
             texts(split_lines(text, keep).into_iter())
         }
         "count" | "find" | "rfind" | "index" | "rindex" => search(text, method, args)?,
@@ -72,46 +106,35 @@ fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Opt
         "rsplit" => rsplit(text, args)?,
         "partition" | "rpartition" => partition(text, method == "rpartition", args)?,
         "removeprefix" | "removesuffix" => {
-            let part = bind_values(args, &["part"])?.text(0, "");
+            let args = bind_values(args, &[POSITIONAL])?;
             let rest = if method == "removeprefix" {
-                text.strip_prefix(&*part)
+                text.strip_prefix(args.needed(0)?)
             } else {
-                text.strip_suffix(&*part)
+                text.strip_suffix(args.needed(0)?)
             };
             Value::from(rest.unwrap_or(text))
         }
-        "zfill" => {
-            let wide = width(bind_values(args, &["width"])?.int(0, 0)?, WIDTH_MAX)?;
-            let sign = text
-                .get(..1)
-                .filter(|s| *s == "-" || *s == "+")
-                .unwrap_or("");
-            let digits = text.strip_prefix(sign).unwrap_or(text);
-            let missing = wide.saturating_sub(text.chars().count());
-            Value::from(format!("{sign}{}{digits}", "0".repeat(missing)))
-        }
+        "zfill" => zfill(text, args)?,
         "ljust" | "rjust" | "center" => pad(state, text, method, args)?,
-        "swapcase" => text
-            .chars()
-            .map(|c| {
-                if c.is_uppercase() {
-                    c.to_lowercase().to_string()
-                } else if c.is_lowercase() {
-                    c.to_uppercase().to_string()
-                } else {
-                    c.to_string()
-                }
-            })
-            .collect::<String>()
-            .into(),
-        "casefold" => Value::from(text.to_lowercase().replace('ß', "ss")),
         "expandtabs" => expand_tabs(state, text, bind_values(args, &["tabsize"])?.int(0, 8)?)?,
         // There are no bytes in a template; what follows is nearly always a hash or base64 of the text.
-        "encode" | "decode" => Value::from(text),
-        "startswith" | "endswith" if args.len() > 1 => with_bounds(text, method, args)?,
-        _ => return Ok(judge(text, method)),
+        "encode" | "decode" => {
+            let args = bind_values(args, &["encoding", "errors"])?;
+            args.string(0)?;
+            args.string(1)?;
+            Value::from(text)
+        }
+        "startswith" | "endswith" => with_bounds(text, method, args)?,
+        _ if method.starts_with("is") => {
+            bind_values(args, &[])?;
+            return Ok(judge(text, method));
+        }
+        _ => return Ok(None),
     }))
 }
+
+/// The name of a parameter that has none for the caller.
+const POSITIONAL: &str = "";
 
 /// The part of a text between two bounds in characters, and where it begins; none where the bounds cross.
 fn bounded<'t>(
@@ -143,21 +166,37 @@ fn bounded<'t>(
 }
 
 fn with_bounds(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
-    let args = bind_values(args, &["part", "start", "end"])?;
-    let Some((slice, _)) = bounded(text, args.value(1), args.value(2))? else {
-        return Ok(Value::from(false));
+    let args = bind_values(args, &[POSITIONAL; 3])?;
+    let wanted = args
+        .value(0)
+        .ok_or_else(|| failed(format!("{method} needs a text")))?;
+    let slice = bounded(text, args.value(1), args.value(2))?.map(|(slice, _)| slice);
+    let fits = |part: &Value| -> Result<bool, Error> {
+        let part = part
+            .as_str()
+            .ok_or_else(|| failed(format!("{method} looks for text, not {}", kind(part))))?;
+        Ok(slice.is_some_and(|slice| {
+            if method == "startswith" {
+                slice.starts_with(part)
+            } else {
+                slice.ends_with(part)
+            }
+        }))
     };
-    let part = args.text(0, "");
-    Ok(Value::from(if method == "startswith" {
-        slice.starts_with(&part)
-    } else {
-        slice.ends_with(&part)
-    }))
+    if !wanted.is_tuple() {
+        return fits(wanted).map(Value::from);
+    }
+    for part in wanted.try_iter()? {
+        if fits(&part)? {
+            return Ok(Value::from(true));
+        }
+    }
+    Ok(Value::from(false))
 }
 
 /// `find`, `index` and `count`, with bounds.
 fn search(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
-    let args = bind_values(args, &["sub", "start", "end"])?;
+    let args = bind_values(args, &[POSITIONAL; 3])?;
     let part = args
         .value(0)
         .ok_or_else(|| failed(format!("{method} needs a text to look for")))?;
@@ -187,8 +226,17 @@ fn search(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
 
 /// Characters exchanged by a dict from code points to text, code points or `None`.
 fn translate(text: &str, args: &[Value]) -> Result<Value, Error> {
-    let args = bind_values(args, &["table"])?;
+    let args = bind_values(args, &[POSITIONAL])?;
     let table = args.value(0).cloned().unwrap_or_default();
+    if !matches!(
+        table.kind(),
+        ValueKind::Map | ValueKind::Seq | ValueKind::String
+    ) {
+        return Err(failed(format!(
+            "translate needs a dict, not {}",
+            kind(&table)
+        )));
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let to = table
@@ -206,8 +254,11 @@ fn translate(text: &str, args: &[Value]) -> Result<Value, Error> {
 }
 
 fn join(state: &State, separator: &str, args: &[Value]) -> Result<Value, Error> {
-    let args = bind_values(args, &["iterable"])?;
-    let list = args.value(0).cloned().unwrap_or_default();
+    let args = bind_values(args, &[POSITIONAL])?;
+    let list = args
+        .value(0)
+        .cloned()
+        .ok_or_else(|| failed("join needs a list"))?;
     let mut out = String::new();
     for (i, item) in super::sequences::items(state, &list)?.iter().enumerate() {
         let text = item
@@ -251,8 +302,19 @@ const ZEROS: [u32; 58] = [
 ];
 
 fn is_decimal(c: char) -> bool {
+    digit(c).is_some()
+}
+
+/// The ASCII digit that a decimal digit of any script stands for.
+pub(super) fn digit(c: char) -> Option<char> {
+    if c.is_ascii_digit() {
+        return Some(c);
+    }
     let code = u32::from(c);
-    ZEROS.iter().any(|zero| (*zero..*zero + 10).contains(&code))
+    let zero = ZEROS
+        .iter()
+        .find(|zero| (**zero..**zero + 10).contains(&code))?;
+    char::from_digit(code - zero, 10)
 }
 
 /// Digits beside the decimal ones: raised, lowered, in circles.
@@ -273,7 +335,9 @@ fn judge(text: &str, method: &str) -> Option<Value> {
             text.chars()
                 .next()
                 .is_some_and(|c| c.is_alphabetic() || c == '_')
-                && text.chars().all(|c| c.is_alphanumeric() || c == '_'),
+                && text
+                    .chars()
+                    .all(|c| c.is_alphabetic() || is_decimal(c) || c == '_'),
         ),
         "istitle" => Value::from(is_title(text)),
         _ => return None,
@@ -287,7 +351,7 @@ fn texts<'t>(parts: impl Iterator<Item = &'t str>) -> Value {
 /// The separator, none for white space; and how often to split, none for always.
 fn split_arguments(args: &[Value]) -> Result<(Option<String>, Option<usize>), Error> {
     let args = bind_values(args, &["sep", "maxsplit"])?;
-    let separator = args.value(0).filter(|v| !v.is_none()).map(text::printed);
+    let separator = args.string(0)?.map(str::to_owned);
     if separator.as_deref() == Some("") {
         return Err(failed("empty separator"));
     }
@@ -339,7 +403,7 @@ fn rsplit(text: &str, args: &[Value]) -> Result<Value, Error> {
 }
 
 fn partition(text: &str, from_right: bool, args: &[Value]) -> Result<Value, Error> {
-    let separator = bind_values(args, &["sep"])?.text(0, "");
+    let separator = bind_values(args, &[POSITIONAL])?.needed(0)?.to_owned();
     if separator.is_empty() {
         return Err(failed("empty separator"));
     }
@@ -355,9 +419,36 @@ fn partition(text: &str, from_right: bool, args: &[Value]) -> Result<Value, Erro
     })
 }
 
+fn zfill(text: &str, args: &[Value]) -> Result<Value, Error> {
+    let args = bind_values(args, &[POSITIONAL])?;
+    args.value(0).ok_or_else(|| failed("zfill needs a width"))?;
+    let wide = width(args.int(0, 0)?, WIDTH_MAX)?;
+    let sign = text
+        .get(..1)
+        .filter(|s| *s == "-" || *s == "+")
+        .unwrap_or("");
+    let digits = text.strip_prefix(sign).unwrap_or(text);
+    let missing = wide.saturating_sub(text.chars().count());
+    Ok(Value::from(format!(
+        "{sign}{}{digits}",
+        "0".repeat(missing)
+    )))
+}
+
 fn pad(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
-    let args = bind_values(args, &["width", "fillchar"])?;
-    let fill = args.text(1, " ").chars().next().unwrap_or(' ');
+    let args = bind_values(args, &[POSITIONAL; 2])?;
+    let fill = match args.value(1) {
+        None => ' ',
+        Some(_) => {
+            let mut chars = args.needed(1)?.chars();
+            match (chars.next(), chars.next()) {
+                (Some(fill), None) => fill,
+                _ => return Err(failed(format!("{method} fills with one character"))),
+            }
+        }
+    };
+    args.value(0)
+        .ok_or_else(|| failed(format!("{method} needs a width")))?;
     let wide = args.int(0, 0)?;
     if method == "center" {
         return center(state, text, wide, fill).map(Value::from);
@@ -424,13 +515,44 @@ fn list(
     args: &[Value],
 ) -> Result<Option<Value>, Error> {
     match method {
-        "copy" => Ok(Some(value.clone())),
-        "index" => {
-            let args = bind_values(args, &["value"])?;
-            let wanted = args.value(0).cloned().unwrap_or_default();
+        "copy" if !value.is_tuple() && !View::is(value) => {
+            bind_values(args, &[])?;
+            Ok(Some(value.clone()))
+        }
+        _ if View::is(value) && !View::is_range(value) => {
+            Err(Error::from(minijinja::ErrorKind::UnknownMethod))
+        }
+        "index" | "count" => {
+            let most = if method == "count" { 1 } else { 3 };
+            let args = bind_values(args, [POSITIONAL; 3].get(..most).unwrap_or(&[]))?;
+            let wanted = args
+                .value(0)
+                .ok_or_else(|| failed(format!("{method} needs a value")))?;
             charge(state, value.len().unwrap_or(0).saturating_mul(16))?;
-            let at = value.try_iter()?.position(|item| item == wanted);
-            at.map(|at| Some(Value::from(at)))
+            let items: Vec<Value> = value.try_iter()?.collect();
+            if method == "count" {
+                return Ok(Some(Value::from(
+                    items.iter().filter(|item| *item == wanted).count(),
+                )));
+            }
+            let bound = |at: usize, default: usize| -> Result<usize, Error> {
+                let Some(bound) = args.value(at) else {
+                    return Ok(default);
+                };
+                let bound = integer(bound)?;
+                let from_end = i64::try_from(items.len()).unwrap_or(i64::MAX);
+                let bound = if bound < 0 {
+                    bound.saturating_add(from_end)
+                } else {
+                    bound
+                };
+                Ok(usize::try_from(bound.max(0)).unwrap_or(usize::MAX))
+            };
+            let (start, end) = (bound(1, 0)?, bound(2, usize::MAX)?);
+            let mut found = items.iter().enumerate().take(end).skip(start);
+            found
+                .find(|(_, item)| *item == wanted)
+                .map(|(at, _)| Some(Value::from(at)))
                 .ok_or_else(|| failed("the value is not in the list"))
         }
         _ => Ok(None),
@@ -441,7 +563,28 @@ fn list(
 fn map(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
     let pairs = || text::pairs(value);
     let view = match method {
-        "copy" => return Ok(Some(value.clone())),
+        "copy" => value.clone(),
+        "get" => {
+            let args = bind_values(args, &[POSITIONAL; 2])?;
+            let key = args.value(0).ok_or_else(|| failed("get needs a key"))?;
+            super::sequences::hashable(key)?;
+            let found = value.get_item(key).unwrap_or_default();
+            let default = || args.value(1).cloned().unwrap_or_else(|| Value::from(()));
+            return Ok(Some(if found.is_undefined() {
+                default()
+            } else {
+                found
+            }));
+        }
+        "fromkeys" => {
+            let args = bind_values(args, &[POSITIONAL; 2])?;
+            let keys = args
+                .value(0)
+                .ok_or_else(|| failed("fromkeys needs a list"))?;
+            let item = args.value(1).cloned().unwrap_or_else(|| Value::from(()));
+            let keys = keys.try_iter()?;
+            return Ok(Some(Value::from_pairs(keys.map(|key| (key, item.clone())))));
+        }
         "keys" => View::dict("dict_keys", pairs().map(|(key, _)| key).collect()),
         "values" => View::dict("dict_values", pairs().map(|(_, item)| item).collect()),
         "items" => View::dict("dict_items", pairs().map(Value::from).collect()),
@@ -459,7 +602,11 @@ fn number(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, 
         ("is_integer", Number::Int(_)) => Value::from(true),
         ("is_integer", Number::Float(float)) => Value::from(float.fract() == 0.0),
         ("bit_length", Number::Int(int)) => Value::from(int.bits()),
-        ("as_integer_ratio", Number::Int(_)) => Value::from((value.clone(), 1)),
+        ("bit_count", Number::Int(int)) => {
+            let ones = int.magnitude().iter_u64_digits().map(u64::count_ones);
+            Value::from(ones.sum::<u32>())
+        }
+        ("as_integer_ratio", Number::Int(_)) => Value::from((number.value(), 1)),
         ("conjugate", _) => number.value(),
         _ => return Ok(None),
     };

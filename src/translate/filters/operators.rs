@@ -1,6 +1,6 @@
 //! Operators as Python has them; the rewrite of a template puts them in place of the engine's.
 
-use super::args::{failed, integer};
+use super::args::failed;
 use super::codec::charge;
 use super::pyformat;
 use crate::model::limits::TEMPLATE_OUTPUT_BYTES_MAX;
@@ -35,6 +35,7 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("__notin", |s: &State, a: &Value, b: &Value| {
         contains(s, a, b).map(|found| !found)
     });
+    env.add_filter("__chain", chain);
     env.add_filter("__lt", |s: &State, a: &Value, b: &Value| {
         Ok::<_, Error>(order(s, "<", a, b)? == Some(Ordering::Less))
     });
@@ -112,7 +113,9 @@ fn for_safe(value: &Value, safe: bool) -> String {
 }
 
 fn is_list(value: &Value) -> bool {
-    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) && !value.is_tuple()
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
+        && !value.is_tuple()
+        && !super::View::is(value)
 }
 
 /// The items of lists one after another, `times` times.
@@ -160,14 +163,13 @@ pub(super) fn add(state: &State, left: &Value, right: &Value) -> Result<Value, E
 }
 
 fn multiply(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
-    let (repeated, count) =
-        if left.as_str().is_some() || matches!(left.kind(), ValueKind::Seq | ValueKind::Iterable) {
-            (left, right)
-        } else {
-            (right, left)
-        };
+    let (repeated, count) = if left.as_str().is_some() || is_list(left) || left.is_tuple() {
+        (left, right)
+    } else {
+        (right, left)
+    };
     let text = repeated.as_str();
-    if text.is_none() && !matches!(repeated.kind(), ValueKind::Seq | ValueKind::Iterable) {
+    if text.is_none() && !is_list(repeated) && !repeated.is_tuple() {
         return arithmetic("*", left, right);
     }
     let Some(Number::Int(count)) = Number::of(count) else {
@@ -200,7 +202,7 @@ fn multiply(state: &State, left: &Value, right: &Value) -> Result<Value, Error> 
     })
 }
 
-fn modulo(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
+pub(super) fn modulo(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
     if let Some(format) = left.as_str() {
         let safe = left.is_safe();
         return Ok(like(pyformat::percent(state, format, right, safe)?, safe));
@@ -234,7 +236,19 @@ fn slice(
         if bound.is_undefined() {
             return Err(undefined(bound));
         }
-        (!bound.is_none()).then(|| integer(bound)).transpose()
+        if bound.is_none() {
+            return Ok(None);
+        }
+        match Number::of(bound) {
+            Some(Number::Int(int)) if int.is_negative() => {
+                Ok(Some(int.to_i64().unwrap_or(i64::MIN)))
+            }
+            Some(Number::Int(int)) => Ok(Some(int.to_i64().unwrap_or(i64::MAX))),
+            _ => Err(failed(format!(
+                "a bound of a slice is a whole number, not {}",
+                kind(bound)
+            ))),
+        }
     };
     let step = step.map_or(Ok(None), bound)?.unwrap_or(1);
     if step == 0 {
@@ -249,8 +263,11 @@ fn slice(
             .collect();
         return Ok(like(picked, value.is_safe()));
     }
-    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) {
+    if value.is_undefined() {
         return Ok(Value::UNDEFINED);
+    }
+    if !is_list(value) && !value.is_tuple() && !super::View::is_range(value) {
+        return Err(failed(format!("no slice can be taken of {}", kind(value))));
     }
     let list = items(state, &[value], 1)?;
     let picked: Vec<Value> = picks(list.len(), start, stop, step)
@@ -300,8 +317,36 @@ fn picks(
     })
 }
 
+/// `a < b <= c`: every two neighbours, up to the first that do not fit.
+fn chain(state: &State, first: &Value, rest: Rest<Value>) -> Result<bool, Error> {
+    let mut left = first;
+    for pair in rest.chunks(2) {
+        let [sign, right] = pair else { break };
+        let sign = sign.as_str().unwrap_or("");
+        let ordered = |fits: &[Ordering]| {
+            order(state, sign, left, right)
+                .map(|found| found.is_some_and(|found| fits.contains(&found)))
+        };
+        let fits = match sign {
+            "==" => left == right,
+            "!=" => left != right,
+            "in" => contains(state, left, right)?,
+            "not in" => !contains(state, left, right)?,
+            "<" => ordered(&[Ordering::Less])?,
+            "<=" => ordered(&[Ordering::Less, Ordering::Equal])?,
+            ">" => ordered(&[Ordering::Greater])?,
+            _ => ordered(&[Ordering::Greater, Ordering::Equal])?,
+        };
+        if !fits {
+            return Ok(false);
+        }
+        left = right;
+    }
+    Ok(true)
+}
+
 /// Whether a value is in another.
-fn contains(state: &State, value: &Value, container: &Value) -> Result<bool, Error> {
+pub(super) fn contains(state: &State, value: &Value, container: &Value) -> Result<bool, Error> {
     if let Some(text) = container.as_str() {
         charge(state, text.len())?;
         return match value.as_str() {
@@ -319,6 +364,7 @@ fn contains(state: &State, value: &Value, container: &Value) -> Result<bool, Err
             if let Some(found) = value.as_str().map(|key| container.get_attr(key)) {
                 return found.map(|found| !found.is_undefined());
             }
+            super::sequences::hashable(value)?;
             Ok(text::pairs(container).any(|(key, _)| key == *value))
         }
         ValueKind::Seq | ValueKind::Iterable => {

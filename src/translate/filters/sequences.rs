@@ -4,9 +4,8 @@ use super::args::{Args, bind, failed};
 use super::codec::charge;
 use super::lists::attribute;
 use super::operators::{add, kind, order};
-use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Value, ValueKind};
-use minijinja::{Environment, Error, State, filters};
-use std::borrow::Cow;
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value, ValueKind};
+use minijinja::{Environment, Error, State};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,74 +23,6 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("sum", sum);
     env.add_filter("groupby", groupby);
     env.add_filter("random", random);
-    env.add_filter("map", map);
-    env.add_filter(
-        "select",
-        |s: &mut State, v: Value, test: Test<'_>, a: Args| {
-            if v.is_true() {
-                filters::select(s, v, test, a)
-            } else {
-                Ok(Vec::new())
-            }
-        },
-    );
-    env.add_filter(
-        "reject",
-        |s: &mut State, v: Value, test: Test<'_>, a: Args| {
-            if v.is_true() {
-                filters::reject(s, v, test, a)
-            } else {
-                Ok(Vec::new())
-            }
-        },
-    );
-    env.add_filter(
-        "selectattr",
-        |s: &mut State, v: Value, by: Cow<'_, str>, test: Test<'_>, a: Args| {
-            if v.is_true() {
-                filters::selectattr(s, v, by, test, a)
-            } else {
-                Ok(Vec::new())
-            }
-        },
-    );
-    env.add_filter(
-        "rejectattr",
-        |s: &mut State, v: Value, by: Cow<'_, str>, test: Test<'_>, a: Args| {
-            if v.is_true() {
-                filters::rejectattr(s, v, by, test, a)
-            } else {
-                Ok(Vec::new())
-            }
-        },
-    );
-}
-
-/// Name of a test that a filter applies.
-type Test<'a> = Option<Cow<'a, str>>;
-
-fn map(state: &mut State, value: Value, args: Args) -> Result<Vec<Value>, Error> {
-    if !value.is_true() {
-        return Ok(Vec::new());
-    }
-    let named = match args.0.as_slice() {
-        [only] if only.is_kwargs() => Kwargs::try_from(Value::clone(only))?,
-        _ => return filters::map(state, value, args),
-    };
-    let Some(by) = named.get::<Option<Value>>("attribute")? else {
-        return filters::map(state, value, args);
-    };
-    let default: Option<Value> = named.get("default")?;
-    named.assert_all_used()?;
-    let mut out = Vec::new();
-    for item in items(state, &value)? {
-        let found = attribute(&item, &by)?;
-        out.push(match &default {
-            Some(default) if found.is_undefined() => default.clone(),
-            _ => found,
-        });
-    }
-    Ok(out)
 }
 
 /// The items of a value that a loop could run over.
@@ -179,7 +110,7 @@ fn sort(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     for item in items(state, value)? {
         keyed.push((key(&item, args.value(2), args.flag(1, false))?, item));
     }
-    sort_by_keys(state, &mut keyed, args.flag(0, false))?;
+    sort_by_keys(state, &mut keyed, args.switch(0)?)?;
     Ok(keyed.into_iter().map(|(_, item)| item).collect())
 }
 
@@ -188,11 +119,24 @@ fn unique(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let mut seen = HashSet::new();
     let mut out = Vec::new();
     for item in items(state, value)? {
-        if seen.insert(key(&item, args.value(1), args.flag(0, false))?) {
+        let key = key(&item, args.value(1), args.flag(0, false))?;
+        key.iter().try_for_each(hashable)?;
+        if seen.insert(key) {
             out.push(item);
         }
     }
-    Ok(Value::from(out))
+    Ok(super::View::generator(out))
+}
+
+/// Refuses what Python takes for no key of a dict.
+pub(super) fn hashable(value: &Value) -> Result<(), Error> {
+    let list = matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable);
+    if value.kind() == ValueKind::Map
+        || (list && !value.is_tuple() && !super::View::is_range(value))
+    {
+        return Err(failed(format!("{} is no key", kind(value))));
+    }
+    Ok(())
 }
 
 fn extreme(state: &State, value: &Value, args: Args, wanted: Ordering) -> Result<Value, Error> {

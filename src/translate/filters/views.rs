@@ -1,7 +1,7 @@
 //! What Python does not print as a list though it is one: `range(3)`, `d.keys()`, `d.items()`.
 
 use crate::translate::text;
-use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
+use minijinja::value::{Enumerator, Object, ObjectExt, ObjectRepr, Value};
 use std::sync::Arc;
 
 /// A list with Python's own text.
@@ -18,6 +18,8 @@ enum Shown {
     Range(i64, i64, i64),
     /// `dict_keys([…])`.
     Dict(&'static str),
+    /// What `map` and its like give: printed as a list, since Python's own text is no use to anyone.
+    Generator,
 }
 
 impl View {
@@ -33,6 +35,24 @@ impl View {
         Value::from_object(Self { items, shown })
     }
 
+    /// Items that come one after another. Python takes such a thing for true even where nothing comes.
+    pub(super) fn generator(items: Vec<Value>) -> Value {
+        let shown = Shown::Generator;
+        Value::from_object(Self { items, shown })
+    }
+
+    /// Whether a value is a view, and no list for `+` and `*`.
+    pub(super) fn is(value: &Value) -> bool {
+        value.downcast_object_ref::<Self>().is_some()
+    }
+
+    /// Whether a value is a `range`.
+    pub(super) fn is_range(value: &Value) -> bool {
+        value
+            .downcast_object_ref::<Self>()
+            .is_some_and(|view| matches!(view.shown, Shown::Range(..)))
+    }
+
     /// Appends Python's text.
     pub(crate) fn repr(&self, out: &mut String, depth: usize) {
         match self.shown {
@@ -40,6 +60,7 @@ impl View {
             Shown::Range(start, stop, step) => {
                 out.push_str(&format!("range({start}, {stop}, {step})"));
             }
+            Shown::Generator => text::repr(out, &Value::from(self.items.clone()), depth),
             Shown::Dict(name) => {
                 out.push_str(name);
                 out.push('(');
@@ -56,14 +77,18 @@ impl Object for View {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        if matches!(self.shown, Shown::Dict(_)) {
+        if !matches!(self.shown, Shown::Range(..)) {
             return None;
         }
         self.items.get(key.as_usize()?).cloned()
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.items.clone())
+        self.mapped_enumerator(|this| Box::new(this.items.iter().cloned()))
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        matches!(self.shown, Shown::Generator) || !self.items.is_empty()
     }
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {

@@ -56,6 +56,12 @@ fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
         Some(leeway) if !leeway.is_none() => args.int(3, 5)?,
         _ => 5,
     };
+    let end_length = i64::try_from(end.chars().count()).unwrap_or(i64::MAX);
+    if length < end_length || leeway < 0 {
+        return Err(failed(format!(
+            "truncate: expected length >= {end_length} and leeway >= 0"
+        )));
+    }
     // A short list passes, as in Python, where its length is all that is asked.
     if value.as_str().is_none() && !value.is_undefined() {
         let short = value
@@ -71,13 +77,10 @@ fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
             )))
         };
     }
-    let text = text::printed(value);
-    let end_length = i64::try_from(end.chars().count()).unwrap_or(i64::MAX);
-    if length < end_length || leeway < 0 {
-        return Err(failed(format!(
-            "truncate: expected length >= {end_length} and leeway >= 0"
-        )));
+    if value.is_undefined() {
+        return Ok(value.clone());
     }
+    let text = text::printed(value);
     if i64::try_from(text.chars().count()).unwrap_or(i64::MAX) <= length.saturating_add(leeway) {
         return Ok(like(value, text));
     }
@@ -91,8 +94,11 @@ fn truncate(value: &Value, args: Args) -> Result<Value, Error> {
 }
 
 fn needs_text(filter: &str, value: &Value) -> Result<(), Error> {
-    if value.as_str().is_some() || value.is_undefined() {
+    if value.as_str().is_some() {
         return Ok(());
+    }
+    if value.is_undefined() {
+        return Err(super::operators::undefined(value));
     }
     Err(failed(format!(
         "{filter} needs text, not {}",
@@ -114,7 +120,7 @@ fn wordwrap(state: &State, value: &Value, args: Args) -> Result<String, Error> {
     let text = text::printed(value);
     charge(state, text.len() * 2)?;
     let wide = width(args.int(0, 79)?, WIDTH_MAX)?;
-    if wide == 0 {
+    if wide == 0 && !text.is_empty() {
         return Err(failed("wordwrap: the width must be above 0"));
     }
     let (breaks, hyphens, wrap) = (args.flag(1, true), args.flag(3, true), args.text(2, "\n"));
@@ -329,7 +335,7 @@ fn indent(state: &State, value: &Value, args: Args) -> Result<String, Error> {
     Ok(out)
 }
 
-fn xmlattr(value: &Value, args: Args) -> Result<String, Error> {
+fn xmlattr(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
     let args = bind(args, &["autospace"])?;
     if value.kind() != ValueKind::Map {
         return Err(failed(format!(
@@ -341,7 +347,9 @@ fn xmlattr(value: &Value, args: Args) -> Result<String, Error> {
     for (key, item) in
         text::pairs(value).filter(|(_, item)| !item.is_none() && !item.is_undefined())
     {
-        let key = text::printed(&key);
+        let Some(key) = key.as_str() else {
+            return Err(failed("xmlattr: a key is no text"));
+        };
         if key.contains([' ', '\t', '\n', '\r', '\u{c}', '/', '>', '=']) {
             return Err(failed("xmlattr: a key has a character that is not allowed"));
         }
@@ -350,11 +358,20 @@ fn xmlattr(value: &Value, args: Args) -> Result<String, Error> {
         }
         out.push_str(&format!(
             "{}=\"{}\"",
-            sink::html(&key),
+            sink::html(key),
             sink::html(&text::printed(&item))
         ));
     }
-    Ok(out)
+    Ok(html_of(state, out))
+}
+
+/// Text that is HTML already, and safe where HTML is escaped.
+pub(super) fn html_of(state: &State, text: String) -> Value {
+    if matches!(state.auto_escape(), AutoEscape::Html) {
+        Value::from_safe_string(text)
+    } else {
+        Value::from(text)
+    }
 }
 
 fn filesizeformat(value: &Value, args: Args) -> Result<String, Error> {
@@ -373,7 +390,7 @@ fn filesizeformat(value: &Value, args: Args) -> Result<String, Error> {
         return Ok("1 Byte".into());
     }
     if size < base {
-        return Ok(format!("{:.0} Bytes", size.trunc()));
+        return Ok(format!("{:.0} Bytes", size.trunc() + 0.0));
     }
     let mut scaled = size / base;
     let mut names = units.into_iter();
@@ -419,10 +436,8 @@ fn urlencode(state: &State, value: &Value) -> Result<String, Error> {
             for item in value.try_iter()?.checked() {
                 let item = item?;
                 charge(state, 64)?;
-                parts.push(pair(
-                    &item.get_item_by_index(0)?,
-                    &item.get_item_by_index(1)?,
-                ));
+                let (key, item) = super::lists::two(&item)?;
+                parts.push(pair(&key, &item));
             }
             Ok(parts.join("&"))
         }

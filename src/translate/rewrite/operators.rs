@@ -2,7 +2,10 @@
 //!
 //! The engine's own stop at 128 bits, order values of any two types, know no `%` of text, and write floats in their way.
 //! Expressions are read by Jinja2's grammar; what cannot be read is left alone, so that the engine says what is wrong.
-//! `==`, `and`, `or`, `not` and chains of comparisons stay the engine's.
+//! A lone `==`, `and`, `or` and `not` stay the engine's.
+
+mod compare;
+mod literals;
 
 use super::Edit;
 use crate::translate::tokens::{Segment, SegmentKind, Token, TokenKind, closing};
@@ -57,13 +60,13 @@ type Read = Option<()>;
 impl<'s> Reader<'s> {
     fn segment(&mut self, segment: &Segment) -> Read {
         if segment.kind == SegmentKind::Print {
-            self.tuple()?;
+            self.bare_tuple()?;
             return self.end();
         }
         match segment.keyword(self.source) {
             "if" | "elif" | "autoescape" => {
                 self.at = 1;
-                self.condition()?;
+                self.bare_tuple()?;
                 self.end()
             }
             "for" => self.loop_head(),
@@ -133,15 +136,38 @@ impl<'s> Reader<'s> {
         }
     }
 
+    /// `with a = 1, b = a`: values are read before a name is set, so names come last.
     fn with(&mut self) -> Read {
         self.at = 1;
+        let mut names: Vec<usize> = Vec::new();
+        let mut depends = false;
         while !self.ends() {
+            let name = self.at;
             self.at += 1;
             if !self.take(b'=') {
                 return None;
             }
+            let from = self.at;
             self.condition()?;
+            let value = self.tokens.get(from..self.at).unwrap_or(&[]);
+            depends |= names.iter().any(|earlier| {
+                let earlier = self.tokens.get(*earlier).map(|t| self.text_of(t));
+                value.iter().any(|t| Some(self.text_of(t)) == earlier)
+            });
+            names.push(name);
             self.take(b',');
+        }
+        if depends {
+            let mut last = String::new();
+            for (i, name) in names.into_iter().enumerate() {
+                let Some(token) = self.tokens.get(name) else {
+                    continue;
+                };
+                let text = self.text_of(token);
+                last.push_str(&format!(", {text} = __with{i}"));
+                self.edit(token.span.start, text.len(), &format!("__with{i}"), REPLACE);
+            }
+            self.edit(self.end_before(), 0, &last, CLOSE_LAST);
         }
         Some(())
     }
@@ -249,6 +275,20 @@ impl<'s> Reader<'s> {
         from
     }
 
+    /// Several values without brackets get them.
+    fn bare_tuple(&mut self) -> Read {
+        let from = self.at;
+        self.condition()?;
+        if self.is(b',') {
+            self.at = from;
+            self.edits.clear();
+            self.spans.clear();
+            self.tuple()?;
+            self.wrap(from, "(", ")");
+        }
+        Some(())
+    }
+
     fn tuple(&mut self) -> Read {
         self.condition()?;
         while self.take(b',') {
@@ -286,49 +326,6 @@ impl<'s> Reader<'s> {
     fn not(&mut self) -> Read {
         while self.take_word("not") {}
         self.comparison()
-    }
-
-    fn comparison(&mut self) -> Read {
-        let from = self.at;
-        self.sum()?;
-        let mut ordering = None;
-        let mut count = 0;
-        loop {
-            let (operator, signs) = self.operator();
-            let mut words = 1;
-            let name = match operator {
-                "<" => "__lt",
-                "<=" => "__le",
-                ">" => "__gt",
-                ">=" => "__ge",
-                "==" | "!=" => "",
-                _ if self.is_word("in") => "__in",
-                _ if self.is_word("not")
-                    && self
-                        .tokens
-                        .get(self.at + 1)
-                        .is_some_and(|t| self.text_of(t) == "in") =>
-                {
-                    words = 2;
-                    "__notin"
-                }
-                _ => break,
-            };
-            let length = signs.max(words);
-            count += 1;
-            if !name.is_empty() {
-                ordering = Some((self.at, length, name));
-            }
-            self.at += length;
-            self.sum()?;
-        }
-        if let (1, Some((at, signs, name))) = (count, ordering) {
-            let after = std::mem::replace(&mut self.at, at);
-            let operator = self.replace(signs, &format!(")|{name}("));
-            self.at = after;
-            self.operands(from, operator);
-        }
-        Some(())
     }
 
     fn sum(&mut self) -> Read {
@@ -479,42 +476,8 @@ impl<'s> Reader<'s> {
         self.take(sign).then_some(())
     }
 
-    /// A number, also one that is written `1e-5`.
-    fn number(&mut self) {
-        let text = self.token().map_or("", |t| self.text_of(t));
-        let end = self.end_of_here();
-        self.at += 1;
-        let exponent =
-            text.ends_with(['e', 'E']) && !text.starts_with("0x") && !text.starts_with("0X");
-        let (Some(sign), Some(digits)) = (self.token(), self.tokens.get(self.at + 1)) else {
-            return;
-        };
-        if exponent
-            && (sign.is(b'-') || sign.is(b'+'))
-            && sign.span.start == end
-            && digits.kind == TokenKind::Number
-            && digits.span.start == sign.span.end
-        {
-            self.at += 2;
-        }
-    }
-
     fn end_of_here(&self) -> usize {
         self.token().map_or(0, |t| t.span.end)
-    }
-
-    /// A literal with escapes that the engine does not know gets those it knows.
-    fn literal(&mut self, token: &Token) {
-        let text = self.text_of(token);
-        if ["\\a", "\\v", "\\N{", "\\\n", "\\\r\n"]
-            .iter()
-            .any(|escape| text.contains(escape))
-        {
-            let known = known_escapes(text);
-            if known != text {
-                self.edit(token.span.start, text.len(), &known, REPLACE);
-            }
-        }
     }
 
     /// `[x]` stays; `[a:b]` becomes a filter, since the engine makes a list of what is undefined.
@@ -567,6 +530,10 @@ impl<'s> Reader<'s> {
                     return None;
                 }
                 self.at += 1;
+                // The engine's own divides by the number of arguments, none too.
+                if self.text_of(name) == "cycle" && self.is(b'(') {
+                    self.edit(name.span.start, 0, "__", REPLACE);
+                }
             } else if self.is(b'[') {
                 self.subscript(from)?;
             } else if self.is(b'(') {
@@ -664,30 +631,4 @@ impl<'s> Reader<'s> {
             TokenKind::Sign(_) => Some(()),
         }
     }
-}
-
-/// A literal with `\a`, `\v`, `\N{…}` and line ends behind a backslash in other words.
-fn known_escapes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.push_str(before);
-        let mut chars = after.chars();
-        match chars.next() {
-            Some('a') => out.push_str("\\u0007"),
-            Some('v') => out.push_str("\\u000b"),
-            Some('\n') => {}
-            Some('\r') if after.starts_with("\r\n") => {
-                chars.next();
-            }
-            Some(other) => {
-                out.push('\\');
-                out.push(other);
-            }
-            None => out.push('\\'),
-        }
-        rest = chars.as_str();
-    }
-    out.push_str(rest);
-    out
 }

@@ -178,9 +178,9 @@ const ERRORS: &[(&str, &str, &str, u32, u32, &str)] = &[
         "{% if body.x %}\n{{ body.y }}",
         "HG0301",
         "The template does not compile",
-        2,
-        11,
-        "",
+        1,
+        1,
+        "endif",
     ),
     (
         "{\"a\": \"{{ body.l|join('\", \"') }}\",\n \"b\": {{ body.missing + 1 }}}",
@@ -201,10 +201,10 @@ const ERRORS: &[(&str, &str, &str, u32, u32, &str)] = &[
     (
         "{\"event\": \"e\"\n \"resource\": {{ body.r }}}",
         "HG0306",
-        "a comma or a closing bracket is missing",
-        2,
-        2,
-        "|tojson",
+        "a comma is missing behind this",
+        1,
+        13,
+        "Put a comma",
     ),
     (
         "{\"event\": {{ body.n }}{{ body.n }}x}",
@@ -234,8 +234,8 @@ const ERRORS: &[(&str, &str, &str, u32, u32, &str)] = &[
         "{\"resource\": {\"prefect.resource.id\": \"r\"}}",
         "HG0402",
         "`event` is missing",
-        0,
-        0,
+        1,
+        1,
         "",
     ),
 ];

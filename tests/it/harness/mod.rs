@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod clock;
+pub mod command;
 pub mod fake_sink;
 pub mod http;
 pub mod sign;

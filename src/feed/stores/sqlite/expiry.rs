@@ -41,6 +41,7 @@ impl Writer {
             let seq = i64::try_from(oldest).unwrap_or(rows::SEQ_MAX);
             transaction.execute("DELETE FROM spans WHERE last < ?1", [end])?;
             transaction.execute("DELETE FROM duplicates WHERE seq < ?1", [seq])?;
+            transaction.execute("DELETE FROM replays WHERE seq < ?1", [seq])?;
             // A ring entry bears the number of the delivery before it.
             transaction.execute("DELETE FROM ring WHERE seq < ?1 - 1", [seq])?;
             transaction.execute(

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Changes whenever the tables or what is in them do: another version is rebuilt.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// "hgfd": marks the file as a feed.
 const APPLICATION_ID: i64 = 0x6867_6664;
 /// KiB of pages that the indexer holds in memory.

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, Statemen
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// Queries that run at once.
 const READERS_MAX: usize = 3;
@@ -212,6 +213,16 @@ impl Reader<'_> {
         let mut statement = self.connection()?.prepare_cached(sql)?;
         let count: Option<i64> = statement.query_row([seq], |row| row.get(0)).optional()?;
         Ok(count.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    }
+
+    /// Sequence numbers of a delivery's replays, newest first, at most so many.
+    pub(in crate::feed) fn replays(&self, id: Uuid, limit: u32) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq FROM replays WHERE original = ?1 ORDER BY seq DESC LIMIT ?2";
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let values = (id.as_bytes().as_slice(), limit);
+        let found = statement.query_map(values, |row| row.get::<_, i64>(0))?;
+        let seqs = found.map(|seq| Ok(Seq::try_from(seq?).unwrap_or(0)));
+        seqs.collect()
     }
 
     /// Shows every kind with its number and how many rows it has.

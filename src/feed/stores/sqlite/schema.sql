@@ -83,6 +83,13 @@ CREATE TABLE duplicates (
     count INTEGER NOT NULL
 );
 
+-- Deliveries that were replayed, by their id, with the sequence numbers of their replays.
+CREATE TABLE replays (
+    original BLOB NOT NULL,
+    seq      INTEGER NOT NULL,
+    PRIMARY KEY (original, seq)
+) WITHOUT ROWID;
+
 -- Requests that are not in the log. `door` stands for webhook and outcome.
 CREATE TABLE ring (
     id       INTEGER PRIMARY KEY,

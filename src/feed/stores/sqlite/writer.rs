@@ -181,6 +181,13 @@ fn insert(
         let seq = i64::try_from(original).unwrap_or(rows::SEQ_MAX);
         transaction.prepare_cached(sql)?.execute([seq])?;
     }
+    if let Some(original) = delivery.replay_of {
+        let seq = i64::try_from(record.seq).unwrap_or(rows::SEQ_MAX);
+        let values = params![original.as_bytes().as_slice(), seq];
+        transaction
+            .prepare_cached("INSERT OR IGNORE INTO replays VALUES (?1, ?2)")?
+            .execute(values)?;
+    }
     Ok(())
 }
 

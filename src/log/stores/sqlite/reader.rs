@@ -102,6 +102,36 @@ impl ReadOnlyLog {
         let records = found.into_iter();
         records.map(|(seq, head)| decoded(seq, &head)).collect()
     }
+
+    /// As [`crate::log::EventLog::request`].
+    ///
+    /// # Errors
+    /// `Damaged`, `Failed`.
+    pub fn request(&self, seq: Seq) -> Result<Option<Vec<u8>>, LogError> {
+        let row = request_row(&self.0, seq).map_err(|error| failed(&error))?;
+        whole_request(seq, row)
+    }
+}
+
+/// Head and request as they are stored.
+type RequestRow = Option<(Vec<u8>, Option<Vec<u8>>)>;
+
+fn request_row(conn: &Connection, seq: Seq) -> rusqlite::Result<RequestRow> {
+    let sql = "SELECT head, request FROM deliveries WHERE seq = ?";
+    let mut statement = conn.prepare_cached(sql)?;
+    let row = statement.query_row([signed(seq)], |row| Ok((row.get(0)?, row.get(1)?)));
+    row.optional()
+}
+
+fn whole_request(seq: Seq, row: RequestRow) -> Result<Option<Vec<u8>>, LogError> {
+    let Some((head, Some(request))) = row else {
+        return Ok(None);
+    };
+    let record = decoded(seq, &head)?;
+    let sha256 = record.delivery.request.as_ref().map(|r| r.sha256.as_str());
+    record::decompress_request(&request, sha256)
+        .map(Some)
+        .map_err(|reason| damaged(seq, reason))
 }
 
 fn rows(
@@ -142,23 +172,10 @@ pub(super) fn get(shared: &Shared, seq: Seq) -> Result<Option<Record>, LogError>
 }
 
 pub(super) fn request(shared: &Shared, seq: Seq) -> Result<Option<Vec<u8>>, LogError> {
-    let sql = "SELECT head, request FROM deliveries WHERE seq = ?";
-    let row: Option<(Vec<u8>, Option<Vec<u8>>)> = with(shared, |conn| {
-        conn.prepare_cached(sql)
-            .and_then(|mut statement| {
-                let row = statement.query_row([signed(seq)], |row| Ok((row.get(0)?, row.get(1)?)));
-                row.optional()
-            })
-            .map_err(|error| failed(&error))
+    let row = with(shared, |conn| {
+        request_row(conn, seq).map_err(|error| failed(&error))
     })?;
-    let Some((head, Some(request))) = row else {
-        return Ok(None);
-    };
-    let record = decoded(seq, &head)?;
-    let sha256 = record.delivery.request.as_ref().map(|r| r.sha256.as_str());
-    record::decompress_request(&request, sha256)
-        .map(Some)
-        .map_err(|reason| damaged(seq, reason))
+    whole_request(seq, row)
 }
 
 fn decoded(seq: Seq, head: &[u8]) -> Result<Record, LogError> {

@@ -17,6 +17,15 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("humanize_precisedelta", precisedelta);
 }
 
+/// Refuses more days than Python's `timedelta` holds.
+fn in_bounds(seconds: f64) -> Result<(), Error> {
+    const DAYS_MAX: f64 = 999_999_999.0;
+    if seconds.abs() / 86_400.0 > DAYS_MAX + 1.0 {
+        return Err(failed("humanize: the time is too long"));
+    }
+    Ok(())
+}
+
 fn counted(count: f64, one: &str, many: &str) -> String {
     if count == 1.0 {
         one.to_owned()
@@ -32,6 +41,7 @@ fn delta(seconds: f64, months: bool, unit: &str) -> Result<String, Error> {
             "humanize: the minimum unit `{unit}` is not supported"
         )));
     }
+    in_bounds(seconds)?;
     let micros = (seconds.abs() * 1e6).round();
     let (days, rest) = ((micros / (DAY * 1e6)).floor(), micros % (DAY * 1e6));
     let (seconds, micros) = ((rest / 1e6).floor(), rest % 1e6);
@@ -139,6 +149,7 @@ fn precisedelta(state: &State, value: &Value, args: Args) -> Result<String, Erro
     else {
         return Ok(text::printed(value));
     };
+    in_bounds(seconds)?;
     let suppressed: Vec<String> = args
         .value(1)
         .and_then(|v| v.try_iter().ok())

@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::EventContent;
 use std::sync::Barrier;
 
 #[test]
@@ -198,4 +199,49 @@ fn a_damaged_holder_makes_no_duplicate() {
         .unwrap();
     assert_eq!(put(&*log, keyed("k")).unwrap().outcome, Outcome::Accepted);
     assert_eq!(put(&*log, keyed("k")).unwrap().duplicate_of, Some(2));
+}
+
+#[test]
+fn other_content_is_told_while_the_first_request_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = start(folder.path());
+    // Each has a body of its own.
+    assert!(!put(&*log, keyed("k")).unwrap().other_content);
+    let again = put(&*log, keyed("k")).unwrap();
+    assert_eq!(
+        (again.outcome, again.other_content),
+        (Outcome::Duplicate, true)
+    );
+    let stored = log.get(2).unwrap().unwrap().delivery;
+    assert_eq!(stored.code, Some(crate::codes::OTHER_CONTENT));
+    let conn = crate::log::stores::schema::reopen(&log.shared.path).unwrap();
+    conn.execute("UPDATE deliveries SET request = NULL WHERE seq = 1", [])
+        .unwrap();
+    let again = put(&*log, keyed("k")).unwrap();
+    assert_eq!(
+        (again.outcome, again.other_content),
+        (Outcome::Duplicate, false)
+    );
+    assert_eq!(log.get(3).unwrap().unwrap().delivery.code, None);
+}
+
+#[test]
+fn what_an_event_was_made_of_is_told_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = |log: &SqliteLog, items: &[(&str, &str)]| {
+        let mut append = delivery(items.len());
+        append.keys = AppendKeys::PerEvent(items.iter().map(|(k, _)| (*k).to_owned()).collect());
+        let contents = items.iter().map(|(_, data)| EventContent::new("t", data));
+        append.contents = contents.collect();
+        put(log, append).unwrap()
+    };
+    let log = start(folder.path());
+    batch(&log, &[("a", "1"), ("b", "1")]);
+    // `b` is left out: what is kept of the second delivery is `c` alone.
+    assert!(!batch(&log, &[("b", "1"), ("c", "1")]).other_content);
+    drop(log);
+    let log = start(folder.path());
+    assert!(!batch(&log, &[("c", "1"), ("a", "1")]).other_content);
+    assert!(batch(&log, &[("c", "2"), ("a", "1")]).other_content);
+    assert!(batch(&log, &[("d", "1"), ("a", "2")]).other_content);
 }
