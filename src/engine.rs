@@ -5,8 +5,8 @@ mod expectation;
 mod prepare;
 
 pub use expectation::{
-    TestFailure, TestResult, check_tests, check_webhook, parse_request, read_request, request_files,
-    test_files,
+    TestFailure, TestResult, check_tests, check_webhook, parse_request, read_request,
+    request_files, test_files,
 };
 pub use prepare::{receive, undo_coding};
 

@@ -33,10 +33,10 @@ struct WebhookView<'a> {
     /// `definition`, `template`, `cloudevents`.
     translation: &'static str,
     tests: usize,
-    /// How it is doing, by what came lately.
-    health: Assessment,
     /// Line of `[[webhook]]` in the file.
     line: u32,
+    /// How it is doing, by what came lately.
+    health: Assessment,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,8 +73,8 @@ fn view<'a>(
             Translator::CloudEvents(_) => "cloudevents",
         },
         tests: webhook.tests.len(),
-        health,
         line: webhook.line,
+        health,
     }
 }
 

@@ -215,12 +215,7 @@ async fn the_last_deliveries_are_compared() {
         rows.contains("it was parked, and becomes 1 event"),
         "{rows}"
     );
-    let run = submitted(
-        &world,
-        &page,
-        &[("template", "no json"), ("do", "against")],
-    )
-    .await;
+    let run = submitted(&world, &page, &[("template", "no json"), ("do", "against")]).await;
     assert!(
         run.text("[data-part=against] > ul.acts")
             .contains("fails 5")

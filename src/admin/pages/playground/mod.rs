@@ -27,6 +27,8 @@ use std::sync::Arc;
 
 /// Name of a template that is not there yet.
 const NEW_TEMPLATE: &str = "templates/new.json.j2";
+/// Before the names of templates that came with the program.
+const BUILT_IN: &str = "built-in ";
 /// Lines of the template that a page shows without scrolling.
 const ROWS: std::ops::RangeInclusive<usize> = 16..=40;
 
@@ -94,6 +96,17 @@ impl Bench {
     /// Name of the template in errors.
     fn file_name(&self) -> &str {
         self.template().map_or(&self.new_name, Template::file)
+    }
+
+    /// Where the template is, or would be, below the configuration's folder.
+    fn path(&self) -> &str {
+        let name = self.file_name();
+        name.strip_prefix(BUILT_IN).unwrap_or(name)
+    }
+
+    /// Whether the template came with the program.
+    fn is_built_in(&self) -> bool {
+        self.file_name().starts_with(BUILT_IN)
     }
 
     /// The request as the webhook would have received it.

@@ -52,8 +52,8 @@ pub(super) fn writes(admin: &Admin, bench: &Bench) -> bool {
 
 /// Where the template is, below the configuration's folder.
 fn target(bench: &Bench) -> Option<PathBuf> {
-    let template = bench.template()?;
-    let name = template.file().strip_prefix("templates/")?;
+    bench.template()?;
+    let name = bench.path().strip_prefix("templates/")?;
     let path = Path::new(name);
     let plain = path
         .components()
@@ -179,11 +179,12 @@ fn write_new(new: &Path, old: &Path, text: &str) -> std::io::Result<()> {
 
 /// What an owner applies: the difference as `git apply` and `patch -p1` take it, and a test for the sample.
 fn patch(bench: &Bench, written: &Written, new: &str, sample: Option<&Sample>) -> SavedPart {
-    let (name, old) = (bench.file_name(), bench.source());
-    let from = if bench.template().is_some() {
-        format!("a/{name}")
-    } else {
-        "/dev/null".to_owned()
+    let name = bench.path();
+    // What is built in is no file of the owner's: a new one takes its place.
+    let is_there = bench.template().is_some() && !bench.is_built_in();
+    let (from, old) = match is_there {
+        true => (format!("a/{name}"), bench.source()),
+        false => ("/dev/null".to_owned(), ""),
     };
     let diff = TextDiff::from_lines(old, new)
         .unified_diff()
@@ -191,6 +192,10 @@ fn patch(bench: &Bench, written: &Written, new: &str, sample: Option<&Sample>) -
         .header(&from, &format!("b/{name}"))
         .to_string();
     let words = match bench.template() {
+        Some(_) if bench.is_built_in() => format!(
+            "A file for your repository: {name} beside webhooks.toml replaces the built-in one for all webhooks of \
+             the provider."
+        ),
         Some(_) => {
             "A patch for your repository. `hookgate check` runs the tests before you deploy it."
                 .to_owned()

@@ -11,6 +11,7 @@ use crate::admin::problem::ApiError;
 use crate::admin::vitals::{self, Assessment, Health, Vitals};
 use crate::config::{Config, Webhook};
 use crate::feed::DeliveryRow;
+use crate::providers;
 use crate::translate::Translator;
 use actix_web::HttpResponse;
 use jiff::{SignedDuration, Timestamp};
@@ -123,7 +124,7 @@ fn row(
     let hours: Vec<[u64; 4]> = found.hours.iter().map(spark::kinds).collect();
     Row {
         name: webhook.name.clone(),
-        kind: kind(webhook).to_owned(),
+        kind: kind(config, webhook),
         address: address(ask, config, webhook),
         health: health_part(&found.health, found.last.as_ref(), now),
         spark: spark::draw(&hours),
@@ -139,14 +140,18 @@ fn file_name(config: &Config) -> String {
     name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// The provider, or by what its requests become events.
-pub(super) fn kind(webhook: &Webhook) -> &str {
-    match (&webhook.provider, &webhook.translator) {
-        (Some(provider), _) => provider,
-        (None, Translator::Definition(_)) => "definition",
-        (None, Translator::Template(_)) => "template",
-        (None, Translator::CloudEvents(_)) => "CloudEvents",
+/// The provider's title, or by what its requests become events.
+pub(super) fn kind(config: &Config, webhook: &Webhook) -> String {
+    if let Some(name) = &webhook.provider {
+        let provider = providers::load(name, config.file.parent());
+        return provider.map_or_else(|_| name.clone(), |provider| provider.title);
     }
+    match webhook.translator {
+        Translator::Definition(_) => "definition",
+        Translator::Template(_) => "template",
+        Translator::CloudEvents(_) => "CloudEvents",
+    }
+    .to_owned()
 }
 
 fn verified_by(webhook: &Webhook) -> String {

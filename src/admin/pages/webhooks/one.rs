@@ -149,7 +149,9 @@ fn gather(ask: &Ask, name: &str) -> Result<WebhookPage, ApiError> {
         day: String::new(),
         last: recent.first().map(|row| super::last_part(row, now)),
         groups,
-        groups_of: if failures < FAILURES_READ {
+        groups_of: if failures == 0 {
+            String::new()
+        } else if failures < FAILURES_READ {
             plural(failures, "failure")
         } else {
             format!("of the newest {}", plural(failures, "failure"))
@@ -194,7 +196,7 @@ fn about(
     let failed = results.iter().filter(|r| r.failure.is_some()).count();
     About {
         description: webhook.description.clone(),
-        kind: super::kind(webhook).to_owned(),
+        kind: super::kind(config, webhook),
         provider: provider_part(config, webhook, &address.url, &secrets),
         health,
         methods: webhook.methods.join(", "),
