@@ -13,6 +13,7 @@ const WEBHOOKS = `
 [[webhook]]
 name = "orders"
 slug = "${slug("orders")}"
+undefined = "error"
 template = "orders.json.j2"
 
 [[webhook.test]]

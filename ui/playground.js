@@ -119,7 +119,8 @@ class Playground {
     for (const fresh of came.querySelectorAll("[data-part]")) {
       const name = fresh.getAttribute("data-part") ?? "";
       // What was not asked for stays.
-      if ((name === "against" || name === "saved") && name !== action) {
+      const asked = { against: "against", saved: "save" }[name] ?? action;
+      if (asked !== action) {
         continue;
       }
       this.part(name)?.replaceWith(document.adoptNode(fresh));
@@ -252,7 +253,9 @@ class Playground {
       this.request.closest("details")?.setAttribute("open", "");
     }
     this.keep();
-    draw(this.editor, undefined);
+    if (template !== undefined) {
+      draw(this.editor, undefined);
+    }
     return template !== undefined || request !== undefined;
   }
 }
