@@ -21,7 +21,12 @@ pub(crate) enum Mark {
     Kept(String),
     /// A joined list whose separator closes and opens strings.
     Joined(Vec<String>, String),
+    /// What `{{ x if y }}` prints where `y` is false: nothing, because the author said so.
+    Nothing,
 }
+
+/// The name of [`Mark::Nothing`] in templates.
+pub(crate) const NOTHING: &str = "__nothing";
 
 impl Object for Mark {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
@@ -43,6 +48,7 @@ impl Mark {
         match self {
             Self::Fragment(text) | Self::Literal(text) | Self::Kept(text) => text.clone(),
             Self::Joined(items, separator) => items.join(separator),
+            Self::Nothing => String::new(),
         }
     }
 
@@ -72,7 +78,9 @@ impl Mark {
                     .collect();
                 items.join(separator)
             }
-            Self::Literal(_) | Self::Kept(_) | Self::Joined(..) => {
+            // As what is undefined.
+            Self::Nothing if place.after_colon && !place.in_string => "null".into(),
+            Self::Literal(_) | Self::Kept(_) | Self::Joined(..) | Self::Nothing => {
                 let text = self.text();
                 if place.in_string {
                     sink::string_content(text.into()).into_owned()
@@ -86,8 +94,9 @@ impl Mark {
 
 /// Registers the filters that the rewrite uses.
 pub(crate) fn register(env: &mut Environment<'static>) {
+    env.add_global(NOTHING, Value::from_object(Mark::Nothing));
     env.add_filter("__fragment", |v: &Value| {
-        if v.is_undefined() {
+        if v.is_undefined() || v.downcast_object_ref::<Mark>().is_some() {
             v.clone()
         } else {
             Value::from_object(Mark::Fragment(text::printed(v)))

@@ -10,6 +10,7 @@ mod macros;
 mod operators;
 
 use super::json;
+use super::marks;
 use super::tokens::{self, Segment, SegmentKind, Token, TokenKind, closing};
 use crate::model::Problem;
 use fragments::Fragments;
@@ -207,10 +208,41 @@ fn print(
             place.in_string, place.after_colon, place.in_list
         ));
     }
+    if chooses_nothing(tokens, source)
+        && let Some(last) = tokens.last()
+    {
+        // What is not chosen is no value that is missing.
+        edits.push(Edit {
+            at: last.span.end,
+            removed: 0,
+            text: format!(" else {}", marks::NOTHING),
+            order: operators::CLOSE_LAST,
+        });
+    }
     if !suffix.is_empty() {
         let open = "(".repeat(suffix.matches(")|__").count());
         surround(edits, segment.inner.clone(), open, suffix);
     }
+}
+
+/// Whether an expression is `x if y` without an `else`.
+fn chooses_nothing(tokens: &[Token], source: &str) -> bool {
+    let (mut depth, mut chooses) = (0_usize, false);
+    for token in tokens {
+        match token.kind {
+            TokenKind::Sign(b'(' | b'[' | b'{') => depth += 1,
+            TokenKind::Sign(b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            // The items of a tuple choose for themselves.
+            TokenKind::Sign(b',') if depth == 0 => return false,
+            TokenKind::Name if depth == 0 => match token.text(source) {
+                "if" => chooses = true,
+                "else" => chooses = false,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    chooses
 }
 
 /// Whether the last filter of an expression is `safe`.

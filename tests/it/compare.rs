@@ -50,6 +50,16 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ),
     ("json.rs", "key == self.0", "a key of a JSON object"),
     (
+        "idempotency.rs",
+        "known != key",
+        "the caller's own name of a call",
+    ),
+    (
+        "assets.rs",
+        "self.base.strip_prefix(\"\") == Some(hash)",
+        "of the pages' assets, in every page",
+    ),
+    (
         "teaching.rs",
         "window == secret",
         "what a request brings, looked for in the same request",

@@ -18,8 +18,13 @@ pub(super) fn of_payload(payload: &str) -> Option<String> {
         return None;
     }
     let value: Value = serde_json::from_str(payload).ok()?;
+    // Without a payload of its own an event has the request as one, and of that the body is what it is about.
+    let about = match (value.get("method"), value.get("headers"), value.get("body")) {
+        (Some(_), Some(Value::Object(_)), Some(body)) => body,
+        _ => &value,
+    };
     let mut texts = Vec::new();
-    collect(&value, 0, &mut texts);
+    collect(about, 0, &mut texts);
     (!texts.is_empty()).then(|| cut(&texts.join(", "), CHARS_MAX))
 }
 
@@ -68,5 +73,10 @@ mod tests {
         assert_eq!(line(r#"["https://a.example", null, {}]"#), None);
         assert_eq!(line("\"word\"").as_deref(), Some("word"));
         assert_eq!(line("{"), None);
+        assert_eq!(
+            line(r#"{"method": "POST", "headers": {"accept": "*/*"}, "body": {"model": "m1"}}"#)
+                .as_deref(),
+            Some("m1")
+        );
     }
 }

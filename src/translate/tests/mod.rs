@@ -363,6 +363,31 @@ fn undefined_values_are_noted_with_the_nearest_name() {
     );
 }
 
+#[test]
+fn what_an_author_does_not_choose_is_not_missing() {
+    let translator = template(
+        r#"{"event": "e{{ ".x" if body.a % 2 == 0}}{{ body.a|string if body.b else ".y" if body.c }}", "resource": {"prefect.resource.id": "r"},
+            "payload": {"l": [{% for x in body.l %}{{ x }}{{ "," if not loop.last }}{% endfor %}], "n": {{ 1 if body.b }},
+            {%- macro m(v) %}"m": {{ v if v }}{% endmacro %}{{ m(body.b) }}, "t": "{{ (1 if body.b, 2)|length }}"{{ ', "u": 1' if body.b }}}}"#,
+    );
+    let request = request(
+        &[("content-type", "application/json")],
+        br#"{"a": 1, "b": 0, "c": false, "l": [1, 2]}"#,
+    );
+    let translated = translate(&translator, &request).unwrap();
+    assert_eq!(translated.undefined, []);
+    assert_eq!(translated.events[0].event, "e");
+    assert_eq!(
+        translated.events[0].payload.get(),
+        r#"{"l":[1,2],"n":null,"m":null,"t":"2"}"#
+    );
+    let chosen = template(
+        r#"{"event": "e{{ body.name if body.a }}", "resource": {"prefect.resource.id": "r"}}"#,
+    );
+    let translated = translate(&chosen, &request).unwrap();
+    assert_eq!(translated.undefined.len(), 1, "it is chosen and missing");
+}
+
 const PUSH: &str = include_str!("../../../tests/cases/push.json.j2");
 
 /// Every way a value is printed, over two strings of a body.

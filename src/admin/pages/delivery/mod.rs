@@ -119,7 +119,11 @@ fn gather(
         (Some(webhook), Some(request)) => reads(&config, webhook, delivery, request),
         _ => Vec::new(),
     };
-    let url = webhook.map(|webhook| ask.admin.url_of(&config, webhook));
+    // The slug is a secret, and this page is one that people send each other.
+    let url = webhook.map(|webhook| {
+        let url = ask.admin.url_of(&config, webhook);
+        url.replace(webhook.slug.expose(), "{slug}")
+    });
     let curl = request.as_ref().zip(url);
     let sinks = sinks::sinks(ask, row)?;
     let (newer, older) = neighbours(ask, row)?;
