@@ -5,7 +5,8 @@ mod expectation;
 mod prepare;
 
 pub use expectation::{
-    TestFailure, TestResult, check_tests, parse_request, read_request, request_files, test_files,
+    TestFailure, TestResult, check_tests, check_webhook, parse_request, read_request,
+    request_files, test_files,
 };
 pub use prepare::{receive, undo_coding};
 
@@ -144,12 +145,16 @@ pub fn translate_by(webhook: &Webhook, translator: &Translator, request: &Reques
 /// What a webhook's translation reads of a request, and what that was.
 #[must_use]
 pub fn trace(webhook: &Webhook, request: &Request) -> Vec<Traced> {
+    trace_by(webhook, &webhook.translator, request)
+}
+
+/// The same of another template or definition than the webhook's.
+#[must_use]
+pub fn trace_by(webhook: &Webhook, translator: &Translator, request: &Request) -> Vec<Traced> {
     let (none, body) = (Keys::None, ParsedBody::default());
     let found = keys(webhook, &scope(webhook, request, &none, &body));
     let keys = found.as_ref().unwrap_or(&none);
-    webhook
-        .translator
-        .trace(&scope(webhook, request, keys, &body))
+    translator.trace(&scope(webhook, request, keys, &body))
 }
 
 fn scope<'a>(

@@ -15,6 +15,7 @@ mod pages;
 mod problem;
 #[cfg(test)]
 mod tests;
+mod vitals;
 
 pub(crate) use api::views::{DeliveryView, EventView};
 pub use health::Readiness;

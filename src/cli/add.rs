@@ -210,25 +210,15 @@ fn tell(global: &Global, file: &TomlFile, config: &Config, provider: &Provider, 
 pub(super) fn setup(setup: &[Setup], url: Option<&str>, secret: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
     for place in setup {
-        let mut fields = Vec::new();
-        for field in &place.fields {
-            let value = match (
-                field.value.contains("{url}"),
-                field.value.contains("{secret}"),
-            ) {
-                (true, _) => url.map(|url| field.value.replace("{url}", url)),
-                (_, true) => secret.map(|secret| {
-                    let what = format!("the value of {secret}");
-                    field.value.replace("{secret}", &what)
-                }),
-                // What has not changed need not be pasted again.
-                _ if url.is_some() && secret.is_some() => Some(field.value.clone()),
-                _ => None,
-            };
-            let note = field.note.as_ref();
-            let note = note.map_or_else(String::new, |note| format!("  ({note})"));
-            fields.extend(value.map(|value| format!("  {:16} {value}{note}", field.name)));
-        }
+        let secret = secret.map(|secret| format!("the value of {secret}"));
+        let fields = place.filled(url, secret.as_deref()).into_iter();
+        let mut fields: Vec<String> = fields
+            .map(|field| {
+                let note = field.note.as_ref();
+                let note = note.map_or_else(String::new, |note| format!("  ({note})"));
+                format!("  {:16} {}{note}", field.name, field.value)
+            })
+            .collect();
         if !fields.is_empty() {
             lines.extend([String::new(), output::bold(&place.place)]);
             lines.append(&mut fields);

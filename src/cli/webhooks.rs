@@ -78,10 +78,9 @@ fn list(global: &Global, server: &Server) -> Result<(), Failure> {
         Column("url", true),
         Column("verified by", false),
         Column("secret", false),
-        Column("state", true),
+        Column("health", true),
     ];
     let cells = webhooks.iter().map(|webhook| {
-        let off = part(webhook, "enabled").as_bool() == Some(false);
         let secret = secret_line(webhook).unwrap_or_default();
         let style: Option<table::Style> = is_pending(webhook).then_some(output::yellow);
         vec![
@@ -89,7 +88,7 @@ fn list(global: &Global, server: &Server) -> Result<(), Failure> {
             Cell::new(text(webhook, "url")),
             Cell::new(text(webhook, "verified_by")),
             Cell::styled(secret, style),
-            Cell::new(if off { "disabled" } else { "enabled" }),
+            Cell::new(health(webhook)),
         ]
     });
     table::print(global, &columns, &cells.collect::<Vec<_>>());
@@ -97,6 +96,20 @@ fn list(global: &Global, server: &Server) -> Result<(), Failure> {
         output::err("no webhook is configured\n");
     }
     Ok(())
+}
+
+/// How a webhook is doing, in words.
+fn health(webhook: &Value) -> String {
+    let health = part(webhook, "health");
+    match text(health, "state") {
+        "failing" => format!(
+            "failing, {} of {}",
+            part(health, "failed"),
+            part(health, "of")
+        ),
+        "misconfigured" => "misconfigured: its secret is missing".to_owned(),
+        state => state.replace('_', " "),
+    }
 }
 
 fn show(global: &Global, server: &Server, name: &str, reveal: bool) -> Result<(), Failure> {
@@ -120,6 +133,7 @@ fn show(global: &Global, server: &Server, name: &str, reveal: bool) -> Result<()
         "  verified by    {}",
         text(&webhook, "verified_by")
     ));
+    lines.push(format!("  health         {}", health(&webhook)));
     if let Some(line) = secret_line(&webhook) {
         lines.push(format!("  secret         {line}"));
     }

@@ -89,6 +89,12 @@ impl ConfigHandle {
         self.current.load()
     }
 
+    /// Whether the gateway was started by `dev`: then pages may write templates.
+    #[must_use]
+    pub fn is_dev(&self) -> bool {
+        self.overrides.dev
+    }
+
     /// What the last load or reload gave.
     #[must_use]
     pub fn last(&self) -> ReloadReport {

@@ -59,7 +59,7 @@ pub enum TestFailure {
 /// Runs the tests of all webhooks, or those of one name.
 #[must_use]
 pub fn check_tests(config: &Config, only: Option<&str>) -> Vec<TestResult> {
-    let folder = config.file.parent().unwrap_or(Path::new("."));
+    let folder = folder(config);
     let mut results = Vec::new();
     for webhook in &config.webhooks {
         for test in &webhook.tests {
@@ -69,6 +69,19 @@ pub fn check_tests(config: &Config, only: Option<&str>) -> Vec<TestResult> {
         }
     }
     results
+}
+
+/// Runs the first tests of one webhook, `max` at most.
+#[must_use]
+pub fn check_webhook(config: &Config, webhook: &Webhook, max: usize) -> Vec<TestResult> {
+    let tests = webhook.tests.iter().take(max);
+    tests
+        .map(|test| run(config, webhook, test, folder(config)))
+        .collect()
+}
+
+fn folder(config: &Config) -> &Path {
+    config.file.parent().unwrap_or(Path::new("."))
 }
 
 fn run(config: &Config, webhook: &Webhook, test: &WebhookTest, folder: &Path) -> TestResult {

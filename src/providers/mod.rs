@@ -180,6 +180,30 @@ pub struct Setup {
     pub fields: Vec<SetupField>,
 }
 
+impl Setup {
+    /// Its fields with the URL and the place of the secret put in. Without one of them, the fields that hold it are
+    /// left out, and so are those that hold neither: what has not changed need not be filled in again.
+    #[must_use]
+    pub fn filled(&self, url: Option<&str>, secret: Option<&str>) -> Vec<SetupField> {
+        let value = |field: &SetupField| {
+            let has = |name| field.value.contains(name);
+            match (has("{url}"), has("{secret}")) {
+                (true, _) => url.map(|url| field.value.replace("{url}", url)),
+                (_, true) => secret.map(|secret| field.value.replace("{secret}", secret)),
+                _ if url.is_some() && secret.is_some() => Some(field.value.clone()),
+                _ => None,
+            }
+        };
+        let filled = self.fields.iter().filter_map(|field| {
+            Some(SetupField {
+                value: value(field)?,
+                ..field.clone()
+            })
+        });
+        filled.collect()
+    }
+}
+
 /// One field, in the sender's words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -342,7 +342,8 @@ fn webhooks_and_health() {
             "learned_secret",
             "translation",
             "tests",
-            "line"
+            "line",
+            "health"
         ]
     );
     let plain = gateway.command(&["webhooks", "--plain"]).out;
@@ -350,6 +351,7 @@ fn webhooks_and_health() {
         plain.starts_with("shop\thttp://") && plain.lines().count() == 1,
         "{plain}"
     );
+    assert!(plain.trim_end().ends_with("\tnever called"), "{plain}");
     assert!(gateway.command(&["webhooks"]).out.contains("verified by"));
     let shown = gateway.command(&["webhooks", "show", "shop", "--json"]);
     assert!(shown.json()[0]["last_delivery"].is_null(), "{shown:?}");

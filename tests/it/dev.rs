@@ -248,3 +248,54 @@ fn scripts_read_lines_of_json() {
     let status = wait_for("the end", || dev.child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn the_playground_writes_the_template() {
+    let folder = tempfile::tempdir().unwrap();
+    let webhooks = "[[webhook]]\nname = \"mine\"\nslug = \"fake-slug-of-22-chars-01\"\nverify = \"none\"\n\
+                    template = \"mine.json.j2\"\n";
+    let template = |name: &str| {
+        format!("{{\"event\": \"{name}\", \"resource\": {{\"prefect.resource.id\": \"r\"}}}}\n")
+    };
+    let file = folder.path().join("templates/mine.json.j2");
+    std::fs::create_dir(folder.path().join("templates")).unwrap();
+    std::fs::write(folder.path().join("webhooks.toml"), webhooks).unwrap();
+    std::fs::write(&file, template("before")).unwrap();
+    let dev = Dev::start(folder.path(), &[]);
+    let path = "/webhooks/mine/playground";
+    let page = dev.call("feed", "GET", path, &[], b"");
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    let field = |name: &str| {
+        let rest = page
+            .split(&format!("name=\"{name}\" value=\""))
+            .nth(1)
+            .unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let save = |text: &str| {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("form_token", &field("form_token"))
+            .append_pair("base", &field("base"))
+            .append_pair("template", text)
+            .append_pair("do", "save")
+            .finish();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("sec-fetch-site", "same-origin"),
+            ("accept", "text/html"),
+        ];
+        let reply = dev.call("feed", "POST", path, &headers, form.as_bytes());
+        String::from_utf8_lossy(&reply.body).into_owned()
+    };
+    let saved = save(&template("after"));
+    assert!(saved.contains("is written, and in use"), "{saved}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), template("after"));
+    let reply = dev.send("/hooks/fake-slug-of-22-chars-01", &[], b"{}");
+    assert_eq!(reply.status, 204);
+    let events = dev.api("/api/v1/events?q=webhook:mine");
+    assert_eq!(events["data"][0]["event"], "after");
+    // The page still knows the text of before: what was written meanwhile is not lost.
+    let refused = save(&template("late"));
+    assert!(refused.contains("changed by someone else"), "{refused}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), template("after"));
+}

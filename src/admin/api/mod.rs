@@ -8,7 +8,8 @@ pub(crate) mod deliveries;
 mod events;
 mod ndjson;
 pub(crate) mod parameters;
-mod render;
+pub(crate) mod providers;
+pub(crate) mod render;
 mod replays;
 pub(crate) mod requests;
 mod saved;
@@ -18,7 +19,7 @@ mod secrets;
 mod sinks;
 mod stream;
 pub(crate) mod views;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use super::problem::ApiError;
 use super::{at, get};
@@ -89,6 +90,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
                 "/webhooks/{name}/secret/reveal",
                 web::post().to(secrets::reveal),
             ))
+            .service(at("/providers", get().to(providers::list)))
+            .service(at("/providers/{name}", get().to(providers::one)))
             .service(at("/schema/webhooks.json", get().to(schemas::webhooks)))
             .service(at("/schema/event.json", get().to(schemas::event)))
             .service(at("/render", web::post().to(render::render)))

@@ -5,6 +5,7 @@ use crate::admin::Admin;
 use crate::admin::problem::{ApiError, Item};
 use crate::config::{self, Config, Webhook};
 use crate::engine::{self, Translation};
+use crate::feed::DeliveryRow;
 use crate::model::http_file;
 use crate::model::{Event, Headers, Note, Problem, Request};
 use crate::translate::{Template, Translator};
@@ -148,8 +149,9 @@ fn pointing(pointer: &'static str) -> impl FnOnce(Problem) -> ApiError {
 }
 
 /// What is to be translated.
-struct Subject {
-    request: Request,
+#[derive(Clone)]
+pub(crate) struct Subject {
+    pub(crate) request: Request,
     /// The webhook that it came to.
     webhook: Option<String>,
     /// Whether the body is as it was on the wire; what was written by hand as text is not encoded.
@@ -157,8 +159,44 @@ struct Subject {
 }
 
 impl Subject {
+    /// The kept request of a delivery.
+    ///
+    /// # Errors
+    /// 500 where what is kept is damaged.
+    pub(crate) fn kept(row: &DeliveryRow, bytes: &[u8]) -> Result<Self, ApiError> {
+        Ok(Self {
+            request: requests::parse(row, bytes)?,
+            webhook: row.delivery.webhook.clone(),
+            wire: true,
+        })
+    }
+
+    /// A request that was written by hand.
+    pub(crate) fn written(request: Request) -> Self {
+        Self {
+            request,
+            webhook: None,
+            wire: false,
+        }
+    }
+
+    /// A request whose body is as it was sent.
+    pub(crate) fn from_wire(request: Request) -> Self {
+        Self {
+            wire: true,
+            ..Self::written(request)
+        }
+    }
+
     /// The request as the webhook would have received it.
-    fn received(mut self, webhook: &Webhook, config: &Config) -> Result<Request, ApiError> {
+    ///
+    /// # Errors
+    /// 422 where its body is not what it says it is.
+    pub(crate) fn received(
+        mut self,
+        webhook: &Webhook,
+        config: &Config,
+    ) -> Result<Request, ApiError> {
         if self.wire {
             engine::receive(&mut self.request, webhook, Some(&config.edge))
                 .map_err(pointing("/request"))?;
@@ -172,38 +210,30 @@ fn subject(
     request: Option<RequestInput>,
     delivery_id: Option<Uuid>,
 ) -> Result<Subject, ApiError> {
-    let written = |request, wire| Subject {
-        request,
-        webhook: None,
-        wire,
-    };
     match (request, delivery_id) {
         (Some(RequestInput::Http(text)), None) => {
             let request = http_file::parse(text.as_bytes(), Timestamp::now());
-            request
-                .map(|request| written(request, false))
-                .map_err(|error| {
-                    ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(
-                        Item {
-                            pointer: Some("/request".to_owned()),
-                            detail: error.to_string(),
-                            ..Item::default()
-                        },
-                    )
-                })
+            request.map(Subject::written).map_err(|error| {
+                ApiError::invalid(format!("`request` is not in the .http form: {error}")).with(
+                    Item {
+                        pointer: Some("/request".to_owned()),
+                        detail: error.to_string(),
+                        ..Item::default()
+                    },
+                )
+            })
         }
         (Some(RequestInput::Object(object)), None) => {
-            let wire = object.body_base64.is_some();
-            Ok(written(from_object(*object)?, wire))
+            let made = match object.body_base64 {
+                Some(_) => Subject::from_wire,
+                None => Subject::written,
+            };
+            from_object(*object).map(made)
         }
         (None, Some(id)) => {
             let row = deliveries::find(admin, id)?;
             let bytes = requests::stored(admin, &row)?.ok_or_else(|| requests::gone(&row))?;
-            Ok(Subject {
-                request: requests::parse(&row, &bytes)?,
-                webhook: row.delivery.webhook,
-                wire: true,
-            })
+            Subject::kept(&row, &bytes)
         }
         _ => Err(ApiError::invalid(
             "say what to translate: either `request` or `delivery_id`",

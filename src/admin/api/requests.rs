@@ -90,7 +90,7 @@ pub(crate) fn stored(admin: &Admin, row: &DeliveryRow) -> Result<Option<Vec<u8>>
 }
 
 /// 410 where retention took the request, 404 where there never was one.
-pub(super) fn gone(row: &DeliveryRow) -> ApiError {
+pub(crate) fn gone(row: &DeliveryRow) -> ApiError {
     let id = row.delivery.id;
     if row.delivery.request.is_none() {
         return ApiError::not_found(format!(

@@ -6,14 +6,14 @@ use super::views::DeliveryView;
 use super::{block, json, segment, shared};
 use crate::admin::Admin;
 use crate::admin::problem::ApiError;
+use crate::admin::vitals::{self, Assessment};
 use crate::config::{Config, Severity, Webhook};
-use crate::feed::{DeliveryRow, Paging};
 use crate::learn::Status;
-use crate::query::Query;
 use crate::translate::Translator;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// A webhook. Its URL is a secret of its owner, who is the one to ask here.
 #[derive(Debug, Serialize)]
@@ -35,6 +35,8 @@ struct WebhookView<'a> {
     tests: usize,
     /// Line of `[[webhook]]` in the file.
     line: u32,
+    /// How it is doing, by what came lately.
+    health: Assessment,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,7 +51,12 @@ struct Webhooks<'a> {
     data: Vec<WebhookView<'a>>,
 }
 
-fn view<'a>(admin: &Admin, config: &Config, webhook: &'a Webhook) -> WebhookView<'a> {
+fn view<'a>(
+    admin: &Admin,
+    config: &Config,
+    webhook: &'a Webhook,
+    health: Assessment,
+) -> WebhookView<'a> {
     WebhookView {
         name: &webhook.name,
         description: webhook.description.as_deref(),
@@ -67,6 +74,7 @@ fn view<'a>(admin: &Admin, config: &Config, webhook: &'a Webhook) -> WebhookView
         },
         tests: webhook.tests.len(),
         line: webhook.line,
+        health,
     }
 }
 
@@ -77,10 +85,17 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     Parameters::read(request.query_string(), &[])?;
     let config = admin.config.current();
-    let data = config
-        .webhooks
-        .iter()
-        .map(|webhook| view(&admin, &config, webhook))
+    let (asked, of) = (shared(&admin), Arc::clone(&config));
+    let found = block(move || {
+        let now = Timestamp::now();
+        let each = of.webhooks.iter();
+        each.map(|webhook| Ok(vitals::health(&asked, webhook, now)?.health))
+            .collect::<Result<Vec<_>, ApiError>>()
+    })
+    .await?;
+    let webhooks = config.webhooks.iter().zip(found);
+    let data = webhooks
+        .map(|(webhook, health)| view(&admin, &config, webhook, health))
         .collect();
     json(&Webhooks { data })
 }
@@ -93,34 +108,19 @@ pub(super) async fn one(
     Parameters::read(request.query_string(), &[])?;
     let config = admin.config.current();
     let webhook = find(&config, segment(&request, "name"))?;
-    let (asked, name) = (shared(&admin), webhook.name.clone());
-    let last = block(move || last_delivery(&asked, &name)).await?;
+    let (asked, of) = (shared(&admin), Arc::clone(webhook));
+    let found = block(move || vitals::health(&asked, &of, Timestamp::now())).await?;
     json(&WebhookWithLast {
-        webhook: view(&admin, &config, webhook),
-        last_delivery: last.as_ref().map(DeliveryView::from),
+        last_delivery: found.last.as_ref().map(DeliveryView::from),
+        webhook: view(&admin, &config, webhook, found.health),
     })
 }
 
 /// A webhook of the running configuration.
-pub(super) fn find<'a>(
-    config: &'a Config,
-    name: &str,
-) -> Result<&'a std::sync::Arc<Webhook>, ApiError> {
+pub(crate) fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Arc<Webhook>, ApiError> {
     let names: Vec<&str> = config.webhooks.iter().map(|w| w.name.as_str()).collect();
     let found = config.webhooks.iter().find(|w| w.name == name);
     found.ok_or_else(|| missing("webhook", name, &names))
-}
-
-fn last_delivery(admin: &Admin, name: &str) -> Result<Option<DeliveryRow>, ApiError> {
-    let query = Query::parameter("webhook", &[name], Timestamp::now());
-    let query = query.map_err(|error| ApiError::query("q", error))?;
-    let paging = Paging {
-        limit: 1,
-        after: None,
-        ascending: false,
-    };
-    let page = admin.feed.deliveries(&query, paging)?;
-    Ok(page.rows.into_iter().next())
 }
 
 /// `POST /config/reload`: takes the file as it is on disk, or refuses it whole.

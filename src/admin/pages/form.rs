@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 /// Bytes of a form at most.
-const FORM_BYTES_MAX: usize = 256 * 1024;
+const FORM_BYTES_MAX: usize = 1024 * 1024;
 /// Name of the field with the token.
 pub(super) const TOKEN_FIELD: &str = "form_token";
 

@@ -29,6 +29,7 @@
 
 mod ask;
 mod assets;
+mod catalogue;
 mod delivery;
 mod docs;
 mod event;
@@ -36,10 +37,12 @@ mod feed;
 mod form;
 mod frame;
 mod markdown;
+mod playground;
 mod show;
 mod summary;
 mod theme;
 mod tree;
+mod webhooks;
 
 use self::ask::Ask;
 use self::assets::Assets;
@@ -66,6 +69,18 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/", get().to(feed::page)))
         .service(at("/deliveries/{id}", get().to(delivery::page)))
         .service(at("/events/{id}", get().to(event::page)))
+        .service(at("/webhooks", get().to(webhooks::page)))
+        .service(at("/webhooks/{name}", get().to(webhooks::one::page)))
+        .service(
+            at("/webhooks/{name}/playground", get().to(playground::page))
+                .route(web::post().to(playground::run)),
+        )
+        .service(at(
+            "/ui/playground/{name}",
+            web::post().to(playground::parts),
+        ))
+        .service(at("/catalogue", get().to(catalogue::page)))
+        .service(at("/catalogue/{provider}", get().to(catalogue::one)))
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))

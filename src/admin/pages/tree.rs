@@ -41,6 +41,8 @@ pub(super) enum Paths {
     Body,
     /// As in searches: `payload."a b"`.
     Payload,
+    /// Of a whole event: `resource.prefect.resource.id` would say nothing, so values have no names.
+    Event,
 }
 
 impl Paths {
@@ -48,6 +50,7 @@ impl Paths {
         match self {
             Self::Body => "body",
             Self::Payload => "payload",
+            Self::Event => "",
         }
     }
 
@@ -62,7 +65,7 @@ impl Paths {
         let quoted = Value::from(key);
         match self {
             Self::Body => format!("{path}[{quoted}]"),
-            Self::Payload => format!("{path}.{quoted}"),
+            Self::Payload | Self::Event => format!("{path}.{quoted}"),
         }
     }
 }

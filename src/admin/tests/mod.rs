@@ -1,13 +1,16 @@
 //! The listener as clients see it, over stores in memory.
 
 mod answers;
+mod catalogue;
 mod details;
 mod frame;
 mod html;
 mod model;
 mod news;
 mod pages;
+mod playground;
 mod rules;
+mod webhooks;
 
 use super::{Admin, configure};
 use actix_web::http::StatusCode;

@@ -1,7 +1,7 @@
 //! `/deliveries/{id}`: the request and all that came of it, step by step.
 
 mod export;
-mod request;
+pub(super) mod request;
 mod sinks;
 mod steps;
 

@@ -17,7 +17,7 @@ const PAIRS_SHOWN: usize = 200;
 pub(super) const TABS: [&str; 4] = ["pretty", "raw", "headers", "query"];
 
 #[derive(Debug, Serialize)]
-pub(super) struct RequestPart {
+pub(in crate::admin::pages) struct RequestPart {
     method: String,
     target: String,
     tab: &'static str,
@@ -39,7 +39,7 @@ pub(super) struct RequestPart {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct ErrorPart {
+pub(in crate::admin::pages) struct ErrorPart {
     code: String,
     message: String,
     help: Option<String>,
@@ -47,7 +47,7 @@ pub(super) struct ErrorPart {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct PlacePart {
+pub(in crate::admin::pages) struct PlacePart {
     file: String,
     line: u32,
     column: u32,
@@ -56,7 +56,11 @@ pub(super) struct PlacePart {
     after: String,
 }
 
-pub(super) fn request_part(request: &Request, tab: &'static str, sent: u64) -> RequestPart {
+pub(in crate::admin::pages) fn request_part(
+    request: &Request,
+    tab: &'static str,
+    sent: u64,
+) -> RequestPart {
     let mark = if request.query.is_empty() { "" } else { "?" };
     let body = &request.wire_body;
     let shown = body.get(..BODY_BYTES_SHOWN).unwrap_or(body);
@@ -131,7 +135,7 @@ fn hex_dump(bytes: &[u8]) -> String {
         .join("\n")
 }
 
-pub(super) fn error_part(problem: &Problem) -> ErrorPart {
+pub(in crate::admin::pages) fn error_part(problem: &Problem) -> ErrorPart {
     ErrorPart {
         code: problem.code.to_string(),
         message: problem.message.clone(),
