@@ -7,6 +7,7 @@
 //! most 1,000 rows, `application/x-ndjson` by walking pages. It is not reachable through the public
 //! listener, and knows nothing of intake.
 
+mod actor;
 mod api;
 mod guard;
 mod health;
@@ -150,6 +151,10 @@ async fn handle(
     );
     let response = match verdict {
         Ok(access) => {
+            request.extensions_mut().insert(actor::Actor {
+                who: actor::Who::Loopback,
+                from: request.peer_addr().map(|address| address.ip()),
+            });
             request.extensions_mut().insert(access);
             idempotency::once(&answers, request, next).await?
         }

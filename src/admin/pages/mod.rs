@@ -24,8 +24,10 @@
 //!    `data-` attribute and else does nothing. `import "./other.js"` works. Buttons that only a script serves
 //!    have `data-copy` (the text to copy) or `data-script`, and are not shown where none runs.
 
+mod advice;
 mod ask;
 mod assets;
+mod dead_letters;
 mod delivery;
 mod docs;
 mod event;
@@ -34,6 +36,7 @@ mod form;
 mod frame;
 mod markdown;
 mod show;
+mod sinks;
 mod summary;
 mod theme;
 mod tree;
@@ -63,6 +66,24 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/", get().to(feed::page)))
         .service(at("/deliveries/{id}", get().to(delivery::page)))
         .service(at("/events/{id}", get().to(event::page)))
+        .service(at(
+            "/deliveries/{id}/replay",
+            web::post().to(delivery::replay),
+        ))
+        .service(at("/dead-letters", get().to(dead_letters::page)))
+        .service(at(
+            "/dead-letters/retry",
+            web::post().to(dead_letters::retry),
+        ))
+        .service(at(
+            "/dead-letters/discard",
+            web::post().to(dead_letters::discard),
+        ))
+        .service(at("/sinks", get().to(sinks::list)))
+        .service(at("/sinks/{name}", get().to(sinks::page)))
+        .service(at("/sinks/{name}/test", web::post().to(sinks::test)))
+        .service(at("/sinks/{name}/hold", web::post().to(sinks::hold)))
+        .service(at("/sinks/{name}/resume", web::post().to(sinks::resume)))
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))

@@ -1,5 +1,6 @@
 //! The listener as clients see it, over stores in memory.
 
+mod acts;
 mod answers;
 mod details;
 mod frame;

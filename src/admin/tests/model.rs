@@ -172,10 +172,18 @@ pub(super) struct FakeLog {
     head: watch::Sender<Seq>,
     records: Vec<Record>,
     requests: HashMap<Seq, Vec<u8>>,
+    /// hookgate's own events.
+    pub(super) appended: Mutex<Vec<Append>>,
 }
 
 impl EventLog for FakeLog {
-    fn append(&self, _: Append) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
+    fn append(
+        &self,
+        append: Append,
+    ) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
+        if append.delivery.webhook.is_none() {
+            self.appended.lock().unwrap().push(append);
+        }
         Err(LogError::Closed)
     }
     fn read(&self, _: Seq, _: usize, _: usize) -> Result<Vec<Record>, LogError> {
@@ -445,7 +453,11 @@ impl State for FakeState {
             .cloned())
     }
     fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StateError> {
-        Ok(Vec::new())
+        let mut counts = BTreeMap::new();
+        for dead in self.dead.lock().unwrap().iter() {
+            *counts.entry(dead.sink.clone()).or_insert(0) += 1;
+        }
+        Ok(counts.into_iter().collect())
     }
     fn remove_dead_letter(&self, id: i64) -> Result<(), StateError> {
         self.dead.lock().unwrap().retain(|d| d.id != id);
@@ -552,6 +564,7 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         head: watch::channel(rows.len() as Seq).0,
         requests: requests.collect(),
         records,
+        appended: Mutex::default(),
     });
     let feed = Arc::new(FakeFeed {
         rows,
