@@ -29,6 +29,7 @@ pub use outline::Written;
 pub use reload::ConfigHandle;
 pub use scalars::{parse_duration, parse_size};
 pub(crate) use secrets::{read_bytes, read_text};
+pub(crate) use server::EXPOSED_HELP;
 pub(crate) use verify::secret_variable;
 pub use views::SavedView;
 

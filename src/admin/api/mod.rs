@@ -17,6 +17,7 @@ mod search;
 mod secrets;
 pub(crate) mod sinks;
 mod stream;
+pub(crate) mod tokens;
 pub(crate) mod views;
 mod webhooks;
 
@@ -89,6 +90,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
                 "/webhooks/{name}/secret/reveal",
                 web::post().to(secrets::reveal),
             ))
+            .service(at("/tokens", get().to(tokens::list)).route(web::post().to(tokens::create)))
+            .service(at("/tokens/{id}", web::delete().to(tokens::revoke)))
             .service(at("/schema/webhooks.json", get().to(schemas::webhooks)))
             .service(at("/schema/event.json", get().to(schemas::event)))
             .service(at("/render", web::post().to(render::render)))

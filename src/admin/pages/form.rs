@@ -93,7 +93,7 @@ pub(super) fn see_other(address: &str) -> HttpResponse {
 }
 
 /// The address, if it is one of ours; else that of the feed.
-fn local(address: &str) -> &str {
+pub(super) fn local(address: &str) -> &str {
     let ours = address.starts_with('/')
         && !address.starts_with("//")
         && address.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');

@@ -36,6 +36,7 @@ mod form;
 mod frame;
 mod markdown;
 mod show;
+mod sign_in;
 mod sinks;
 mod summary;
 mod theme;
@@ -87,6 +88,8 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
+        .service(at("/sign-in", get().to(sign_in::page)).route(web::post().to(sign_in::sign_in)))
+        .service(at("/sign-out", web::post().to(sign_in::sign_out)))
         .service(at("/theme", web::post().to(theme::choose)))
         .service(at("/ui/{hash}/{name}", get().to(asset)));
 }
@@ -115,6 +118,7 @@ struct Which<'a> {
     q: &'a str,
     theme: Theme,
     back: &'a str,
+    signed_in: &'a str,
 }
 
 impl Pages {
@@ -164,6 +168,7 @@ impl Pages {
             q: "",
             theme: Theme::of(request.headers()),
             back: "/",
+            signed_in: "",
         };
         self.loaded().render(which, Around::default(), page).ok()
     }
@@ -254,6 +259,7 @@ impl Loaded {
             q: which.q,
             theme: which.theme,
             back: which.back,
+            signed_in: which.signed_in,
             nav: frame::navigation(&around, |name| self.has(name)),
             around,
             page,

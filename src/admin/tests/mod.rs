@@ -8,6 +8,7 @@ mod html;
 mod model;
 mod pages;
 mod rules;
+mod tokens;
 
 use super::{Admin, configure};
 use actix_web::http::StatusCode;

@@ -16,7 +16,7 @@ use crate::query::{Query, SinkView};
 use crate::state::stores::sqlite::SqliteState;
 use crate::state::{
     Cursor, DeadLetter, LearnedRow, NewDeadLetter, SecretStore, SkippedRange, State, StateError,
-    Vault,
+    TokenRow, TokenStore, Vault,
 };
 use crate::telemetry::Metrics;
 use indexmap::IndexMap;
@@ -379,6 +379,29 @@ impl Feed for FakeFeed {
 #[derive(Default)]
 pub(super) struct FakeState {
     pub(super) dead: Mutex<Vec<DeadLetter>>,
+    tokens: Mutex<Vec<TokenRow>>,
+}
+
+impl TokenStore for FakeState {
+    fn tokens(&self) -> Result<Vec<TokenRow>, StateError> {
+        Ok(self.tokens.lock().unwrap().clone())
+    }
+    fn add_token(&self, row: &TokenRow) -> Result<bool, StateError> {
+        self.tokens.lock().unwrap().push(row.clone());
+        Ok(true)
+    }
+    fn remove_token(&self, id: &str) -> Result<bool, StateError> {
+        let mut tokens = self.tokens.lock().unwrap();
+        let before = tokens.len();
+        tokens.retain(|row| row.id != id);
+        Ok(tokens.len() < before)
+    }
+    fn note_use(&self, id: &str, at: Timestamp) -> Result<(), StateError> {
+        let mut tokens = self.tokens.lock().unwrap();
+        let row = tokens.iter_mut().find(|row| row.id == id);
+        row.unwrap().last_used = Some(at);
+        Ok(())
+    }
 }
 
 /// Learns nothing.
@@ -592,6 +615,7 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         log: log.clone(),
         state: state.clone(),
         learner,
+        access: Arc::new(crate::admin::Access::load(state.clone()).unwrap()),
         feed: feed.clone(),
         metrics,
         readiness: Arc::new(Readiness::new()),
