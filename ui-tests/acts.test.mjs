@@ -165,3 +165,72 @@ test("none of these pages has a finding", async (t) => {
   assert.match(await page.locator("main").innerText(), /RECEIVER_TOKEN/);
   receiver.status = 204;
 });
+
+/** A gateway that wants a token. */
+async function closed(/** @type {import("node:test").TestContext} */ t) {
+  const toml = `
+[[webhook]]
+name = "orders"
+slug = "${slug("orders")}"
+`;
+  const env = { TEST_ADMIN_TOKEN: "fake-admin-token-0001" };
+  const other = await Gateway.start(toml, { env, server: 'admin_token = { env = "TEST_ADMIN_TOKEN" }' });
+  t.after(() => other.stop());
+  return other;
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`one signs in with a token and out again, ${javaScriptEnabled ? "with" : "without"} scripts`, async (t) => {
+    const other = await closed(t);
+    const page = await browser.page(t, { javaScriptEnabled });
+    await page.goto(`${other.admin}/settings?tab=tokens`);
+    await page.getByRole("heading", { level: 1, name: "Sign in" }).waitFor();
+    await page.getByLabel("Token").fill("fake-wrong-token-0001");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("Not signed in").waitFor();
+    await page.getByLabel("Token").fill("fake-admin-token-0001");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { level: 1, name: "Settings" }).waitFor();
+    const [cookie] = (await page.context().cookies()).filter((each) => each.name === "hookgate");
+    assert.ok(cookie.httpOnly && cookie.sameSite === "Strict");
+
+    await page.getByLabel("Name, such as what it is for").fill(HOSTILE.slice(0, 40));
+    await page.getByRole("checkbox", { name: "sinks" }).check();
+    await page.getByRole("button", { name: "Make it" }).click();
+    const token = (await page.locator(".text code").first().innerText()).trim();
+    assert.match(token, /^hg_[0-9a-f]{12}_[0-9a-f]{64}$/);
+    const asked = async (/** @type {string} */ path) =>
+      (await fetch(other.admin + path, { headers: { authorization: `Bearer ${token}` } })).status;
+    assert.deepEqual([await asked("/api/v1/sinks"), await asked("/api/v1/events")], [200, 403]);
+    await page.goto(`${other.admin}/settings?tab=tokens`);
+    assert.ok(!(await page.content()).includes(token));
+    await page.getByRole("button", { name: /^Revoke/ }).click();
+    await page.getByText("No token is stored").waitFor();
+    assert.equal(await asked("/api/v1/sinks"), 401);
+
+    await until(async () => {
+      await page.goto(`${other.admin}/audit`);
+      return (await page.locator("tbody tr").count()) >= 3;
+    }, "the audit log");
+    assert.match(await page.locator("main").innerText(), /signed in/);
+    assert.equal(await page.locator("main script, main svg").count(), 0);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByText("Signed out").waitFor();
+    await page.goto(`${other.admin}/sinks`);
+    await page.getByRole("heading", { level: 1, name: "Sign in" }).waitFor();
+    for (const text of [other.errors, await page.content()]) {
+      assert.ok(!text.includes(token) && !text.includes("fake-admin-token-0001"));
+    }
+  });
+}
+
+test("sign-in, settings and audit have no finding", async (t) => {
+  const other = await closed(t);
+  await audit(browser, t, `${other.admin}/sign-in?wrong=1`, "sign-in");
+  await audit(browser, t, `${gateway.admin}/settings`, "settings");
+  await audit(browser, t, `${gateway.admin}/settings?tab=tokens`, "settings-tokens");
+  await audit(browser, t, `${gateway.admin}/settings?tab=storage`, "settings-storage");
+  await audit(browser, t, `${gateway.admin}/settings?tab=about`, "settings-about");
+  await audit(browser, t, `${gateway.admin}/audit`, "audit");
+  await audit(browser, t, `${gateway.admin}/audit?who=loopback&what=sinks`, "audit-narrow");
+});

@@ -103,7 +103,7 @@ mod tests {
         };
         let cookie = sessions.open(session(begin));
         let cookie = cookie.expose();
-        let hours = |n| begin + Duration::from_secs(n * 3_600);
+        let hours = |n: u64| begin + Duration::from_secs(n * 3_600);
         assert!(sessions.see(cookie, hours(11)).is_some());
         assert!(sessions.see(cookie, hours(22)).is_some(), "it slides");
         assert!(sessions.see("", hours(22)).is_none());

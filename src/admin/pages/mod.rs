@@ -27,6 +27,7 @@
 mod advice;
 mod ask;
 mod assets;
+mod audit;
 mod dead_letters;
 mod delivery;
 mod docs;
@@ -35,6 +36,7 @@ mod feed;
 mod form;
 mod frame;
 mod markdown;
+mod settings;
 mod show;
 mod sign_in;
 mod sinks;
@@ -88,6 +90,14 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
+        .service(at("/settings", get().to(settings::page)))
+        .service(at("/settings/tokens", web::post().to(settings::create)))
+        .service(at(
+            "/settings/tokens/{id}/revoke",
+            web::post().to(settings::revoke),
+        ))
+        .service(at("/settings/reload", web::post().to(settings::reload)))
+        .service(at("/audit", get().to(audit::page)))
         .service(at("/sign-in", get().to(sign_in::page)).route(web::post().to(sign_in::sign_in)))
         .service(at("/sign-out", web::post().to(sign_in::sign_out)))
         .service(at("/theme", web::post().to(theme::choose)))

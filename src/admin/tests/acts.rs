@@ -246,3 +246,69 @@ async fn the_page_of_a_delivery_offers_what_can_be_done() {
     let page = html::page(&world.admin, &path(7)).await;
     assert!(page.all("form[action$=replay]").is_empty());
 }
+
+#[actix_web::test]
+async fn settings_show_what_runs_and_no_secret() {
+    let world = world_of(
+        config(Some(super::model::TOKEN), SINKS),
+        Vec::new(),
+        Vec::new(),
+    );
+    let admin = &world.admin;
+    let bearer = ("authorization", format!("Bearer {}", super::model::TOKEN));
+    for tab in ["config", "tokens", "storage", "about"] {
+        let path = format!("/settings?tab={tab}");
+        let answer = send(admin, get(&path).insert_header(bearer.clone())).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let text = answer.text();
+        assert!(!text.contains(super::model::TOKEN), "{text}");
+        if tab == "config" {
+            assert!(
+                text.contains("sink.prefect.token") && text.contains("file = &quot;token&quot;"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_audit_page_links_to_what_was_done() {
+    let sinks = world(None, 0);
+    for (n, name) in ["hookgate.sink.held", "hookgate.dead_letters.discarded"]
+        .into_iter()
+        .enumerate()
+    {
+        let admin = &sinks.admin;
+        let actor = crate::admin::actor::Actor {
+            who: crate::admin::actor::Who::Token {
+                id: "abc".to_owned(),
+                name: HOSTILE.to_owned(),
+            },
+            from: Some("192.0.2.7".parse().unwrap()),
+        };
+        let id = ["hookgate.sink.prefect", "hookgate.dead_letters"][n];
+        actor.record(
+            admin,
+            name,
+            (id, HOSTILE),
+            serde_json::json!({ "reason": HOSTILE }),
+        );
+    }
+    let appended = std::mem::take(&mut *sinks.log.appended.lock().unwrap());
+    let rows = appended.into_iter().enumerate().map(|(n, append)| {
+        let mut row = super::model::delivery(n as u64 + 1, crate::model::Outcome::Accepted);
+        row.delivery = append.delivery;
+        row
+    });
+    let world = world_of(config(None, ""), rows.collect(), Vec::new());
+    let page = html::page(&world.admin, "/audit").await;
+    assert_eq!(page.all("tbody tr").len(), 2, "{}", page.text("main"));
+    assert!(page.says("192.0.2.7") && page.says("sink held") && page.says(HOSTILE));
+    assert!(page.links().contains(&"/sinks/prefect".to_owned()));
+    let page = html::page(&world.admin, "/audit?what=sinks&who=token").await;
+    assert_eq!(page.all("tbody tr").len(), 1, "{}", page.text("main"));
+    let page = html::page(&world.admin, "/audit?who=someone").await;
+    assert_eq!(page.all("tbody tr").len(), 2, "{}", page.text("main"));
+    let page = html::page(&world.admin, "/audit?who=loopback&since=7d").await;
+    assert!(page.says("Nothing of this kind"));
+}

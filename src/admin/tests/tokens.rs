@@ -28,25 +28,61 @@ async fn every_scope_opens_its_own_doors_and_no_others() {
     let calls = [
         ("GET", "/api/v1/events".to_owned(), Scope::EventsRead),
         ("GET", "/api/v1/events/facets".to_owned(), Scope::EventsRead),
-        ("GET", "/api/v1/deliveries".to_owned(), Scope::DeliveriesRead),
-        ("GET", format!("/api/v1/deliveries/{delivery}"), Scope::DeliveriesRead),
-        ("GET", format!("/api/v1/deliveries/{delivery}/request"), Scope::DeliveriesRaw),
-        ("POST", format!("/api/v1/deliveries/{delivery}/replay"), Scope::Replay),
+        (
+            "GET",
+            "/api/v1/deliveries".to_owned(),
+            Scope::DeliveriesRead,
+        ),
+        (
+            "GET",
+            format!("/api/v1/deliveries/{delivery}"),
+            Scope::DeliveriesRead,
+        ),
+        (
+            "GET",
+            format!("/api/v1/deliveries/{delivery}/request"),
+            Scope::DeliveriesRaw,
+        ),
+        (
+            "POST",
+            format!("/api/v1/deliveries/{delivery}/replay"),
+            Scope::Replay,
+        ),
         ("POST", "/api/v1/replays".to_owned(), Scope::Replay),
         ("POST", "/api/v1/render".to_owned(), Scope::Render),
         ("GET", "/api/v1/dead-letters".to_owned(), Scope::DeadLetters),
-        ("POST", "/api/v1/dead-letters/retry".to_owned(), Scope::DeadLetters),
-        ("POST", "/api/v1/dead-letters/discard".to_owned(), Scope::DeadLetters),
+        (
+            "POST",
+            "/api/v1/dead-letters/retry".to_owned(),
+            Scope::DeadLetters,
+        ),
+        (
+            "POST",
+            "/api/v1/dead-letters/discard".to_owned(),
+            Scope::DeadLetters,
+        ),
         ("GET", "/api/v1/sinks".to_owned(), Scope::Sinks),
         ("POST", "/api/v1/sinks/none/pause".to_owned(), Scope::Sinks),
         ("GET", "/api/v1/webhooks".to_owned(), Scope::ConfigRead),
-        ("POST", "/api/v1/webhooks/none/secret/reveal".to_owned(), Scope::ConfigWrite),
-        ("POST", "/api/v1/config/reload".to_owned(), Scope::ConfigWrite),
+        (
+            "POST",
+            "/api/v1/webhooks/none/secret/reveal".to_owned(),
+            Scope::ConfigWrite,
+        ),
+        (
+            "POST",
+            "/api/v1/config/reload".to_owned(),
+            Scope::ConfigWrite,
+        ),
         ("GET", "/api/v1/tokens".to_owned(), Scope::Admin),
         ("POST", "/api/v1/tokens".to_owned(), Scope::Admin),
         ("DELETE", "/api/v1/tokens/none".to_owned(), Scope::Admin),
         ("GET", "/dead-letters".to_owned(), Scope::DeadLetters),
-        ("POST", "/dead-letters/discard".to_owned(), Scope::DeadLetters),
+        (
+            "POST",
+            "/dead-letters/discard".to_owned(),
+            Scope::DeadLetters,
+        ),
         ("GET", "/sinks".to_owned(), Scope::Sinks),
         ("GET", "/settings".to_owned(), Scope::ConfigRead),
         ("POST", "/settings/tokens".to_owned(), Scope::Admin),
@@ -63,17 +99,29 @@ async fn every_scope_opens_its_own_doors_and_no_others() {
                 .set_payload("{}");
             let answer = send(&world.admin, bearer(request, &token)).await;
             if scope == needed || scope == Scope::Admin {
-                assert!(!matches!(answer.status.as_u16(), 401 | 403), "{method} {path} {scope:?}: {}", answer.text())
+                assert!(
+                    !matches!(answer.status.as_u16(), 401 | 403),
+                    "{method} {path} {scope:?}: {}",
+                    answer.text()
+                )
             } else {
                 let problem = answer.problem(403, "HG0808");
                 let detail = problem["detail"].as_str().unwrap();
-                assert!(detail.contains(&format!("`{}`", needed.as_str())), "{detail}");
+                assert!(
+                    detail.contains(&format!("`{}`", needed.as_str())),
+                    "{detail}"
+                );
             }
         }
     }
     // What is for everyone who has a token, and what needs two scopes.
     let (_, render) = token_of(&world, &[Scope::Render]);
-    for (path, status) in [("/api/v1/schema/event.json", 200), ("/docs/errors", 200), ("/", 403), ("/metrics", 200)] {
+    for (path, status) in [
+        ("/api/v1/schema/event.json", 200),
+        ("/docs/errors", 200),
+        ("/", 403),
+        ("/metrics", 200),
+    ] {
         let answer = send(&world.admin, bearer(get(path), &render)).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
     }
@@ -90,17 +138,28 @@ async fn tokens_are_made_shown_once_and_revoked() {
         (r#"{"name": "a", "scopes": ["event:read"]}"#, "no scope"),
         (r#"{"name": "a", "scopes": []}"#, "needs scopes"),
         (r#"{"name": "", "scopes": ["sinks"]}"#, "characters"),
-        (r#"{"name": "a", "scopes": ["sinks"], "expires_in": "soon"}"#, "length of time"),
+        (
+            r#"{"name": "a", "scopes": ["sinks"], "expires_in": "soon"}"#,
+            "length of time",
+        ),
     ] {
-        let problem = send(admin, post("/api/v1/tokens", body)).await.problem(400, "HG0803");
-        assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
+        let problem = send(admin, post("/api/v1/tokens", body))
+            .await
+            .problem(400, "HG0803");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(why),
+            "{problem}"
+        );
     }
     let body = r#"{"name": "nightly", "scopes": ["sinks"], "expires_in": "90d"}"#;
     let keyed = || post("/api/v1/tokens", body).insert_header(("idempotency-key", "once"));
     let answer = send(admin, keyed()).await;
     assert_eq!(answer.status, 201);
     let made = answer.json();
-    let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let (id, token) = (
+        made["id"].as_str().unwrap(),
+        made["token"].as_str().unwrap(),
+    );
     assert!(token.starts_with(&format!("hg_{id}_")), "{made}");
     // A token that is limited does not close the door to who is on this machine; it is held to what it may do.
     assert_eq!(send(admin, get("/api/v1/events")).await.status, 200);
@@ -109,10 +168,20 @@ async fn tokens_are_made_shown_once_and_revoked() {
     let sinks = send_from(admin, bearer(get("/api/v1/sinks"), token), "192.0.2.1:1").await;
     assert_eq!(sinks.status, 200);
     let listed = send(admin, get("/api/v1/tokens")).await.text();
-    assert!(listed.contains("nightly") && listed.contains("last_used\":\"20") && !listed.contains(token));
+    assert!(
+        listed.contains("nightly")
+            && listed.contains("last_used\":\"20")
+            && !listed.contains(token)
+    );
     let other = format!("{}0", &token[..token.len() - 1]);
-    let other = if other == token { format!("{}1", &token[..token.len() - 1]) } else { other };
-    send(admin, bearer(get("/api/v1/sinks"), &other)).await.problem(401, "HG0804");
+    let other = if other == token {
+        format!("{}1", &token[..token.len() - 1])
+    } else {
+        other
+    };
+    send(admin, bearer(get("/api/v1/sinks"), &other))
+        .await
+        .problem(401, "HG0804");
     let delete = |id: &str| post(&format!("/api/v1/tokens/{id}"), "{}").method(Method::DELETE);
     let foreign = delete(id).insert_header(("origin", "http://evil.example"));
     send(admin, foreign).await.problem(403, "HG0805");
@@ -131,14 +200,19 @@ async fn tokens_are_made_shown_once_and_revoked() {
 async fn a_stored_token_for_everything_closes_the_door_of_loopback() {
     let world = world(None, 1);
     let (id, token) = token_of(&world, &[Scope::Admin]);
-    send(&world.admin, get("/api/v1/events")).await.problem(401, "HG0804");
+    send(&world.admin, get("/api/v1/events"))
+        .await
+        .problem(401, "HG0804");
     let answer = send(&world.admin, bearer(get("/api/v1/events"), &token)).await;
     assert_eq!(answer.status, 200);
     world.admin.access.revoke(&id).unwrap();
     assert_eq!(send(&world.admin, get("/api/v1/events")).await.status, 200);
     // One that has ended opens nothing.
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(30);
-    let made = world.admin.access.create("short", vec![Scope::Sinks], Some(soon));
+    let made = world
+        .admin
+        .access
+        .create("short", vec![Scope::Sinks], Some(soon));
     let (_, token) = made.unwrap();
     while jiff::Timestamp::now() <= soon {
         std::thread::yield_now();
@@ -157,13 +231,18 @@ async fn people_sign_in_with_a_token_and_out_again() {
     let world = world_of(config(Some(TOKEN), WEBHOOKS), Vec::new(), Vec::new());
     let app = test::init_service(App::new().configure(configure(world.admin.clone()))).await;
     let call = async |request: TestRequest, peer: &str| {
-        let request = request.peer_addr(peer.parse().unwrap()).insert_header(("accept", "text/html"));
+        let request = request
+            .peer_addr(peer.parse().unwrap())
+            .insert_header(("accept", "text/html"));
         test::call_service(&app, request.to_request()).await
     };
     let here = "127.0.0.1:50000";
     let answer = call(get("/sinks?x=1"), here).await;
     assert_eq!(answer.status(), 303);
-    assert_eq!(answer.headers().get("location").unwrap(), "/sign-in?back=%2Fsinks%3Fx%3D1");
+    assert_eq!(
+        answer.headers().get("location").unwrap(),
+        "/sign-in?back=%2Fsinks%3Fx%3D1"
+    );
     // A stranger is shown the form and nothing of the gateway.
     let page = test::read_body(call(get("/sign-in?back=/sinks"), "192.0.2.1:1").await).await;
     let page = String::from_utf8(page.to_vec()).unwrap();
@@ -180,15 +259,24 @@ async fn people_sign_in_with_a_token_and_out_again() {
     };
     let right = format!("token={TOKEN}&back=/sinks");
     let wrong = call(form("/sign-in", "token=fake-wrong-token-0001"), here).await;
-    assert_eq!(wrong.headers().get("location").unwrap(), "/sign-in?wrong=1&back=%2F");
+    assert_eq!(
+        wrong.headers().get("location").unwrap(),
+        "/sign-in?wrong=1&back=%2F"
+    );
     assert!(cookie_in(&wrong).is_none());
     let foreign = form("/sign-in", &right).insert_header(("sec-fetch-site", "cross-site"));
     assert_eq!(call(foreign, here).await.status(), 403);
     // From elsewhere without TLS it is not done.
-    assert_eq!(call(form("/sign-in", &right), "192.0.2.1:1").await.status(), 403);
+    assert_eq!(
+        call(form("/sign-in", &right), "192.0.2.1:1").await.status(),
+        403
+    );
     let secure = form("/sign-in", &right).insert_header(("origin", "https://127.0.0.1:8081"));
     let secure = cookie_in(&call(secure, "192.0.2.1:1").await).unwrap();
-    assert!(secure.starts_with("__Host-hookgate=") && secure.contains("; Secure"), "{secure}");
+    assert!(
+        secure.starts_with("__Host-hookgate=") && secure.contains("; Secure"),
+        "{secure}"
+    );
     let plain = call(form("/sign-in", &right), here).await;
     assert_eq!(plain.headers().get("location").unwrap(), "/sinks");
     let plain = cookie_in(&plain).unwrap();
@@ -200,17 +288,49 @@ async fn people_sign_in_with_a_token_and_out_again() {
     let page = String::from_utf8(page.to_vec()).unwrap();
     assert!(page.contains("Sign out") && !page.contains(TOKEN), "{page}");
     // The cookie without TLS is for this machine alone; the other one for anywhere.
-    assert_eq!(call(with(get("/sinks"), &plain), "192.0.2.1:1").await.status(), 303);
-    assert_eq!(call(with(get("/sinks"), &secure), "192.0.2.1:1").await.status(), 200);
+    assert_eq!(
+        call(with(get("/sinks"), &plain), "192.0.2.1:1")
+            .await
+            .status(),
+        303
+    );
+    assert_eq!(
+        call(with(get("/sinks"), &secure), "192.0.2.1:1")
+            .await
+            .status(),
+        200
+    );
     // A cookie is not enough for a change: another site's form has it, where a browser is old.
     let change = with(form("/sinks/none/hold", ""), &plain);
-    assert_eq!(call(change.insert_header(("sec-fetch-site", "cross-site")), here).await.status(), 403);
-    assert_eq!(call(with(form("/sinks/none/hold", ""), &plain), here).await.status(), 404);
-    assert_eq!(call(with(form("/sign-out", ""), &plain), here).await.status(), 303);
+    assert_eq!(
+        call(change.insert_header(("sec-fetch-site", "cross-site")), here)
+            .await
+            .status(),
+        403
+    );
+    assert_eq!(
+        call(with(form("/sinks/none/hold", ""), &plain), here)
+            .await
+            .status(),
+        404
+    );
+    assert_eq!(
+        call(with(form("/sign-out", ""), &plain), here)
+            .await
+            .status(),
+        303
+    );
     assert_eq!(call(with(get("/sinks"), &plain), here).await.status(), 303);
     let recorded = recorded(&world);
     let names: Vec<_> = recorded.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["hookgate.signed_in", "hookgate.signed_in", "hookgate.signed_out"]);
+    assert_eq!(
+        names,
+        [
+            "hookgate.signed_in",
+            "hookgate.signed_in",
+            "hookgate.signed_out"
+        ]
+    );
     assert!(!format!("{recorded:?}").contains(TOKEN));
 }
 
@@ -227,9 +347,13 @@ async fn a_session_ends_with_its_token_and_has_its_scopes() {
         get(path).insert_header(("cookie", cookie))
     };
     assert_eq!(send(&world.admin, with("/sinks")).await.status, 200);
-    send(&world.admin, with("/api/v1/tokens")).await.problem(403, "HG0808");
+    send(&world.admin, with("/api/v1/tokens"))
+        .await
+        .problem(403, "HG0808");
     access.revoke(&id).unwrap();
-    send(&world.admin, with("/api/v1/sinks")).await.problem(401, "HG0804");
+    send(&world.admin, with("/api/v1/sinks"))
+        .await
+        .problem(401, "HG0804");
     assert!(access.session(&settings.admin, cookie.expose()).is_none());
 }
 
@@ -242,13 +366,31 @@ async fn settings_make_and_revoke_tokens() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let text = answer.text();
     let token = text.split("hg_").nth(1).unwrap();
-    let token = format!("hg_{}", token.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap());
-    assert_eq!(send(admin, bearer(get("/api/v1/sinks"), &token)).await.status, 200);
+    let token = format!(
+        "hg_{}",
+        token
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .next()
+            .unwrap()
+    );
+    assert_eq!(
+        send(admin, bearer(get("/api/v1/sinks"), &token))
+            .await
+            .status,
+        200
+    );
     let page = html::page(admin, "/settings?tab=tokens").await;
-    assert!(page.says("nightly") && page.says("events:read") && !page.document.html().contains(&token));
+    assert!(
+        page.says("nightly") && page.says("events:read") && !page.document.html().contains(&token)
+    );
     let id = &admin.access.all()[0].id;
     let revoke = format!("/settings/tokens/{id}/revoke");
     let answer = submit(admin, "/settings?tab=tokens", &revoke, "").await;
-    assert_eq!(answer.header("location"), "/settings?tab=tokens", "{}", answer.text());
+    assert_eq!(
+        answer.header("location"),
+        "/settings?tab=tokens",
+        "{}",
+        answer.text()
+    );
     assert!(admin.access.all().is_empty());
 }
