@@ -172,6 +172,7 @@ async function closed(/** @type {import("node:test").TestContext} */ t) {
 [[webhook]]
 name = "orders"
 slug = "${slug("orders")}"
+event = { event = "e", resource = { "prefect.resource.id" = "r" } }
 `;
   const env = { TEST_ADMIN_TOKEN: "fake-admin-token-0001" };
   const other = await Gateway.start(toml, { env, server: 'admin_token = { env = "TEST_ADMIN_TOKEN" }' });

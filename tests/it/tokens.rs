@@ -8,7 +8,10 @@ const ADMIN: &str = "fake-admin-token-0001";
 
 fn toml() -> String {
     let slug = slug(1);
-    format!("[[webhook]]\nname = \"w\"\nslug = \"{slug}\"\nverify = \"none\"\n")
+    format!(
+        "[[webhook]]\nname = \"w\"\nslug = \"{slug}\"\nverify = \"none\"\n\
+         event = {{ event = \"e\", resource = {{ \"prefect.resource.id\" = \"r\" }} }}\n"
+    )
 }
 
 /// Runs a command; gives its exit code, what it said on stdout and on stderr.
