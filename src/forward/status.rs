@@ -51,8 +51,10 @@ impl Rate {
     const SECONDS: f64 = 60.0;
 
     pub(super) fn add(&mut self, n: u64, now: Timestamp) {
-        // A count of events is far below what a float holds exactly.
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "a count of events is far below what a float holds exactly"
+        )]
         let n = n as f64;
         self.count = self.left(now) + n;
         self.since = Some(now);
