@@ -5,7 +5,7 @@
 
 mod audit;
 
-use crate::admin::{self, Admin, Readiness};
+use crate::admin::{self, Access, Admin, Readiness};
 use crate::codes::Code;
 use crate::config::reload::{ConfigHandle, ReloadReport, Watcher};
 use crate::config::{Config, Finding, LogFormat, Overrides, Severity};
@@ -88,6 +88,15 @@ pub enum ServeError {
         /// Why.
         error: LearnError,
     },
+    /// The tokens in the store cannot be read.
+    #[error(transparent)]
+    State(#[from] crate::state::StateError),
+    /// The admin listener is off loopback, and there is no token.
+    #[error("the admin listener {address} is reachable from elsewhere, and there is no token: {help}", help = crate::config::EXPOSED_HELP)]
+    Exposed {
+        /// Where it would listen.
+        address: SocketAddr,
+    },
     /// The feed cannot be made.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -119,7 +128,9 @@ impl ServeError {
         match self {
             Self::Store(error) => Some(error.code()),
             Self::Learned { error, .. } => Some(error.code()),
+            Self::Exposed { .. } => Some(crate::codes::ADMIN_EXPOSED),
             Self::Config(_)
+            | Self::State(_)
             | Self::Feed(_)
             | Self::Listen { .. }
             | Self::Tls(_)
@@ -174,6 +185,7 @@ struct Parts {
     log: Arc<dyn EventLog>,
     state: Arc<dyn State>,
     learner: Arc<Learner>,
+    access: Arc<Access>,
     feed: Arc<dyn Feed>,
     forwarders: Arc<Forwarders>,
     metrics: Arc<Metrics>,
@@ -196,6 +208,11 @@ impl Parts {
             .map(Certificate::load)
             .transpose()?;
         let (log, state) = log::open(&config.store, &metrics)?;
+        let access = Access::load(Arc::clone(&state))?;
+        let address = config.admin.listen;
+        if !address.ip().is_loopback() && config.admin.token.is_none() && !access.has_any() {
+            return Err(ServeError::Exposed { address });
+        }
         let secrets: Arc<dyn SecretStore> = Arc::clone(&state) as _;
         let vault = Vault::new(&config.store.path);
         let learner = Learner::new(secrets, vault, Arc::clone(&log), Arc::clone(&metrics));
@@ -237,6 +254,7 @@ impl Parts {
             log,
             state,
             learner,
+            access: Arc::new(access),
             feed,
             forwarders,
             metrics,
@@ -507,6 +525,7 @@ fn admin_listener(
         log: Arc::clone(&parts.log),
         state: Arc::clone(&parts.state),
         learner: Arc::clone(&parts.learner),
+        access: Arc::clone(&parts.access),
         feed: Arc::clone(&parts.feed),
         forwarders: Arc::clone(&parts.forwarders),
         metrics: Arc::clone(&parts.metrics),

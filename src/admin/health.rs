@@ -3,7 +3,7 @@
 //! Ready means: the store can be written, a configuration runs, the gateway is not stopping. Sinks are
 //! not looked at: intake goes on while they are down. A refused newer configuration is told, not fatal.
 
-use super::{Admin, api, guard::Access};
+use super::{Admin, api, guard::Admitted};
 use crate::codes;
 use crate::config::reload::ReloadReport;
 use crate::config::{Finding, Severity};
@@ -152,8 +152,8 @@ pub(crate) async fn livez(request: HttpRequest) -> HttpResponse {
 pub(crate) async fn readyz(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
     let trusted = request
         .extensions()
-        .get::<Access>()
-        .is_some_and(|access| access.trusted);
+        .get::<Admitted>()
+        .is_some_and(Admitted::is_trusted);
     let checked = admin.clone();
     let Ok(list) = web::block(move || checks(&checked)).await else {
         return plain(

@@ -7,6 +7,8 @@
 //! most 1,000 rows, `application/x-ndjson` by walking pages. It is not reachable through the public
 //! listener, and knows nothing of intake.
 
+mod access;
+mod actor;
 mod api;
 mod guard;
 mod health;
@@ -17,6 +19,7 @@ mod problem;
 mod tests;
 mod vitals;
 
+pub use access::Access;
 pub(crate) use api::views::{DeliveryView, EventView};
 pub use health::Readiness;
 
@@ -56,6 +59,8 @@ pub struct Admin {
     pub state: Arc<dyn State>,
     /// Secrets that senders deliver.
     pub learner: Arc<Learner>,
+    /// Tokens and sessions.
+    pub access: Arc<Access>,
     /// The feed.
     pub feed: Arc<dyn Feed>,
     /// The sinks' loops.
@@ -141,6 +146,7 @@ async fn handle(
     let settings = admin.config.current();
     let verdict = guard::check(
         &settings.admin,
+        &admin.access,
         &guard::Facts {
             method: request.method(),
             path: request.path(),
@@ -150,15 +156,65 @@ async fn handle(
         },
     );
     let response = match verdict {
-        Ok(access) => {
-            request.extensions_mut().insert(access);
+        Ok(admitted) => {
+            let from = request.peer_addr().map(|address| address.ip());
+            if let Some(who) = admitted.who.clone() {
+                note_use(&admin, &who);
+                request.extensions_mut().insert(actor::Actor { who, from });
+            }
+            request.extensions_mut().insert(admitted);
             idempotency::once(&answers, request, next).await?
         }
-        Err(error) => request.error_response(error),
+        Err(error) => refuse(&admin, request, error),
     };
     let mut response = explain(&pages, response);
     secure(response.headers_mut());
     Ok(response)
+}
+
+/// Notes when a token was used, now and then, without anyone waiting for it.
+fn note_use(admin: &Arc<Admin>, who: &actor::Who) {
+    let now = jiff::Timestamp::now();
+    if let Some(id) = admin.access.use_to_note(who, now) {
+        let admin = Arc::clone(admin);
+        // Not awaited: it is written all the same.
+        drop(web::block(move || admin.access.note_use(&id, now)));
+    }
+}
+
+/// What is refused: a browser without a session is shown where to sign in.
+fn refuse(
+    admin: &Admin,
+    request: ServiceRequest,
+    error: problem::ApiError,
+) -> ServiceResponse<BoxBody> {
+    let reason = match error.code {
+        crate::codes::API_UNAUTHENTICATED => "unauthenticated",
+        crate::codes::API_SCOPE => "scope",
+        crate::codes::API_CROSS_SITE => "cross_site",
+        _ => "host",
+    };
+    let labels = vec![("reason", reason.to_owned())];
+    admin.metrics.admin_refused.get_or_create(&labels).inc();
+    let wants_page = request.method() == Method::GET
+        && !request.path().starts_with("/api/")
+        && api::accepts(request.request(), "text/html")
+        && !request.headers().contains_key(header::AUTHORIZATION);
+    if error.status != StatusCode::UNAUTHORIZED || !wants_page {
+        return request.error_response(error);
+    }
+    let back = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |address| address.as_str());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("back", back)
+        .finish();
+    request.into_response(
+        HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, format!("/sign-in?{query}")))
+            .finish(),
+    )
 }
 
 /// Gives every error its document: a page where a browser asks for a page, else problem+json.

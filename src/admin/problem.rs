@@ -84,6 +84,11 @@ impl ApiError {
     }
 
     /// 404.
+    /// 409: not as things are.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, codes::API_CONFLICT, detail)
+    }
+
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, codes::API_NOT_FOUND, detail)
     }

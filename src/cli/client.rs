@@ -209,6 +209,11 @@ impl Server {
         self.call(Method::POST, path)
     }
 
+    /// What a DELETE of an API path gives.
+    pub(super) fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+        self.call(Method::DELETE, path)
+    }
+
     fn call(&self, method: Method, path: &[&str]) -> Result<Value, Failure> {
         let url = self.address(path)?;
         block_on(self.answer(method, url, None))?

@@ -26,6 +26,7 @@ mod sinks;
 mod table;
 mod tail;
 mod text;
+mod token;
 mod toml_file;
 mod version;
 mod watch;
@@ -210,6 +211,8 @@ enum Command {
     Sinks(sinks::Arguments),
     /// List the running gateway's webhooks; learn, confirm and forget secrets that senders deliver
     Webhooks(webhooks::Arguments),
+    /// Make, list and revoke tokens of the admin listener
+    Token(token::Arguments),
     /// Is the running gateway ready? Exits 0 or 1; for container health checks
     Health(health::Arguments),
     /// Write events as lines of JSON or as CloudEvents, oldest first
@@ -264,6 +267,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => guarded(|| replay::run(&global, &arguments)),
         Command::DeadLetters(arguments) => guarded(|| dead_letters::run(&global, &arguments)),
         Command::Sinks(arguments) => guarded(|| sinks::run(&global, &arguments)),
+        Command::Token(arguments) => guarded(|| token::run(&global, &arguments)),
         Command::Health(arguments) => guarded(|| health::run(&global, &arguments)),
         Command::Export(arguments) => guarded(|| export::run(&global, &arguments)),
         Command::Schema(arguments) => guarded(|| schema::run(&global, &arguments)),

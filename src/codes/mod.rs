@@ -102,6 +102,7 @@ codes! {
     API_CROSS_SITE = 805, "A change from another site was refused";
     API_HOST = 806, "The host name is not allowed";
     API_UNAVAILABLE = 807, "The store cannot answer now";
+    API_SCOPE = 808, "The token does not allow this";
     API_CONFLICT = 811, "That cannot be done as things are";
 }
 

@@ -68,6 +68,11 @@ impl Context {
         &self.text
     }
 
+    /// What stands in a byte range, with credentials masked.
+    pub(super) fn shown(&self, span: Range<usize>) -> String {
+        self.shown.borrow().get(span).unwrap_or("").to_owned()
+    }
+
     /// The place of a byte range, with credentials masked in its source line.
     pub(super) fn place(&self, span: Range<usize>) -> Place {
         let line = self.lines.partition_point(|start| *start <= span.start);

@@ -7,6 +7,7 @@ mod expectations;
 pub mod findings;
 mod handshakes;
 mod mask;
+mod outline;
 pub mod reload;
 mod scalars;
 pub mod schema;
@@ -24,9 +25,11 @@ mod views;
 mod webhooks;
 
 pub(crate) use document::nearest;
+pub use outline::Written;
 pub use reload::ConfigHandle;
 pub use scalars::{parse_duration, parse_size};
 pub(crate) use secrets::{read_bytes, read_text};
+pub(crate) use server::EXPOSED_HELP;
 pub(crate) use verify::secret_variable;
 pub use views::SavedView;
 
@@ -69,6 +72,8 @@ pub struct Config {
     pub routes: HashMap<Slug, Arc<Webhook>>,
     /// Saved searches in file order.
     pub views: Vec<SavedView>,
+    /// What stands in the file, value by value, with credentials masked.
+    pub outline: Vec<Written>,
     /// Every file that was read: what a reload watches.
     pub files: Vec<PathBuf>,
 }
@@ -400,6 +405,7 @@ fn read(cx: &document::Context, file: &Path, text: &str, over: &Overrides) -> Op
             .collect(),
         webhooks,
         views,
+        outline: outline::of(cx, root.get_ref()),
         files: Vec::new(),
     })
 }

@@ -120,6 +120,16 @@ impl ConfigHandle {
         files
     }
 
+    /// What the file on disk holds now, value by value, where that is another text than the one that runs. Reads
+    /// the file and compiles it: blocks. Empty where it is the same, or is refused.
+    #[must_use]
+    pub fn on_disk(&self) -> Vec<super::Written> {
+        let running = self.current();
+        let config = load(&running.file, &self.overrides).config;
+        let other = config.filter(|config| config.hash != running.hash);
+        other.map_or_else(Vec::new, |config| config.outline)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

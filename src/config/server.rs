@@ -122,23 +122,28 @@ fn address(
         .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
+/// What to do where the admin listener is off loopback and there is no token.
+pub(crate) const EXPOSED_HELP: &str = "set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and \
+    `admin_token = { env = \"HOOKGATE_ADMIN_TOKEN\" }` in [server]; or keep one in the store: \
+    `hookgate token create owner --scope admin --store PATH`; or listen on 127.0.0.1";
+
 fn exposed(cx: &Context, admin: SocketAddr, span: Option<std::ops::Range<usize>>) {
     let of = if span.is_some() {
         ""
     } else {
         " of HOOKGATE_ADMIN"
     };
-    let message =
-        format!("the admin listener {admin}{of} is reachable from elsewhere, and has no token");
-    let help = "set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and \
-                `admin_token = { env = \"HOOKGATE_ADMIN_TOKEN\" }` in [server]; or listen on 127.0.0.1";
-    match span {
-        Some(span) => cx.error_help(codes::ADMIN_EXPOSED, span, message, help),
-        None => {
-            let problem = crate::model::Problem::new(codes::ADMIN_EXPOSED, message).help(help);
-            cx.report(super::Severity::Error, problem);
-        }
-    }
+    let message = format!(
+        "the admin listener {admin}{of} is reachable from elsewhere, and there is no `admin_token`: without a token \
+         in the store it does not start"
+    );
+    let problem = crate::model::Problem::new(codes::ADMIN_EXPOSED, message).help(EXPOSED_HELP);
+    let place = span.map(|span| cx.place(span));
+    // Whether the store has a token is known when it is opened.
+    cx.report(
+        super::Severity::Warning,
+        crate::model::Problem { place, ..problem },
+    );
 }
 
 fn tls(cx: &Context, value: &Value<'_, '_>) -> Option<TlsSettings> {

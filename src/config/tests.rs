@@ -100,8 +100,8 @@ fn overrides_win_and_are_checked() {
     overrides.admin = Some("0.0.0.0:1".into());
     insta::assert_snapshot!(lines(&load(&file, &overrides)), @r#"
     E HG0204 HOOKGATE_LISTEN: "here" is no address with port, such as "127.0.0.1:8080" or "[::]:8080"
-    E HG0218 the admin listener 0.0.0.0:1 of HOOKGATE_ADMIN is reachable from elsewhere, and has no token
-        set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and `admin_token = { env = "HOOKGATE_ADMIN_TOKEN" }` in [server]; or listen on 127.0.0.1
+    W HG0218 the admin listener 0.0.0.0:1 of HOOKGATE_ADMIN is reachable from elsewhere, and there is no `admin_token`: without a token in the store it does not start
+        set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and `admin_token = { env = "HOOKGATE_ADMIN_TOKEN" }` in [server]; or keep one in the store: `hookgate token create owner --scope admin --store PATH`; or listen on 127.0.0.1
     "#);
 }
 
@@ -222,8 +222,8 @@ fn listeners_are_apart() {
 #[test]
 fn an_exposed_admin_listener_needs_a_token() {
     insta::assert_snapshot!(findings("[server]\nadmin = \"0.0.0.0:8081\"\n"), @r#"
-    E HG0218 2:9 ‹"0.0.0.0:8081"› the admin listener 0.0.0.0:8081 is reachable from elsewhere, and has no token
-        set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and `admin_token = { env = "HOOKGATE_ADMIN_TOKEN" }` in [server]; or listen on 127.0.0.1
+    W HG0218 2:9 ‹"0.0.0.0:8081"› the admin listener 0.0.0.0:8081 is reachable from elsewhere, and there is no `admin_token`: without a token in the store it does not start
+        set one: `export HOOKGATE_ADMIN_TOKEN=$(openssl rand -hex 32)` and `admin_token = { env = "HOOKGATE_ADMIN_TOKEN" }` in [server]; or keep one in the store: `hookgate token create owner --scope admin --store PATH`; or listen on 127.0.0.1
     "#);
     let env = "[server]\nadmin = \"0.0.0.0:8081\"\nadmin_token = { env = \"CARGO_PKG_NAME\" }\n";
     assert_eq!(findings(env), "");

@@ -136,6 +136,8 @@ pub struct SinkStatus {
     pub lag_seconds: f64,
     /// Events delivered since the start.
     pub delivered: u64,
+    /// Events a second, over about the last minute.
+    pub rate: f64,
     /// Last attempt that worked.
     pub last_success: Option<jiff::Timestamp>,
     /// Last attempt that failed, and why.

@@ -34,8 +34,42 @@ pub(super) struct Figures {
     pub(super) oldest: Option<Timestamp>,
     pub(super) condition: Condition,
     pub(super) delivered: u64,
+    pub(super) rate: Rate,
     pub(super) last_success: Option<Timestamp>,
     pub(super) last_error: Option<SinkFailure>,
+}
+
+/// How many a second, over about a minute: what is older counts less and less.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rate {
+    /// Of the last minute, as of `since`.
+    count: f64,
+    since: Option<Timestamp>,
+}
+
+impl Rate {
+    const SECONDS: f64 = 60.0;
+
+    pub(super) fn add(&mut self, n: u64, now: Timestamp) {
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "a count of events is far below what a float holds exactly"
+        )]
+        let n = n as f64;
+        self.count = self.left(now) + n;
+        self.since = Some(now);
+    }
+
+    fn left(&self, now: Timestamp) -> f64 {
+        let age = self
+            .since
+            .map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+        self.count * (-age.max(0.0) / Self::SECONDS).exp()
+    }
+
+    pub(super) fn at(&self, now: Timestamp) -> f64 {
+        self.left(now) / Self::SECONDS
+    }
 }
 
 /// One sink's board: its loop writes, everybody reads.
@@ -89,6 +123,7 @@ impl Board {
             lag: head.saturating_sub(figures.frontier),
             lag_seconds: lag_seconds(&figures, head, now),
             delivered: figures.delivered,
+            rate: figures.rate.at(now),
             last_success: figures.last_success,
             last_error: figures.last_error,
             dead_letters,
@@ -118,4 +153,27 @@ impl Board {
 fn lag_seconds(figures: &Figures, head: Seq, now: Timestamp) -> f64 {
     let oldest = figures.oldest.filter(|_| head > figures.frontier);
     oldest.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_fades() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut rate = Rate::default();
+        assert!(rate.at(at(0)).abs() < 1e-9);
+        for second in 0..600 {
+            rate.add(10, at(second));
+        }
+        assert!(
+            (rate.at(at(600)) - 10.0).abs() < 0.5,
+            "{}",
+            rate.at(at(600))
+        );
+        assert!(rate.at(at(1_200)) < 0.01);
+        // A clock that was set back.
+        assert!(rate.at(at(0)).is_finite());
+    }
 }

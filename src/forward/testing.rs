@@ -8,6 +8,7 @@ use crate::log::{Append, Appended, EventLog, LogError, LogStats, Record};
 use crate::model::{Delivery, Event, Outcome, Seq};
 use crate::state::{
     Cursor, DeadLetter, LearnedRow, NewDeadLetter, SecretStore, SkippedRange, State, StateError,
+    TokenRow, TokenStore,
 };
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -294,6 +295,22 @@ impl SecretStore for MemoryState {
         Ok(now)
     }
     fn wait_again(&self, _: &str, _: Timestamp) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+/// Keeps none.
+impl TokenStore for MemoryState {
+    fn tokens(&self) -> Result<Vec<TokenRow>, StateError> {
+        Ok(Vec::new())
+    }
+    fn add_token(&self, _: &TokenRow) -> Result<bool, StateError> {
+        Ok(false)
+    }
+    fn remove_token(&self, _: &str) -> Result<bool, StateError> {
+        Ok(false)
+    }
+    fn note_use(&self, _: &str, _: Timestamp) -> Result<(), StateError> {
         Ok(())
     }
 }

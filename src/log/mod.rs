@@ -289,3 +289,25 @@ pub fn open(
     let (log, state) = stores::sqlite::open(settings, metrics, options)?;
     Ok((log, state))
 }
+
+/// The state of a store that no gateway has open, locked against one as long as this is kept.
+pub struct OfflineState {
+    /// The state.
+    pub state: std::sync::Arc<dyn crate::state::State>,
+    _lock: std::fs::File,
+}
+
+impl std::fmt::Debug for OfflineState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfflineState").finish_non_exhaustive()
+    }
+}
+
+/// Opens the state alone; the folder is made if it is missing.
+///
+/// # Errors
+/// A gateway runs on it; it is newer, or not readable.
+pub fn open_state(folder: &std::path::Path) -> Result<OfflineState, OpenError> {
+    let (state, lock) = stores::sqlite::open_state(folder)?;
+    Ok(OfflineState { state, _lock: lock })
+}

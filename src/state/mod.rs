@@ -1,11 +1,14 @@
-//! What is neither derivable from the log nor a delivery: sinks' cursors, dead letters, holds, learned secrets.
+//! What is neither derivable from the log nor a delivery: sinks' cursors, dead letters, holds, learned secrets,
+//! API tokens.
 //! Fully synchronous.
 
 mod secrets;
 pub(crate) mod stores;
+pub mod tokens;
 mod vault;
 
 pub use secrets::{LearnedRow, SecretStore};
+pub use tokens::{Scope, TokenRow, TokenStore};
 pub use vault::{KEY_FILE, KeyId, Sealed, Vault, VaultError};
 
 use crate::codes::Code;
@@ -72,7 +75,7 @@ pub struct SkippedRange {
 pub struct StateError(pub std::sync::Arc<str>);
 
 /// The state. Every call is on disk when it returns; calls block.
-pub trait State: SecretStore {
+pub trait State: SecretStore + TokenStore {
     /// A sink's cursor.
     ///
     /// # Errors

@@ -102,6 +102,8 @@ pub struct Metrics {
     pub requests_in_flight: IntGauge,
     pub unknown_slug: Counter,
     pub refused: Family<MetricLabels, Counter>,
+    pub admin_refused: Family<MetricLabels, Counter>,
+    pub sign_ins: Family<MetricLabels, Counter>,
     pub verification_failures: Family<MetricLabels, Counter>,
     pub key_fetches: Family<MetricLabels, Counter>,
     pub key_waits: Family<MetricLabels, Counter>,
@@ -168,6 +170,8 @@ impl Metrics {
             requests_in_flight: IntGauge::default(),
             unknown_slug: Counter::default(),
             refused: Family::default(),
+            admin_refused: Family::default(),
+            sign_ins: Family::default(),
             verification_failures: Family::default(),
             key_fetches: Family::default(),
             key_waits: Family::default(),
@@ -279,6 +283,16 @@ impl Metrics {
             "refused",
             "Requests refused before verification",
             self.refused.clone(),
+        );
+        r.register(
+            "admin_refused",
+            "Requests that the admin listener refused, by reason",
+            self.admin_refused.clone(),
+        );
+        r.register(
+            "sign_ins",
+            "Attempts to sign in to the pages, by result",
+            self.sign_ins.clone(),
         );
         r.register(
             "verification_failures",
@@ -509,7 +523,7 @@ mod tests {
         hookgate_log_commit_duration_seconds hookgate_log_commits_total hookgate_log_head_seq
         hookgate_log_oldest_timestamp_seconds hookgate_log_size_bytes hookgate_old_slug_total
         hookgate_parked_deliveries
-        hookgate_refused_total hookgate_request_body_bytes hookgate_request_duration_seconds
+        hookgate_refused_total hookgate_admin_refused_total hookgate_sign_ins_total hookgate_request_body_bytes hookgate_request_duration_seconds
         hookgate_requests_in_flight hookgate_requests_total hookgate_secret_pending hookgate_sink_attempt_duration_seconds
         hookgate_sink_attempts_total hookgate_sink_delivered_total hookgate_sink_lag_events
         hookgate_sink_lag_seconds hookgate_sink_paused hookgate_sink_up
@@ -523,6 +537,8 @@ mod tests {
         for counter in [
             &m.requests,
             &m.refused,
+            &m.admin_refused,
+            &m.sign_ins,
             &m.verification_failures,
             &m.key_fetches,
             &m.key_waits,

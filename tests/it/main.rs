@@ -44,5 +44,6 @@ mod senders;
 mod tail;
 mod tidy;
 mod tls;
+mod tokens;
 mod tools;
 mod watch;

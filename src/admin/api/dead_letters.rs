@@ -3,17 +3,24 @@
 use super::parameters::Parameters;
 use super::{PageView, block, body, json, page, segment, shared};
 use crate::admin::Admin;
+use crate::admin::actor::Actor;
 use crate::admin::problem::ApiError;
 use crate::codes::{self, Code};
 use crate::forward::RetryError;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json as object};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Dead letters that one call retries at most: each is an attempt at a sink, one after the other.
-const RETRIES_MAX: usize = 100;
+pub(crate) const RETRIES_MAX: usize = 100;
 /// Dead letters that one call discards at most.
-const DISCARDS_MAX: usize = 1_000;
+pub(crate) const DISCARDS_MAX: usize = 1_000;
+/// Characters of a reason that is given for a discard.
+pub(crate) const REASON_CHARS_MAX: usize = 500;
 /// Rows of a page where `limit` is not given.
 const ROWS_DEFAULT: usize = 50;
 
@@ -22,18 +29,21 @@ const ROWS_DEFAULT: usize = 50;
 #[serde(deny_unknown_fields)]
 pub(super) struct Ids {
     ids: Vec<i64>,
+    /// Of a discard: why, for the audit log.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// What became of one of them.
 #[derive(Debug, Serialize)]
-struct Outcome {
-    id: i64,
+pub(crate) struct Outcome {
+    pub(crate) id: i64,
     /// `delivered`, `discarded` or `failed`.
-    result: &'static str,
+    pub(crate) result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<Code>,
+    pub(crate) code: Option<Code>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,66 +106,134 @@ pub(super) async fn one(
 /// `POST /dead-letters/retry`: sends each again, now, in the order given; one that is refused stays.
 pub(super) async fn retry(
     admin: web::Data<Admin>,
+    actor: Actor,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let Ids { ids } = body::read(payload).await?;
+    let Ids { ids, .. } = body::read(payload).await?;
     check_number(ids.len(), RETRIES_MAX)?;
+    let data = retry_all(&admin, &actor, ids, None).await;
+    json(&Outcomes { data })
+}
+
+/// Sends each again, in the order given, and records it. Past `within`, no other one is begun: those are not among
+/// the outcomes.
+pub(crate) async fn retry_all(
+    admin: &Admin,
+    actor: &Actor,
+    ids: Vec<i64>,
+    within: Option<Duration>,
+) -> Vec<Outcome> {
+    let begun = Instant::now();
     let mut data = Vec::with_capacity(ids.len());
     for id in ids {
-        data.push(match admin.forwarders.retry(id).await {
-            Ok(()) => Outcome {
-                id,
-                result: "delivered",
-                code: None,
-                detail: None,
+        if within.is_some_and(|within| begun.elapsed() >= within) {
+            break;
+        }
+        let retried = admin.forwarders.retry(id).await;
+        let error = retried.err().map(|error| explain(&error));
+        data.push(Outcome {
+            id,
+            result: if error.is_none() {
+                "delivered"
+            } else {
+                "failed"
             },
-            Err(error) => {
-                let error = explain(&error);
-                Outcome {
-                    id,
-                    result: "failed",
-                    code: Some(error.code),
-                    detail: Some(error.detail),
-                }
-            }
+            code: error.as_ref().map(|error| error.code),
+            detail: error.map(|error| error.detail),
         });
     }
-    json(&Outcomes { data })
+    record(
+        admin,
+        actor,
+        "hookgate.dead_letters.retried",
+        &data,
+        Value::Null,
+    );
+    data
+}
+
+/// Keeps what was done with dead letters in the audit log: numbers, and how it went.
+fn record(admin: &Admin, actor: &Actor, name: &str, data: &[Outcome], reason: Value) {
+    let mut results: BTreeMap<&str, usize> = BTreeMap::new();
+    for outcome in data {
+        *results.entry(outcome.result).or_insert(0) += 1;
+    }
+    let ids = data.iter().take(RETRIES_MAX).map(|outcome| outcome.id);
+    let mut payload = object!({
+        "ids": ids.collect::<Vec<_>>(), "count": data.len(), "results": results,
+    });
+    if let (Some(fields), false) = (payload.as_object_mut(), reason.is_null()) {
+        fields.insert("reason".to_owned(), reason);
+    }
+    let about = ("hookgate.dead_letters", "dead letters");
+    actor.record(admin, name, about, payload);
 }
 
 /// `POST /dead-letters/{id}/retry`.
 pub(super) async fn retry_one(
     request: HttpRequest,
     admin: web::Data<Admin>,
+    actor: Actor,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_of(&request)?;
-    admin
-        .forwarders
-        .retry(id)
-        .await
-        .map_err(|error| explain(&error))?;
-    json(&Outcome {
+    let retried = admin.forwarders.retry(id).await;
+    let outcome = Outcome {
         id,
-        result: "delivered",
+        result: if retried.is_ok() {
+            "delivered"
+        } else {
+            "failed"
+        },
         code: None,
         detail: None,
-    })
+    };
+    if !matches!(retried, Err(RetryError::Unknown(_))) {
+        let done = std::slice::from_ref(&outcome);
+        record(
+            &admin,
+            &actor,
+            "hookgate.dead_letters.retried",
+            done,
+            Value::Null,
+        );
+    }
+    retried.map_err(|error| explain(&error))?;
+    json(&outcome)
 }
 
 /// `POST /dead-letters/discard`: forgets each for good.
 pub(super) async fn discard(
     admin: web::Data<Admin>,
+    actor: Actor,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let Ids { ids } = body::read(payload).await?;
+    let Ids { ids, reason } = body::read(payload).await?;
     check_number(ids.len(), DISCARDS_MAX)?;
-    let admin = shared(&admin);
+    let data = discard_all(&shared(&admin), &actor, ids, reason.as_deref()).await?;
+    json(&Outcomes { data })
+}
+
+/// Forgets each for good, and records it with the reason.
+///
+/// # Errors
+/// The reason is too long; the state does not answer.
+pub(crate) async fn discard_all(
+    admin: &Arc<Admin>,
+    actor: &Actor,
+    ids: Vec<i64>,
+    reason: Option<&str>,
+) -> Result<Vec<Outcome>, ApiError> {
+    if reason.is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+        let message = format!("`reason` has at most {REASON_CHARS_MAX} characters");
+        return Err(ApiError::invalid(message));
+    }
+    let asked = Arc::clone(admin);
     let data = block(move || {
         let mut data = Vec::with_capacity(ids.len());
         for id in ids {
-            let there = admin.state.dead_letter(id)?.is_some();
+            let there = asked.state.dead_letter(id)?.is_some();
             if there {
-                admin.state.remove_dead_letter(id)?;
+                asked.state.remove_dead_letter(id)?;
                 tracing::info!(dead_letter = id, "a dead letter was discarded");
             }
             data.push(Outcome {
@@ -168,7 +246,9 @@ pub(super) async fn discard(
         Ok(data)
     })
     .await?;
-    json(&Outcomes { data })
+    let why = reason.map_or(Value::Null, Into::into);
+    record(admin, actor, "hookgate.dead_letters.discarded", &data, why);
+    Ok(data)
 }
 
 fn check_number(given: usize, max: usize) -> Result<(), ApiError> {

@@ -3,21 +3,22 @@
 pub(crate) mod body;
 mod complete;
 mod counts;
-mod dead_letters;
+pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 mod events;
 mod ndjson;
 pub(crate) mod parameters;
 pub(crate) mod providers;
 pub(crate) mod render;
-mod replays;
+pub(crate) mod replays;
 pub(crate) mod requests;
 mod saved;
 mod schemas;
 mod search;
 mod secrets;
-mod sinks;
+pub(crate) mod sinks;
 mod stream;
+pub(crate) mod tokens;
 pub(crate) mod views;
 pub(crate) mod webhooks;
 
@@ -92,6 +93,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
             ))
             .service(at("/providers", get().to(providers::list)))
             .service(at("/providers/{name}", get().to(providers::one)))
+            .service(at("/tokens", get().to(tokens::list)).route(web::post().to(tokens::create)))
+            .service(at("/tokens/{id}", web::delete().to(tokens::revoke)))
             .service(at("/schema/webhooks.json", get().to(schemas::webhooks)))
             .service(at("/schema/event.json", get().to(schemas::event)))
             .service(at("/render", web::post().to(render::render)))

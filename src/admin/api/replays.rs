@@ -2,6 +2,7 @@
 
 use super::{block, body, id_segment, json, shared, sinks};
 use crate::admin::Admin;
+use crate::admin::actor::Actor;
 use crate::admin::problem::ApiError;
 use crate::codes;
 use crate::forward::Parcel;
@@ -12,6 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Body of a replay of one delivery.
@@ -54,34 +56,50 @@ struct Replayed {
 pub(super) async fn one(
     request: HttpRequest,
     admin: web::Data<Admin>,
+    actor: Actor,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let id = id_segment(&request, "delivery")?;
     let One { to } = body::read(payload).await?;
+    json(&replay_one(&shared(&admin), &actor, id, to).await?)
+}
+
+/// Replays one delivery: translates its request again, or forwards its events to sinks again.
+///
+/// # Errors
+/// There is no such delivery or sink, it cannot be replayed, or it fails again.
+pub(crate) async fn replay_one(
+    admin: &Arc<Admin>,
+    actor: &Actor,
+    id: Uuid,
+    to: Vec<String>,
+) -> Result<Done, ApiError> {
     let wish = Wish {
         ids: vec![id],
         to,
         ..Wish::default()
     };
-    known_sinks(&admin, &wish)?;
-    let (selected, wish) = select(&admin, wish).await?;
+    known_sinks(admin, &wish)?;
+    let (selected, wish) = select(admin, wish).await?;
     if let Some((_, reason)) = selected.refused.first() {
         return Err(conflict(reason.message()));
     }
-    let done = perform(&admin, selected, &wish, None).await?;
+    let done = perform(admin, actor, selected, &wish, None).await?;
     let only = done.into_iter().next();
     let only = only.ok_or_else(|| ApiError::unavailable("nothing was replayed"))?;
     if only.result == Became::Failed {
         return Err(failed(only));
     }
-    json(&only)
+    Ok(only)
 }
 
 /// `POST /replays`: the plan, or what became of each.
 pub(super) async fn many(
     admin: web::Data<Admin>,
+    actor: Actor,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
+    let admin = shared(&admin);
     let call: Many = body::read(payload).await?;
     let wish = wish(&call)?;
     known_sinks(&admin, &wish)?;
@@ -105,7 +123,7 @@ pub(super) async fn many(
             ));
         }
     }
-    let data = perform(&admin, selected, &wish, call.q.as_deref()).await?;
+    let data = perform(&admin, &actor, selected, &wish, call.q.as_deref()).await?;
     let failed = data.iter().filter(|one| one.result == Became::Failed);
     let failed = failed.count();
     json(&Replayed {
@@ -157,8 +175,8 @@ fn stores<'a>(admin: &'a Admin, config: &'a crate::config::Config) -> Stores<'a>
     }
 }
 
-async fn select(admin: &web::Data<Admin>, wish: Wish) -> Result<(Selected, Wish), ApiError> {
-    let admin = shared(admin);
+async fn select(admin: &Arc<Admin>, wish: Wish) -> Result<(Selected, Wish), ApiError> {
+    let admin = Arc::clone(admin);
     block(move || {
         let config = admin.config.current();
         let selected = replay::select(stores(&admin, &config), &wish)?;
@@ -167,8 +185,8 @@ async fn select(admin: &web::Data<Admin>, wish: Wish) -> Result<(Selected, Wish)
     .await
 }
 
-async fn plan(admin: &web::Data<Admin>, selected: Selected, wish: Wish) -> Result<Plan, ApiError> {
-    let admin = shared(admin);
+async fn plan(admin: &Arc<Admin>, selected: Selected, wish: Wish) -> Result<Plan, ApiError> {
+    let admin = Arc::clone(admin);
     block(move || {
         let config = admin.config.current();
         Ok(replay::plan(stores(&admin, &config), &wish, &selected)?)
@@ -178,7 +196,8 @@ async fn plan(admin: &web::Data<Admin>, selected: Selected, wish: Wish) -> Resul
 
 /// Does it, and records that it was done. What was named and cannot be replayed is among the results.
 async fn perform(
-    admin: &web::Data<Admin>,
+    admin: &Arc<Admin>,
+    actor: &Actor,
     selected: Selected,
     wish: &Wish,
     query: Option<&str>,
@@ -187,7 +206,7 @@ async fn perform(
     let mut done: Vec<Done> = refused.map(|(id, why)| Done::refused(id, why)).collect();
     let candidates = selected.candidates;
     if wish.to.is_empty() {
-        let admin = shared(admin);
+        let admin = Arc::clone(admin);
         done.extend(
             block(move || {
                 let config = admin.config.current();
@@ -202,19 +221,17 @@ async fn perform(
         }
     }
     tracing::info!(deliveries = done.len(), to = ?wish.to, "deliveries were replayed");
-    if let Err(error) = admin.log.append(replay::audit(query, &wish.to, &done)) {
-        tracing::warn!(code = %error.code(), %error, "the replay is not recorded as an event");
-    }
+    actor.append(admin, replay::audit(query, &wish.to, &done));
     Ok(done)
 }
 
 /// Sends a delivery's events to each sink; the first that refuses ends it.
 async fn forward(
-    admin: &web::Data<Admin>,
+    admin: &Arc<Admin>,
     candidate: &Candidate,
     to: &[String],
 ) -> Result<Done, ApiError> {
-    let (asked, seq) = (shared(admin), candidate.seq);
+    let (asked, seq) = (Arc::clone(admin), candidate.seq);
     let record = block(move || Ok(asked.log.get(seq)?)).await?;
     let Some(record) = record else {
         let problem = Problem::new(codes::API_NOT_FOUND, "its events are no longer kept");

@@ -3,12 +3,14 @@
 use super::parameters::Parameters;
 use super::{block, dead_letters, json, segment, shared};
 use crate::admin::Admin;
+use crate::admin::actor::Actor;
 use crate::admin::problem::ApiError;
 use crate::forward::{Parcel, SinkStatus};
 use crate::log::{Append, own_event};
 use crate::model::{Labels, event};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(Debug, Serialize)]
@@ -33,40 +35,55 @@ pub(super) async fn one(
     admin: web::Data<Admin>,
 ) -> Result<HttpResponse, ApiError> {
     Parameters::read(request.query_string(), &[])?;
-    json(&find(&admin, segment(&request, "name")).await?)
+    json(&find(&shared(&admin), segment(&request, "name")).await?)
 }
 
 /// `POST /sinks/{name}/pause`.
 pub(super) async fn pause(
     request: HttpRequest,
     admin: web::Data<Admin>,
+    actor: Actor,
 ) -> Result<HttpResponse, ApiError> {
-    set_paused(&request, &admin, true).await
+    json(&hold(&shared(&admin), &actor, segment(&request, "name"), true).await?)
 }
 
 /// `POST /sinks/{name}/resume`.
 pub(super) async fn resume(
     request: HttpRequest,
     admin: web::Data<Admin>,
+    actor: Actor,
 ) -> Result<HttpResponse, ApiError> {
-    set_paused(&request, &admin, false).await
+    json(&hold(&shared(&admin), &actor, segment(&request, "name"), false).await?)
 }
 
+/// A test that a sink has.
 #[derive(Debug, Serialize)]
-struct Tested<'a> {
-    name: &'a str,
+pub(crate) struct Tested {
+    name: String,
     /// Id of the event that the sink has now.
-    event: uuid::Uuid,
-    took_ms: u64,
+    pub(crate) event: uuid::Uuid,
+    pub(crate) took_ms: u64,
 }
 
 /// `POST /sinks/{name}/test`: an event of our own, sent now, past the queue; the answer comes when the sink has it.
 pub(super) async fn test(
     request: HttpRequest,
     admin: web::Data<Admin>,
+    actor: Actor,
 ) -> Result<HttpResponse, ApiError> {
-    let name = segment(&request, "name");
-    find(&admin, name).await?;
+    json(&test_now(&shared(&admin), &actor, segment(&request, "name")).await?)
+}
+
+/// Sends a sink a test event and waits until it has it.
+///
+/// # Errors
+/// There is no such sink, or it refuses the event.
+pub(crate) async fn test_now(
+    admin: &Arc<Admin>,
+    actor: &Actor,
+    name: &str,
+) -> Result<Tested, ApiError> {
+    find(admin, name).await?;
     let append = test_event(name);
     let events = append.delivery.events.clone();
     let event = events.first().map(|event| event.id).unwrap_or_default();
@@ -81,11 +98,9 @@ pub(super) async fn test(
     let sent = admin.forwarders.send_stored(name, parcel).await;
     sent.map_err(|error| dead_letters::explain(&error))?;
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if let Err(error) = admin.log.append(append) {
-        tracing::warn!(code = %error.code(), %error, "the test of a sink is not recorded as an event");
-    }
-    json(&Tested {
-        name,
+    actor.append(admin, append);
+    Ok(Tested {
+        name: name.to_owned(),
         event,
         took_ms,
     })
@@ -103,21 +118,35 @@ fn test_event(name: &str) -> Append {
     own_event("hookgate.sink.tested", resource, &payload)
 }
 
-async fn set_paused(
-    request: &HttpRequest,
-    admin: &web::Data<Admin>,
+/// Holds a sink or lets it go, and records it.
+///
+/// # Errors
+/// There is no such sink, or the state does not answer.
+pub(crate) async fn hold(
+    admin: &Arc<Admin>,
+    actor: &Actor,
+    name: &str,
     paused: bool,
-) -> Result<HttpResponse, ApiError> {
-    let name = segment(request, "name");
+) -> Result<SinkStatus, ApiError> {
     find(admin, name).await?;
     let changed = admin.forwarders.set_paused(name, paused).await;
     changed.map_err(|error| dead_letters::explain(&error))?;
-    tracing::info!(sink = name, paused, "a sink was held or let go");
-    json(&find(admin, name).await?)
+    let what = if paused {
+        "hookgate.sink.held"
+    } else {
+        "hookgate.sink.resumed"
+    };
+    let id = format!("hookgate.sink.{name}");
+    actor.record(admin, what, (&id, name), serde_json::Value::Null);
+    find(admin, name).await
 }
 
-async fn find(admin: &web::Data<Admin>, name: &str) -> Result<SinkStatus, ApiError> {
-    let (admin, name) = (shared(admin), name.to_owned());
+/// What a sink is doing.
+///
+/// # Errors
+/// There is no such sink.
+pub(crate) async fn find(admin: &Arc<Admin>, name: &str) -> Result<SinkStatus, ApiError> {
+    let (admin, name) = (Arc::clone(admin), name.to_owned());
     block(move || {
         let all = admin.forwarders.status();
         let names: Vec<&str> = all.iter().map(|sink| sink.name.as_str()).collect();

@@ -5,11 +5,13 @@ use super::frame::Around;
 use super::theme::Theme;
 use super::{Loaded, Pages, Which};
 use crate::admin::Admin;
+use crate::admin::actor::Who;
 use crate::admin::api::{self, parameters::Parameters};
+use crate::admin::guard::Admitted;
 use crate::admin::problem::ApiError;
 use crate::config::Config;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -19,6 +21,12 @@ pub(super) struct Ask {
     pub(super) admin: Arc<Admin>,
     pages: Arc<Loaded>,
     theme: Theme,
+    /// Who asks; nobody knows who, where that is not needed.
+    pub(super) who: Option<Who>,
+    /// Whether a session's cookie says so.
+    by_session: bool,
+    /// Whether the request came straight from this machine.
+    pub(super) direct: bool,
     /// Path and query of the request.
     back: String,
     query: String,
@@ -36,11 +44,17 @@ impl FromRequest for Ask {
         let (Some(admin), Some(pages)) = (admin, pages) else {
             return ready(Err(ApiError::unavailable("the pages are not set up")));
         };
+        let admitted = request.extensions().get::<Admitted>().cloned();
+        let by_session = admitted.as_ref().is_some_and(|it| it.by_session);
+        let direct = admitted.as_ref().is_some_and(|it| it.direct);
         let back = request.uri().path_and_query();
         ready(Ok(Self {
             admin: Arc::clone(admin),
             pages: pages.loaded(),
             theme: Theme::of(request.headers()),
+            who: admitted.and_then(|it| it.who),
+            by_session,
+            direct,
             back: back.map_or("/", |address| address.as_str()).to_owned(),
             query: request.query_string().to_owned(),
             q: String::new(),
@@ -92,13 +106,20 @@ impl Ask {
     ) -> Result<HttpResponse, ApiError> {
         let html = api::block(move || {
             let page = gather(&self)?;
-            let around = Around::gather(&self.admin, |name| self.pages.has(name));
+            // A stranger is told nothing of the gateway.
+            let around = match &self.who {
+                Some(_) => Around::gather(&self.admin, |name| self.pages.has(name)),
+                None => Around::default(),
+            };
+            let signed_in = self.who.as_ref().filter(|_| self.by_session);
+            let signed_in = signed_in.map(Who::words).unwrap_or_default();
             let which = Which {
                 template,
                 here,
                 q: &self.q,
                 theme: self.theme,
                 back: &self.back,
+                signed_in: &signed_in,
             };
             self.pages.render(which, around, page)
         })

@@ -83,6 +83,12 @@ impl Form {
         let (_, value) = fields.find(|(given, _)| given == name)?;
         Some(value.as_str()).filter(|value| !value.is_empty())
     }
+
+    /// All values of a field.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        let fields = self.0.iter().filter(|(given, _)| given == name);
+        fields.map(|(_, value)| value.as_str()).collect()
+    }
 }
 
 /// 303: after a form, a browser goes to a page with GET. Only addresses here are gone to.
@@ -93,7 +99,7 @@ pub(super) fn see_other(address: &str) -> HttpResponse {
 }
 
 /// The address, if it is one of ours; else that of the feed.
-fn local(address: &str) -> &str {
+pub(super) fn local(address: &str) -> &str {
     let ours = address.starts_with('/')
         && !address.starts_with("//")
         && address.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');

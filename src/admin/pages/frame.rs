@@ -23,6 +23,8 @@ pub(super) struct Frame<'a, T: Serialize> {
     pub(super) theme: Theme,
     /// This page's own address, for forms that come back to it.
     pub(super) back: &'a str,
+    /// Who is signed in; empty: nobody, or no session is needed.
+    pub(super) signed_in: &'a str,
 
     pub(super) nav: Vec<Entry>,
     #[serde(flatten)]

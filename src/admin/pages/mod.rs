@@ -27,9 +27,12 @@
 //!    a script that looks for something there does so again at `hookgate:page` (and at `hookgate:rows`, when
 //!    rows were added), or listens on the document.
 
+mod advice;
 mod ask;
 mod assets;
+mod audit;
 mod catalogue;
+mod dead_letters;
 mod delivery;
 mod docs;
 mod event;
@@ -38,7 +41,10 @@ mod form;
 mod frame;
 mod markdown;
 mod playground;
+mod settings;
 mod show;
+mod sign_in;
+mod sinks;
 mod summary;
 mod theme;
 mod tree;
@@ -81,9 +87,37 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
         ))
         .service(at("/catalogue", get().to(catalogue::page)))
         .service(at("/catalogue/{provider}", get().to(catalogue::one)))
+        .service(at(
+            "/deliveries/{id}/replay",
+            web::post().to(delivery::replay),
+        ))
+        .service(at("/dead-letters", get().to(dead_letters::page)))
+        .service(at(
+            "/dead-letters/retry",
+            web::post().to(dead_letters::retry),
+        ))
+        .service(at(
+            "/dead-letters/discard",
+            web::post().to(dead_letters::discard),
+        ))
+        .service(at("/sinks", get().to(sinks::list)))
+        .service(at("/sinks/{name}", get().to(sinks::page)))
+        .service(at("/sinks/{name}/test", web::post().to(sinks::test)))
+        .service(at("/sinks/{name}/hold", web::post().to(sinks::hold)))
+        .service(at("/sinks/{name}/resume", web::post().to(sinks::resume)))
         .service(at("/docs/errors", get().to(docs::list)))
         .service(at("/docs/search", get().to(docs::search)))
         .service(at("/docs/errors/{code}", get().to(docs::page)))
+        .service(at("/settings", get().to(settings::page)))
+        .service(at("/settings/tokens", web::post().to(settings::create)))
+        .service(at(
+            "/settings/tokens/{id}/revoke",
+            web::post().to(settings::revoke),
+        ))
+        .service(at("/settings/reload", web::post().to(settings::reload)))
+        .service(at("/audit", get().to(audit::page)))
+        .service(at("/sign-in", get().to(sign_in::page)).route(web::post().to(sign_in::sign_in)))
+        .service(at("/sign-out", web::post().to(sign_in::sign_out)))
         .service(at("/theme", web::post().to(theme::choose)))
         .service(at("/ui/rows", get().to(feed::rows)))
         .service(at("/ui/{hash}/{name}", get().to(asset)));
@@ -113,6 +147,7 @@ struct Which<'a> {
     q: &'a str,
     theme: Theme,
     back: &'a str,
+    signed_in: &'a str,
 }
 
 impl Pages {
@@ -162,6 +197,7 @@ impl Pages {
             q: "",
             theme: Theme::of(request.headers()),
             back: "/",
+            signed_in: "",
         };
         self.loaded().render(which, Around::default(), page).ok()
     }
@@ -252,6 +288,7 @@ impl Loaded {
             q: which.q,
             theme: which.theme,
             back: which.back,
+            signed_in: which.signed_in,
             nav: frame::navigation(&around, |name| self.has(name)),
             around,
             page,

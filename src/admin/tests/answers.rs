@@ -525,7 +525,7 @@ async fn sinks() {
         .await
         .text();
     assert!(
-        html.contains("id=\"forwarded\"") && html.contains(">out <small>"),
+        html.contains("id=\"forwarded\"") && html.contains(">out</a> <small>"),
         "{html}"
     );
     world

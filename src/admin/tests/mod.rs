@@ -1,5 +1,6 @@
 //! The listener as clients see it, over stores in memory.
 
+mod acts;
 mod answers;
 mod catalogue;
 mod details;
@@ -10,6 +11,7 @@ mod news;
 mod pages;
 mod playground;
 mod rules;
+mod tokens;
 mod webhooks;
 
 use super::{Admin, configure};

@@ -16,7 +16,7 @@ use crate::query::{Query, SinkView};
 use crate::state::stores::sqlite::SqliteState;
 use crate::state::{
     Cursor, DeadLetter, LearnedRow, NewDeadLetter, SecretStore, SkippedRange, State, StateError,
-    Vault,
+    TokenRow, TokenStore, Vault,
 };
 use crate::telemetry::Metrics;
 use indexmap::IndexMap;
@@ -172,10 +172,18 @@ pub(super) struct FakeLog {
     head: watch::Sender<Seq>,
     records: Vec<Record>,
     requests: HashMap<Seq, Vec<u8>>,
+    /// hookgate's own events.
+    pub(super) appended: Mutex<Vec<Append>>,
 }
 
 impl EventLog for FakeLog {
-    fn append(&self, _: Append) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
+    fn append(
+        &self,
+        append: Append,
+    ) -> Result<oneshot::Receiver<Result<Appended, LogError>>, LogError> {
+        if append.delivery.webhook.is_none() {
+            self.appended.lock().unwrap().push(append);
+        }
         Err(LogError::Closed)
     }
     fn read(&self, _: Seq, _: usize, _: usize) -> Result<Vec<Record>, LogError> {
@@ -371,6 +379,29 @@ impl Feed for FakeFeed {
 #[derive(Default)]
 pub(super) struct FakeState {
     pub(super) dead: Mutex<Vec<DeadLetter>>,
+    tokens: Mutex<Vec<TokenRow>>,
+}
+
+impl TokenStore for FakeState {
+    fn tokens(&self) -> Result<Vec<TokenRow>, StateError> {
+        Ok(self.tokens.lock().unwrap().clone())
+    }
+    fn add_token(&self, row: &TokenRow) -> Result<bool, StateError> {
+        self.tokens.lock().unwrap().push(row.clone());
+        Ok(true)
+    }
+    fn remove_token(&self, id: &str) -> Result<bool, StateError> {
+        let mut tokens = self.tokens.lock().unwrap();
+        let before = tokens.len();
+        tokens.retain(|row| row.id != id);
+        Ok(tokens.len() < before)
+    }
+    fn note_use(&self, id: &str, at: Timestamp) -> Result<(), StateError> {
+        let mut tokens = self.tokens.lock().unwrap();
+        let row = tokens.iter_mut().find(|row| row.id == id);
+        row.unwrap().last_used = Some(at);
+        Ok(())
+    }
 }
 
 /// Learns nothing.
@@ -445,7 +476,11 @@ impl State for FakeState {
             .cloned())
     }
     fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StateError> {
-        Ok(Vec::new())
+        let mut counts = BTreeMap::new();
+        for dead in self.dead.lock().unwrap().iter() {
+            *counts.entry(dead.sink.clone()).or_insert(0) += 1;
+        }
+        Ok(counts.into_iter().collect())
     }
     fn remove_dead_letter(&self, id: i64) -> Result<(), StateError> {
         self.dead.lock().unwrap().retain(|d| d.id != id);
@@ -552,6 +587,7 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         head: watch::channel(rows.len() as Seq).0,
         requests: requests.collect(),
         records,
+        appended: Mutex::default(),
     });
     let feed = Arc::new(FakeFeed {
         rows,
@@ -579,6 +615,7 @@ pub(super) fn world_of(config: Config, rows: Vec<DeliveryRow>, findings: Vec<Fin
         log: log.clone(),
         state: state.clone(),
         learner,
+        access: Arc::new(crate::admin::Access::load(state.clone()).unwrap()),
         feed: feed.clone(),
         metrics,
         readiness: Arc::new(Readiness::new()),

@@ -122,6 +122,14 @@ async fn tokens() {
     assert!(!answer.text().contains(TOKEN));
     let page = get("/").insert_header(("accept", "text/html"));
     let answer = send(&closed.admin, page).await;
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.header("location"), "/sign-in?back=%2F");
+    let page = get("/").insert_header(("accept", "text/html"));
+    let answer = send(
+        &closed.admin,
+        page.insert_header(("authorization", "Bearer x")),
+    )
+    .await;
     assert_eq!(answer.status, 401);
     assert!(answer.text().contains("Bearer"), "{}", answer.text());
     assert!(answer.header("content-type").starts_with("text/html"));

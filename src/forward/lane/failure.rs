@@ -19,6 +19,7 @@ impl Lane {
         metrics.sink_delivered.get_or_create(&labels).inc_by(count);
         self.board.update(|figures| {
             figures.delivered = figures.delivered.saturating_add(count);
+            figures.rate.add(count, Timestamp::now());
             figures.last_success = Some(Timestamp::now());
         });
         self.recovered().await;

@@ -1,6 +1,7 @@
 //! The state in SQLite: `state.db`, one connection behind a mutex, every call its own synced transaction.
 
 mod secrets;
+mod tokens;
 
 use crate::codes::Code;
 use crate::log::OpenError;
@@ -45,6 +46,7 @@ impl SqliteState {
                last INTEGER NOT NULL, at TEXT NOT NULL);
              CREATE TABLE holds(sink TEXT PRIMARY KEY) WITHOUT ROWID",
             secrets::TABLES,
+            tokens::TABLES,
         ],
     };
 

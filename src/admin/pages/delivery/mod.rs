@@ -1,9 +1,12 @@
 //! `/deliveries/{id}`: the request and all that came of it, step by step.
 
+mod acts;
 mod export;
 pub(super) mod request;
 mod sinks;
 mod steps;
+
+pub(super) use acts::replay;
 
 use self::request::{ErrorPart, RequestPart, TABS, error_part, request_part};
 use self::sinks::SinkPart;
@@ -26,6 +29,8 @@ use std::sync::Arc;
 
 /// Events that are listed with a link each.
 const EVENTS_SHOWN: usize = 100;
+/// Replays that are listed with a link each.
+const REPLAYS_SHOWN: usize = 10;
 /// Values that a template read, which are listed.
 const READS_SHOWN: usize = 30;
 
@@ -43,6 +48,12 @@ struct DeliveryPage {
     duplicates: u64,
     duplicate_of: Option<String>,
     replay_of: Option<String>,
+    /// Its replays.
+    replays: Vec<String>,
+    /// Whether it can be translated again.
+    is_replayable: bool,
+    /// What a form has just done.
+    done: Option<&'static str>,
     trace: Option<String>,
     steps: [Step; 6],
     request: Option<RequestPart>,
@@ -88,13 +99,17 @@ struct SameFault {
 
 /// `GET /deliveries/{id}`.
 pub(super) async fn page(ask: Ask, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let parameters = ask.parameters(&["request"])?;
+    let parameters = ask.parameters(&["request", "done"])?;
+    let done = acts::said(parameters.get("done"));
     let tab = parameters.get("request");
     let tab = tab.and_then(|tab| TABS.into_iter().find(|known| *known == tab));
     let id = id_segment(&request, "delivery")?;
     ask.answer("delivery.html", "feed", move |ask| {
         let row = deliveries::find(&ask.admin, id)?;
-        gather(ask, &row, tab)
+        Ok(DeliveryPage {
+            done,
+            ..gather(ask, &row, tab)?
+        })
     })
     .await
 }
@@ -141,6 +156,9 @@ fn gather(
         duplicates: row.duplicates,
         duplicate_of: repeated(ask, delivery)?,
         replay_of: delivery.replay_of.map(|id| id.to_string()),
+        replays: replays(ask, delivery)?,
+        is_replayable: acts::is_replayable(delivery),
+        done: None,
         trace: delivery.trace.as_ref().map(|hop| hop.trace.parent.clone()),
         steps: steps::steps(row, &sinks, webhook.and_then(|w| translator(w)).as_deref()),
         curl: curl.and_then(|(request, url)| export::curl(request, &url)),
@@ -240,6 +258,13 @@ fn reads(
         .take(READS_SHOWN)
         .map(|read| (cut(&read.path, 200), cut(&read.value, 200)))
         .collect()
+}
+
+/// The ids of its replays.
+fn replays(ask: &Ask, delivery: &Delivery) -> Result<Vec<String>, ApiError> {
+    let ids = ask.admin.feed.replays(delivery.id)?;
+    let shown = ids.iter().take(REPLAYS_SHOWN);
+    Ok(shown.map(ToString::to_string).collect())
 }
 
 /// The id of the delivery that one repeats.

@@ -102,6 +102,15 @@ pub(crate) fn open(
     Ok((log, state))
 }
 
+/// Opens the state alone, while no gateway runs on the folder; the lock is held as long as the file is kept.
+pub(crate) fn open_state(folder: &Path) -> Result<(Arc<dyn State>, File), OpenError> {
+    make_folder(folder).map_err(|error| schema::io_failed(folder, &error))?;
+    let lock = lock(folder)?;
+    let path = folder.join("state.db");
+    schema::check(&path, &SqliteState::SCHEMA)?;
+    Ok((Arc::new(SqliteState::open(&path)?), lock))
+}
+
 /// Takes the lock of a folder. The system lets it go when the process ends, however it ends.
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
