@@ -229,7 +229,7 @@ mod tests {
             "hg_",
             "hg__",
             "hg_12_34",
-            &text[1..],
+            text.trim_start_matches('h'),
             &format!("{text}0"),
             &text.to_uppercase(),
         ] {

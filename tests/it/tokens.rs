@@ -90,7 +90,11 @@ fn a_token_does_what_its_scopes_say_until_it_is_revoked() {
     let (code, ..) = of(&gateway, ADMIN, &["token", "revoke", id, "--yes"]);
     assert_eq!(code, 6);
 
-    // Who did it is an event, and no token is in one, in a log line, or on disk.
+    kept_nowhere(&gateway, &token);
+}
+
+/// Who made and revoked a token is an event, and no token is in one, in a log line, or on disk.
+fn kept_nowhere(gateway: &Gateway, token: &str) {
     let bearer = format!("Bearer {ADMIN}");
     let events = wait_for("the events", || {
         let query = "/api/v1/events?q=event:hookgate.token.*";

@@ -225,7 +225,7 @@ impl Access {
                 let known = settings.token.as_ref().filter(|known| !known.is_blank());
                 let same = known
                     .is_some_and(|known| tokens::hash(known.expose()).ct_eq(&session.hash).into());
-                same.then(|| Identity {
+                same.then_some(Identity {
                     who: Who::AdminToken,
                     scopes: None,
                     hash: session.hash,

@@ -63,6 +63,13 @@ fn page(reads: bool, segments: &[&str]) -> Needs {
         ],
         (true, ["webhooks"]) => &[S::ConfigRead, S::DeliveriesRead],
         (true, ["webhooks", ..]) => &[S::ConfigRead, S::DeliveriesRead],
+        (false, ["ui", "playground", _]) => &[
+            S::ConfigRead,
+            S::DeliveriesRead,
+            S::DeliveriesRaw,
+            S::Render,
+        ],
+        // It can save.
         (false, ["webhooks", _, "playground", ..]) => &[S::ConfigWrite, S::Render],
         (false, ["webhooks", ..]) => &[S::ConfigWrite],
         (true, ["settings"]) => &[S::ConfigRead],

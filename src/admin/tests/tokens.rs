@@ -173,12 +173,9 @@ async fn tokens_are_made_shown_once_and_revoked() {
             && listed.contains("last_used\":\"20")
             && !listed.contains(token)
     );
-    let other = format!("{}0", &token[..token.len() - 1]);
-    let other = if other == token {
-        format!("{}1", &token[..token.len() - 1])
-    } else {
-        other
-    };
+    let (last, mut other) = (token.chars().last(), token.to_owned());
+    other.pop();
+    other.push(if last == Some('0') { '1' } else { '0' });
     send(admin, bearer(get("/api/v1/sinks"), &other))
         .await
         .problem(401, "HG0804");

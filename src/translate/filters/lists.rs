@@ -83,19 +83,12 @@ fn tests(env: &mut Environment<'static>) {
     env.add_test("in", |state: &State, v: &Value, list: &Value| {
         super::operators::contains(state, v, list)
     });
+    comparisons(env);
     let wrongs: [(&'static str, Letter); 2] =
         [("lower", char::is_uppercase), ("upper", char::is_lowercase)];
     for (name, wrong) in wrongs {
         env.add_test(name, move |s: &State, v: &Value| {
             Ok::<_, Error>(is_cased(&printed_for(s, v, 3)?, wrong))
-        });
-    }
-    for name in ["eq", "equalto", "=="] {
-        env.add_test(name, |s: &State, a: &Value, b: &Value| equal(s, a, b));
-    }
-    for name in ["ne", "!="] {
-        env.add_test(name, |s: &State, a: &Value, b: &Value| {
-            equal(s, a, b).map(|same| !same)
         });
     }
     for (name, odd) in [("odd", 1), ("even", 0)] {
@@ -110,6 +103,18 @@ fn tests(env: &mut Environment<'static>) {
             .ok_or_else(|| failed("divisibleby needs a number"))?;
         rest(state, v, by).map(|rest| rest == Value::from(0))
     });
+}
+
+/// `is eq(…)`, `is lt(…)` and their other names.
+fn comparisons(env: &mut Environment<'static>) {
+    for name in ["eq", "equalto", "=="] {
+        env.add_test(name, |s: &State, a: &Value, b: &Value| equal(s, a, b));
+    }
+    for name in ["ne", "!="] {
+        env.add_test(name, |s: &State, a: &Value, b: &Value| {
+            equal(s, a, b).map(|same| !same)
+        });
+    }
     for (names, fits) in [
         (["lt", "lessthan", "<"], [Ordering::Less; 2]),
         (["gt", "greaterthan", ">"], [Ordering::Greater; 2]),

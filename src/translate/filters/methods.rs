@@ -603,6 +603,7 @@ fn map(state: &State, value: &Value, method: &str, args: &[Value]) -> Result<Opt
                 .value(0)
                 .ok_or_else(|| failed("fromkeys needs a list"))?;
             let item = args.value(1).cloned().unwrap_or_else(|| Value::from(()));
+            charge(state, keys.len().unwrap_or(0).saturating_mul(64))?;
             let keys = keys.try_iter()?;
             return Ok(Some(Value::from_pairs(keys.map(|key| (key, item.clone())))));
         }

@@ -60,10 +60,6 @@ pub(super) fn register(env: &mut Environment<'static>) {
         charge(s, v.as_str().map_or(0, |text| text.len() / 4))?;
         Ok::<_, Error>(v)
     });
-    env.add_filter("__weigh", |s: &State, v: Value| {
-        walk(s, &v)?;
-        Ok::<_, Error>(v)
-    });
     env.add_filter("__lt", |s: &State, a: &Value, b: &Value| {
         Ok::<_, Error>(order(s, "<", a, b)? == Some(Ordering::Less))
     });

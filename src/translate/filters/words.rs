@@ -358,7 +358,7 @@ fn xmlattr(state: &State, value: &Value, args: Args) -> Result<Value, Error> {
         }
         out.push_str(&format!(
             "{}=\"{}\"",
-            sink::html(&key),
+            sink::html(key),
             sink::html(&printed_for(state, &item, 3)?)
         ));
     }
