@@ -301,6 +301,7 @@ fn sinks_are_held_and_let_go() {
             "lag",
             "lag_seconds",
             "delivered",
+            "rate",
             "last_success",
             "last_error",
             "dead_letters"

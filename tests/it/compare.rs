@@ -60,6 +60,36 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "of the pages' assets, in every page",
     ),
     (
+        "sinks.rs",
+        "value.key == path",
+        "where a value of the configuration is written",
+    ),
+    (
+        "advice.rs",
+        "value.key == path",
+        "where a value of the configuration is written",
+    ),
+    (
+        "settings.rs",
+        "value.key == key",
+        "where a value of the configuration is written",
+    ),
+    (
+        "source.rs",
+        "hex::encode(Sha256::digest(text.as_bytes())) != config.hash",
+        "of the configuration's file",
+    ),
+    (
+        "save.rs",
+        "base != hash(&there)",
+        "of a template's file, which its author sends",
+    ),
+    (
+        "reload.rs",
+        "config.hash != running.hash",
+        "of the configuration's file",
+    ),
+    (
         "teaching.rs",
         "window == secret",
         "what a request brings, looked for in the same request",

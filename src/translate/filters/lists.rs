@@ -334,7 +334,9 @@ fn one_line(out: &mut String, value: &Value, depth: usize, most: usize) {
             out.push(']');
         }
         // Too deep, and too long already for who asks for one line.
-        ValueKind::Map | ValueKind::Seq if most < limits::TEMPLATE_OUTPUT_BYTES_MAX => {
+        ValueKind::Map | ValueKind::Seq
+            if depth >= 64 && most < limits::TEMPLATE_OUTPUT_BYTES_MAX =>
+        {
             out.extend(std::iter::repeat_n(' ', most));
         }
         _ => text::repr(out, value, depth),

@@ -35,8 +35,9 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("batch", batch);
     env.add_filter("slice", slice);
     env.add_filter("list", |s: &State, v: &Value| {
-        charge(s, v.len().unwrap_or(0).saturating_mul(ITEM))?;
-        items(s, v).map(Value::from)
+        let list = items(s, v)?;
+        charge(s, list.len().saturating_mul(2 * ITEM))?;
+        Ok::<_, Error>(Value::from(list))
     });
     env.add_filter("reverse", reverse);
     env.add_filter("items", pairs);

@@ -26,7 +26,8 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter(
         "zip",
         |s: &State, v: Value, others: minijinja::value::Rest<Value>| {
-            charge(s, 256 * (1 + others.len()))?;
+            let most = v.len().unwrap_or(0).saturating_add(4);
+            charge(s, most.saturating_mul(64 * (1 + others.len())))?;
             minijinja::filters::zip(s, v, others)
         },
     );

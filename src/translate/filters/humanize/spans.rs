@@ -1,6 +1,7 @@
 //! Spans of time in words.
 
 use super::super::args::{Args, Bound, bind, failed};
+use super::super::cost::number;
 use super::super::numbers::{float_of, integer_text};
 use super::{by_format, defined, with_commas};
 use crate::translate::text;
@@ -145,6 +146,7 @@ const UNITS: [(&str, &str, f64); 8] = [
 
 fn precisedelta(state: &State, value: &Value, args: Args) -> Result<String, Error> {
     let args = bind(args, &["minimum_unit", "suppress", "format"])?;
+    number(state, value)?;
     let Some(seconds) = float_of(value).filter(|n| n.is_finite() && value.as_str().is_none())
     else {
         return Ok(text::printed(value));

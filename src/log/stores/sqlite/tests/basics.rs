@@ -92,7 +92,7 @@ fn a_second_process_is_refused() {
 
 #[test]
 fn a_newer_store_is_refused_untouched() {
-    for (file, newest) in [("log.db", 1), ("state.db", 2)] {
+    for (file, newest) in [("log.db", 1), ("state.db", 3)] {
         let folder = tempfile::tempdir().unwrap();
         let log = start(folder.path());
         put(&*log, delivery(1)).unwrap();
