@@ -1,4 +1,5 @@
-//! Blocks whose output is captured (macro, call, filter, set) and whose own text holds a quote: fragments of JSON.
+//! Blocks whose output is captured (macro, call, filter, set) and whose own text holds a quote, or is an object around
+//! what is printed: fragments of JSON.
 
 use super::{Edit, insert};
 use crate::codes;
@@ -127,6 +128,28 @@ fn find_captures(source: &str, segments: &[Segment]) -> Vec<Capture> {
     found
 }
 
+/// Whether the own text of a capture is an object whose keys are printed: `{ {{ key|tojson }}: {{ value }} }`.
+fn is_object(source: &str, segments: &[Segment], capture: &Capture) -> bool {
+    let text = |i: &usize| {
+        let segment = segments.get(*i)?;
+        let text = source.get(segment.span.clone())?.trim();
+        (segment.kind != SegmentKind::Text || !text.is_empty())
+            .then_some((segment.kind == SegmentKind::Text, text))
+    };
+    let own: Vec<(bool, &str)> = capture.own.iter().filter_map(text).collect();
+    let opens = own
+        .first()
+        .is_some_and(|(is_text, text)| *is_text && text.starts_with('{'));
+    let closes = own
+        .last()
+        .is_some_and(|(is_text, text)| *is_text && text.ends_with('}'));
+    opens
+        && closes
+        && own
+            .iter()
+            .any(|(is_text, text)| *is_text && text.contains(':'))
+}
+
 impl Fragments {
     /// Looks through a template.
     ///
@@ -135,7 +158,10 @@ impl Fragments {
     pub(super) fn find(file: &str, source: &str, segments: &[Segment]) -> Result<Self, Problem> {
         let captures = find_captures(source, segments);
         let mut out = Self::default();
-        for capture in captures.iter().filter(|capture| capture.has_quote) {
+        for capture in captures
+            .iter()
+            .filter(|capture| capture.has_quote || is_object(source, segments, capture))
+        {
             if let Some(open) = segments.get(capture.open) {
                 harmless_filters(file, source, open)?;
             }

@@ -328,6 +328,23 @@ fn what_an_author_does_not_choose_is_not_missing() {
     assert_eq!(translated.undefined.len(), 1, "it is chosen and missing");
 }
 
+#[test]
+fn an_object_of_printed_keys_is_a_piece_of_json() {
+    let translator = template(
+        r#"{% set s %}{ {{ body.k|tojson }}: {{ body.v }} }{% endset %}{% macro m(k, v) %}{ {{ k|tojson }}: {{ v }} }{% endmacro -%}
+           {"event": "e", "resource": {"prefect.resource.id": "r"}, "payload": {"s": {{ s }}, "m": {{ m("k", body.v) }}, "n": {{ m("n", 1) }}}}"#,
+    );
+    let request = request(
+        &[("content-type", "application/json")],
+        br#"{"k": "a", "v": "1, \"x\": 2"}"#,
+    );
+    let translated = translate(&translator, &request).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Json>(translated.events[0].payload.get()).unwrap(),
+        serde_json::json!({"s": {"a": "1, \"x\": 2"}, "m": {"k": "1, \"x\": 2"}, "n": {"n": 1}})
+    );
+}
+
 const PUSH: &str = include_str!("../../../tests/cases/push.json.j2");
 
 /// Every way a value is printed, over two strings of a body.
