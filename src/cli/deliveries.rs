@@ -1,7 +1,7 @@
 //! `deliveries`: everything that came to a webhook, or one, step by step.
 
 use super::client::{Failure, Server};
-use super::listing::{self, Ask, Narrow, part, text};
+use super::listing::{self, Narrow, part, text};
 use super::table::{self, Cell, Column, Style};
 use super::{Exit, Global, output};
 use crate::admin::DeliveryView;
@@ -10,7 +10,6 @@ use crate::log::{ReadOnlyLog, Record};
 use crate::model::{Position, http_file};
 use crate::query::Query;
 use serde_json::Value;
-use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -90,31 +89,21 @@ fn find(arguments: &Arguments) -> Result<(Vec<Value>, bool), Failure> {
     if let Some(folder) = &arguments.store {
         return from_store(folder, &query, limit);
     }
-    let mut pairs = times.pairs();
-    pairs.push(("q", arguments.query.clone()));
-    let ask = Ask {
-        path: &["deliveries"],
-        pairs,
+    listing::rows(
+        &arguments.server,
+        "deliveries",
+        times,
+        &arguments.query,
         limit,
-    };
-    let mut rows = Vec::new();
-    let more = listing::pages(&arguments.server, ask, |page| rows.extend_from_slice(page))?;
-    Ok((rows, more))
+    )
 }
 
 fn from_store(folder: &Path, query: &Query, limit: usize) -> Result<(Vec<Value>, bool), Failure> {
-    let (mut newest, mut more) = (VecDeque::new(), false);
-    listing::records(folder, |record| {
-        if query.matches_delivery(&record.delivery, Some(record.seq)) {
-            if newest.len() == limit {
-                more = true;
-                newest.pop_front();
-            }
-            newest.push_back(record);
-        }
-        Ok(true)
+    let (records, more) = listing::newest(folder, limit, |record| {
+        let found = query.matches_delivery(&record.delivery, Some(record.seq));
+        found.then_some(record)
     })?;
-    let rows = newest.into_iter().rev().map(to_json);
+    let rows = records.into_iter().map(to_json);
     Ok((rows.collect::<Result<_, _>>()?, more))
 }
 

@@ -1,7 +1,7 @@
 //! `events`: those that a query finds, or one.
 
 use super::client::{Failure, Server};
-use super::listing::{self, Ask, Narrow, part, text};
+use super::listing::{self, Narrow, part, text};
 use super::table::{self, Cell, Column};
 use super::{Exit, Global, output};
 use crate::admin::EventView;
@@ -10,7 +10,6 @@ use crate::log::Record;
 use crate::model::{Position, event::RESOURCE_ID};
 use crate::query::Query;
 use serde_json::Value;
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 /// What `events` takes.
@@ -68,31 +67,12 @@ fn find(arguments: &Arguments, limit: usize) -> Result<(Vec<Value>, bool), Failu
     if let Some(folder) = &arguments.store {
         return from_store(folder, &query, limit);
     }
-    let mut pairs = times.pairs();
-    pairs.push(("q", arguments.query.clone()));
-    let ask = Ask {
-        path: &["events"],
-        pairs,
-        limit,
-    };
-    let mut rows = Vec::new();
-    let more = listing::pages(&arguments.server, ask, |page| rows.extend_from_slice(page))?;
-    Ok((rows, more))
+    listing::rows(&arguments.server, "events", times, &arguments.query, limit)
 }
 
 fn from_store(folder: &Path, query: &Query, limit: usize) -> Result<(Vec<Value>, bool), Failure> {
-    let (mut newest, mut more) = (VecDeque::new(), false);
-    listing::records(folder, |record| {
-        for row in matching(record, query) {
-            if newest.len() == limit {
-                more = true;
-                newest.pop_front();
-            }
-            newest.push_back(row);
-        }
-        Ok(true)
-    })?;
-    let rows = newest.iter().rev().map(to_json);
+    let (rows, more) = listing::newest(folder, limit, |record| matching(record, query))?;
+    let rows = rows.iter().map(to_json);
     Ok((rows.collect::<Result<_, _>>()?, more))
 }
 

@@ -8,6 +8,7 @@ use crate::query::{Query, QueryError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::path::Path;
 
 /// Rows of a list where `--limit` says nothing.
@@ -142,6 +143,46 @@ pub(super) fn pages(
         };
     }
     Ok(true)
+}
+
+/// Rows of a list that match, newest first, and whether there are more.
+pub(super) fn rows(
+    server: &Server,
+    list: &str,
+    times: &Times,
+    query: &str,
+    limit: usize,
+) -> Result<(Vec<Value>, bool), Failure> {
+    let mut pairs = times.pairs();
+    pairs.push(("q", query.to_owned()));
+    let ask = Ask {
+        path: &[list],
+        pairs,
+        limit,
+    };
+    let mut rows = Vec::new();
+    let more = pages(server, ask, |page| rows.extend_from_slice(page))?;
+    Ok((rows, more))
+}
+
+/// The same of a store: what `find` gives for each record, newest first, and whether there is more.
+pub(super) fn newest<T, I: IntoIterator<Item = T>>(
+    folder: &Path,
+    limit: usize,
+    mut find: impl FnMut(Record) -> I,
+) -> Result<(Vec<T>, bool), Failure> {
+    let (mut newest, mut more) = (VecDeque::new(), false);
+    records(folder, |record| {
+        for row in find(record) {
+            if newest.len() == limit {
+                more = true;
+                newest.pop_front();
+            }
+            newest.push_back(row);
+        }
+        Ok(true)
+    })?;
+    Ok((newest.into_iter().rev().collect(), more))
 }
 
 /// Every record of a store, oldest first, until told to stop.

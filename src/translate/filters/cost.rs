@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Bytes that are looked at for one instruction.
 const BYTES: usize = 16;
 /// What a call costs beside its work, in bytes.
-const CALL: usize = 4 * BYTES;
+pub(super) const CALL: usize = 4 * BYTES;
 /// What a byte of a list's or dict's text costs: it is put together of many values.
 const NESTED: usize = 8;
 /// What a byte of JSON costs that is written of a value.

@@ -4,7 +4,7 @@ mod spec;
 
 use self::spec::{PRECISION_MAX, Spec, apply, as_float, digits, parse_spec};
 use super::args::failed;
-use super::cost::walk;
+use super::cost::{self, walk};
 use super::operators::kind;
 use crate::translate::marks::Maker;
 use crate::translate::number::{self, Number};
@@ -35,7 +35,7 @@ pub(super) fn format_value(value: &Value, spec: &str) -> Result<String, Error> {
 }
 
 fn charge(state: &State, n: usize) -> Result<(), Error> {
-    state.consume_fuel(4 + u64::try_from(n / 16).unwrap_or(u64::MAX))
+    cost::charge(state, n.saturating_add(cost::CALL))
 }
 
 /// Python's `str.format`. `safe`: what is put in is escaped for HTML unless it is safe itself.
