@@ -154,6 +154,11 @@ fn deliveries_are_watched_rejected_ones_too() {
             .status,
         401
     );
+    // What was rejected comes to the feed a little later than its answer to the sender.
+    wait_for("the rejected request", || {
+        let found = gateway.api("/api/v1/deliveries?q=outcome:rejected");
+        found["data"].get(0).map(|_| ())
+    });
     let mut watch = Watch::open(&gateway, "/api/v1/deliveries/stream", "");
     post(&gateway, 2, "b");
     let first = watch.next();
